@@ -1,0 +1,2 @@
+//! The amqp-gateway binary.
+fn main() {}
