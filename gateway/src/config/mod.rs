@@ -1,0 +1,4 @@
+//! Configuration: file -> model.
+
+pub mod model;
+pub mod pattern;

@@ -1,0 +1,254 @@
+//! The configuration after validation: every value here is usable as it stands.
+//!
+//! Whatever the source (a file today; others later), it enters the gateway as a [`Model`].
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+use super::pattern::Pattern;
+
+/// A whole configuration.
+#[derive(Debug, Clone)]
+pub struct Model {
+    /// `[gateway]`
+    pub gateway: Gateway,
+    /// `[log]`
+    pub log: Log,
+    /// `[listener.NAME]`, in the order of the file.
+    pub listeners: Vec<Listener>,
+    /// `[[route]]`, in the order of the file: first match wins.
+    pub routes: Vec<Route>,
+    /// `[cluster.NAME]`, in the order of the file.
+    pub clusters: Vec<Cluster>,
+    /// `[admin]`; without it there is no admin address.
+    pub admin: Option<Admin>,
+}
+
+/// `[gateway]`: the process as a whole.
+#[derive(Debug, Clone)]
+pub struct Gateway {
+    /// Shown in logs, metrics and close texts. Default: the host name.
+    pub name: Arc<str>,
+    /// Data-plane threads; 0 = one per core.
+    pub workers: usize,
+    /// Sessions at once over all listeners; further clients wait in the accept queue.
+    pub max_connections: usize,
+    /// Absolute, from accept to open-ok.
+    pub handshake_timeout: Duration,
+    /// Cuts a session silent in both directions for that long; `None` = "off".
+    pub idle_timeout: Option<Duration>,
+    /// User to drop to after binding; `None` = stay.
+    pub user: Option<String>,
+    /// Group to drop to after binding; `None` = the user's own group.
+    pub group: Option<String>,
+    /// On SIGTERM: what is still open after this is cut.
+    pub drain_timeout: Duration,
+    /// Sessions closed a second while draining.
+    pub drain_rate: NonZeroU32,
+}
+
+/// `[log]`
+#[derive(Debug, Clone)]
+pub struct Log {
+    /// Least severe level that is logged.
+    pub level: LogLevel,
+    /// Shape of a line.
+    pub format: LogFormat,
+    /// Where lines go.
+    pub output: LogOutput,
+    /// One record a session, at its end.
+    pub access: bool,
+}
+
+/// `log.level`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum LogLevel {
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+/// `log.format`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+/// `log.output` with the key that belongs to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LogOutput {
+    /// Standard output.
+    Stdout,
+    /// The systemd journal's native socket.
+    Journald,
+    /// RFC 5424 over UDP, facility local0.
+    Syslog(SocketAddr),
+    /// Appended to this file; reopened on SIGHUP.
+    File(PathBuf),
+}
+
+/// `[listener.NAME]`: where clients arrive.
+#[derive(Debug, Clone)]
+pub struct Listener {
+    /// NAME
+    pub name: ListenerName,
+    /// At least one address.
+    pub bind: Vec<SocketAddr>,
+    /// Where a session goes that no route matches; without it: 530 NOT_ALLOWED.
+    pub cluster: Option<ClusterName>,
+    /// Sessions at once on this listener; `None` = only the gateway's own limit.
+    pub max_connections: Option<usize>,
+}
+
+/// `[[route]]`: all conditions given must hold.
+#[derive(Debug, Clone)]
+pub struct Route {
+    /// For logs and the console.
+    pub name: Option<Arc<str>>,
+    /// The conditions.
+    pub conditions: Conditions,
+    /// What happens to a session they hold for.
+    pub action: RouteAction,
+}
+
+/// The conditions of a route; an absent one always holds.
+#[derive(Debug, Clone, Default)]
+pub struct Conditions {
+    /// The vhost that the client opens.
+    pub vhost: Option<Pattern>,
+    /// The user name of PLAIN or AMQPLAIN.
+    pub user: Option<Pattern>,
+    /// The listener that the client arrived at.
+    pub listener: Option<ListenerName>,
+    /// Any of these networks holds the client's address; empty = no condition.
+    pub source: Vec<IpNet>,
+    /// Each named client property is a string that matches; empty = no condition.
+    pub client_property: Vec<(String, Pattern)>,
+}
+
+/// What a route does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RouteAction {
+    /// Hand the session to a cluster.
+    To {
+        /// One of [`Model::clusters`].
+        cluster: ClusterName,
+        /// Open this vhost on the cluster instead of the client's.
+        rename_vhost: Option<Arc<str>>,
+    },
+    /// Refuse it with connection.close.
+    Reject {
+        /// AMQP reply code, 300 to 599.
+        code: u16,
+        /// Reply text.
+        text: Arc<str>,
+    },
+}
+
+/// `[cluster.NAME]`: one RabbitMQ cluster.
+#[derive(Debug, Clone)]
+pub struct Cluster {
+    /// NAME
+    pub name: ClusterName,
+    /// How a node is chosen for a new session.
+    pub balance: Strategy,
+    /// Further nodes tried before open-ok.
+    pub retry: u32,
+    /// For the TCP connection to a node.
+    pub connect_timeout: Duration,
+    /// How often host names of nodes are resolved again.
+    pub resolve_interval: Duration,
+    /// At least one node, in the order of the file.
+    pub nodes: Vec<Node>,
+}
+
+/// `balance`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Strategy {
+    /// Each in turn, by weight.
+    RoundRobin,
+    /// The one with the fewest live sessions for its weight.
+    LeastConnections,
+    /// The less loaded of two picked at random.
+    RandomTwo,
+}
+
+/// `[cluster.CLUSTER.node.NAME]`
+#[derive(Debug, Clone)]
+pub struct Node {
+    /// NAME
+    pub name: Arc<str>,
+    /// Where the node speaks AMQP.
+    pub address: NodeAddress,
+    /// Share of new sessions relative to the other nodes.
+    pub weight: NonZeroU32,
+    /// Sessions at once on this node; `None` = no limit.
+    pub max_connections: Option<usize>,
+    /// Used only while no other node is usable.
+    pub backup: bool,
+}
+
+/// `host:port` of a node; the host is an IP address or a name to resolve.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct NodeAddress {
+    /// IP address without brackets, or host name.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+}
+
+impl NodeAddress {
+    /// The socket address, if the host is an IP address and needs no resolving.
+    #[must_use]
+    pub fn literal(&self) -> Option<SocketAddr> {
+        Some(SocketAddr::new(self.host.parse().ok()?, self.port))
+    }
+}
+
+impl fmt::Display for NodeAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.host.contains(':') {
+            write!(f, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{}:{}", self.host, self.port)
+        }
+    }
+}
+
+/// `[admin]`: metrics and health endpoints.
+#[derive(Debug, Clone)]
+pub struct Admin {
+    /// Address of the admin HTTP server.
+    pub bind: SocketAddr,
+}
+
+/// Name of a listener.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ListenerName(pub Arc<str>);
+
+/// Name of a cluster.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ClusterName(pub Arc<str>);
+
+impl fmt::Display for ListenerName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Display for ClusterName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
