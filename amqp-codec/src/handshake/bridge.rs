@@ -1,0 +1,586 @@
+//! Joins a client's handshake to a node's, whenever the route is decided and however often the node changes.
+//!
+//! The gateway plays the broker until the route is decided; then a node takes over. The node is told, one thing at a
+//! time, what the client has said so far; of its answers the client hears those it has not had yet. So the same
+//! mechanism serves a route decided at accept (the client hears every word of the node), at start-ok (it has had our
+//! start), at open (it has had our start and tune), and a second node after the first was lost: the client notices
+//! nothing.
+//!
+//! ```text
+//! client          gateway                          node
+//!   header  --->  route? no                                     |
+//!           <---  our start                                     | decided
+//!  start-ok --->  route? no                                     | at open
+//!           <---  our tune                                      |
+//!  tune-ok,open > route! connect              ---> header       |
+//!                 swallowed                   <--- start        |
+//!                                             ---> start-ok     | what the client
+//!                 swallowed, tune compared    <--- tune         | has said already
+//!                                             ---> tune-ok,open |
+//!           <--- handed on                    <--- open-ok
+//! ```
+//! The machine has no clock and no sockets: its owner feeds bytes, asks [`Bridge::step`] what to do, and sends what
+//! gathers in [`Bridge::to_client`] and [`Bridge::to_node`].
+
+use thiserror::Error;
+
+use super::HandshakeError;
+use super::client::{ClientHandshake, Greeting, NodeSaid};
+use super::server::{ClientSaid, Hello, ServerHandshake};
+use crate::protocol_header::{self, Guess};
+use crate::reply::{CloseReason, ReplyCode};
+use crate::tune::{Misfit, Tune};
+use crate::wire;
+
+/// Largest start-ok frame that every RabbitMQ reads: the limit before tune, up to 4.0.
+const START_OK_LARGEST: usize = 4096;
+
+/// When the route table is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// The client wants AMQP 0-9-1.
+    Header,
+    /// User and client properties are known.
+    StartOk,
+    /// The vhost is known: there is no later moment.
+    Open,
+}
+
+/// What the owner of a bridge has to do next.
+#[derive(Debug, PartialEq)]
+pub enum Step {
+    /// Nothing, until more bytes arrive.
+    Wait,
+    /// Ask the route table, then call [`Bridge::decided`], [`Bridge::play_broker`] or [`Bridge::refuse`].
+    Route(Stage),
+    /// Connect to a node, then call [`Bridge::connected`].
+    Connect,
+    /// The client has been told open-ok: the session begins.
+    Opened,
+    /// The client wants AMQP 1.0, and nothing of it was answered.
+    Amqp10 {
+        /// 0 plain, 2 TLS, 3 SASL.
+        protocol_id: u8,
+    },
+    /// The client speaks something else. It has been told what is spoken here.
+    Foreign(Guess),
+    /// The client has been told connection.close by the node, or by us.
+    Refused {
+        /// What it was told.
+        reason: CloseReason,
+        /// Did the node say it?
+        by_node: bool,
+    },
+    /// The client said connection.close and has been told close-ok.
+    Left(CloseReason),
+}
+
+/// What ends a handshake, or an attempt with one node, with an error.
+#[derive(Debug, Clone, PartialEq, Error)]
+pub enum Fault {
+    /// The client broke the protocol.
+    #[error("client: {0}")]
+    Client(HandshakeError),
+    /// The node broke the protocol; another may not.
+    #[error("node: {0}")]
+    Node(HandshakeError),
+}
+
+/// How far a node has come in its handshake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Answered {
+    /// It has said nothing.
+    Nothing,
+    /// connection.start
+    Start,
+    /// connection.tune
+    Tune,
+}
+
+/// Both handshakes of one session.
+#[derive(Debug)]
+pub struct Bridge {
+    client: ServerHandshake,
+    said: Said,
+    told: Told,
+    decided: bool,
+    rename_vhost: Option<String>,
+    ended: bool,
+    leg: Option<Leg>,
+    learned: Learned,
+    annotations: Vec<(&'static str, String)>,
+    /// Bytes for the client, in order. The owner sends and clears them.
+    pub to_client: Vec<u8>,
+    /// Bytes for the node, in order. The owner sends and clears them.
+    pub to_node: Vec<u8>,
+}
+
+/// What the client has said so far.
+#[derive(Debug, Default)]
+struct Said {
+    header: bool,
+    start_ok: Option<(Vec<u8>, Option<Hello>)>,
+    tune_ok: Option<(Vec<u8>, Tune)>,
+    open: Option<(Vec<u8>, String)>,
+}
+
+/// What the client has been told so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Told {
+    Nothing,
+    Start,
+    Tune(Tune),
+}
+
+/// One attempt with one node.
+#[derive(Debug)]
+struct Leg {
+    node: ClientHandshake,
+    answered: Answered,
+    tune: Option<Tune>,
+    start_ok_sent: bool,
+    tune_ok_sent: bool,
+    open_sent: bool,
+    challenged: bool,
+}
+
+/// What a node told about itself.
+#[derive(Debug, Default, Clone, PartialEq)]
+pub struct Learned {
+    /// From connection.start.
+    pub greeting: Option<Greeting>,
+    /// From connection.tune.
+    pub tune: Option<Tune>,
+}
+
+/// What a session starts with.
+#[derive(Debug, PartialEq)]
+pub struct Opened {
+    /// As the client confirmed it.
+    pub tune: Tune,
+    /// First bytes of the session from the client, already read.
+    pub client_rest: Vec<u8>,
+    /// First bytes of the session from the node, already read.
+    pub node_rest: Vec<u8>,
+}
+
+impl Bridge {
+    /// A bridge that adds `annotations` to the client properties that nodes see.
+    #[must_use]
+    pub fn new(annotations: Vec<(&'static str, String)>) -> Self {
+        Self {
+            client: ServerHandshake::default(),
+            said: Said::default(),
+            told: Told::Nothing,
+            decided: false,
+            rename_vhost: None,
+            ended: false,
+            leg: None,
+            learned: Learned::default(),
+            annotations,
+            to_client: Vec::new(),
+            to_node: Vec::new(),
+        }
+    }
+
+    /// Adds what was read from the client.
+    pub fn push_client(&mut self, bytes: &[u8]) {
+        self.client.push(bytes);
+    }
+
+    /// May more be read from the client?
+    #[must_use]
+    pub fn wants_client_bytes(&self) -> bool {
+        self.client.wants_bytes()
+    }
+
+    /// Adds what was read from the node.
+    pub fn push_node(&mut self, bytes: &[u8]) {
+        if let Some(leg) = &mut self.leg {
+            leg.node.push(bytes);
+        }
+    }
+
+    /// What to do next. To be called until it says [`Step::Wait`] or an end.
+    ///
+    /// # Errors
+    /// If a peer broke the protocol. After [`Fault::Node`] the owner may call [`Bridge::node_lost`] and go on.
+    pub fn step(&mut self) -> Result<Step, Fault> {
+        loop {
+            if self.ended {
+                return Ok(Step::Wait);
+            }
+            let from_node = match &mut self.leg {
+                Some(leg) => leg.node.next_said().map_err(Fault::Node)?,
+                None => None,
+            };
+            if let Some(said) = from_node {
+                match self.node_said(said)? {
+                    None => continue,
+                    Some(end) => return Ok(end),
+                }
+            }
+            if self.waits_for_node_first() {
+                return Ok(if self.leg.is_none() {
+                    Step::Connect
+                } else {
+                    Step::Wait
+                });
+            }
+            match self.client.next_said().map_err(Fault::Client)? {
+                Some(said) => match self.client_said(said)? {
+                    None => {}
+                    Some(step) => return Ok(step),
+                },
+                None if self.decided && self.said.header && self.leg.is_none() => {
+                    return Ok(Step::Connect);
+                }
+                None => return Ok(Step::Wait),
+            }
+        }
+    }
+
+    /// With a route, and open said, only the node has anything to say.
+    fn waits_for_node_first(&self) -> bool {
+        self.decided && self.said.open.is_some()
+    }
+
+    /// The route is decided: a node takes over.
+    pub fn decided(&mut self, rename_vhost: Option<&str>) {
+        self.decided = true;
+        self.rename_vhost = rename_vhost.map(str::to_owned);
+    }
+
+    /// The route is not decided yet: answers the client in a broker's place.
+    ///
+    /// # Errors
+    /// If what the client said last is no answer to what it was offered.
+    pub fn play_broker(
+        &mut self,
+        start: &[u8],
+        mechanisms: &[String],
+        tune: Tune,
+    ) -> Result<(), Fault> {
+        match (self.told, &self.said.start_ok) {
+            (Told::Nothing, _) => {
+                self.to_client.extend_from_slice(start);
+                self.told = Told::Start;
+            }
+            (Told::Start, Some((_, Some(hello)))) => {
+                if !mechanisms.contains(&hello.mechanism) {
+                    let wrong = HandshakeError::Mechanism(hello.mechanism.clone());
+                    return Err(Fault::Client(wrong));
+                }
+                self.to_client.extend_from_slice(&wire::tune(tune));
+                self.told = Told::Tune(tune);
+            }
+            (Told::Start, _) | (Told::Tune(_), _) => {}
+        }
+        Ok(())
+    }
+
+    /// Tells the client connection.close.
+    pub fn refuse(&mut self, reason: &CloseReason) {
+        self.ended = true;
+        self.to_client.extend_from_slice(&wire::close(reason));
+    }
+
+    /// A node is connected: it is told what the client has said so far.
+    pub fn connected(&mut self) {
+        self.to_node.clear();
+        self.to_node.extend_from_slice(&protocol_header::AMQP_0_9_1);
+        self.learned = Learned::default();
+        self.leg = Some(Leg {
+            node: ClientHandshake::default(),
+            answered: Answered::Nothing,
+            tune: None,
+            start_ok_sent: false,
+            tune_ok_sent: false,
+            open_sent: false,
+            challenged: false,
+        });
+    }
+
+    /// The node is gone. May another one be tried?
+    ///
+    /// Not in the middle of a SASL conversation: its challenges are the first node's.
+    pub fn node_lost(&mut self) -> bool {
+        self.to_node.clear();
+        self.leg.take().is_none_or(|leg| !leg.challenged)
+    }
+
+    /// How far the present node has come.
+    #[must_use]
+    pub fn answered(&self) -> Answered {
+        self.leg
+            .as_ref()
+            .map_or(Answered::Nothing, |leg| leg.answered)
+    }
+
+    /// Is it the node's turn to speak?
+    #[must_use]
+    pub fn awaits_node(&self) -> bool {
+        self.leg.as_ref().is_some_and(|leg| match leg.answered {
+            Answered::Nothing => true,
+            Answered::Start => leg.start_ok_sent,
+            Answered::Tune => leg.open_sent,
+        })
+    }
+
+    /// What the present node has told about itself.
+    #[must_use]
+    pub fn learned(&self) -> &Learned {
+        &self.learned
+    }
+
+    /// What the client said in start-ok, if it could be read.
+    #[must_use]
+    pub fn hello(&self) -> Option<&Hello> {
+        self.said.start_ok.as_ref()?.1.as_ref()
+    }
+
+    /// The vhost that the client opens.
+    #[must_use]
+    pub fn vhost(&self) -> Option<&str> {
+        self.said.open.as_ref().map(|(_, vhost)| vhost.as_str())
+    }
+
+    /// Has the client been told anything but a protocol header?
+    #[must_use]
+    pub fn in_conversation(&self) -> bool {
+        self.told != Told::Nothing
+    }
+
+    /// The end of the handshake.
+    #[must_use]
+    pub fn into_opened(mut self) -> Opened {
+        Opened {
+            tune: self
+                .said
+                .tune_ok
+                .map_or(Tune::RABBITMQ_DEFAULT, |(_, tune)| tune),
+            client_rest: self.client.take_rest(),
+            node_rest: self
+                .leg
+                .map(|mut leg| leg.node.take_rest())
+                .unwrap_or_default(),
+        }
+    }
+
+    fn client_said(&mut self, said: ClientSaid) -> Result<Option<Step>, Fault> {
+        let stage = match said {
+            ClientSaid::Amqp10 { protocol_id } => return Ok(Some(Step::Amqp10 { protocol_id })),
+            ClientSaid::Foreign(guess) => {
+                self.ended = true;
+                self.to_client
+                    .extend_from_slice(&protocol_header::AMQP_0_9_1);
+                return Ok(Some(Step::Foreign(guess)));
+            }
+            ClientSaid::Close(reason) => {
+                self.ended = true;
+                self.to_client.extend_from_slice(&wire::CLOSE_OK);
+                return Ok(Some(Step::Left(reason)));
+            }
+            ClientSaid::Header => {
+                self.said.header = true;
+                Stage::Header
+            }
+            ClientSaid::StartOk { raw, hello } => {
+                if let (Err(error), false) = (&hello, self.decided) {
+                    return Err(Fault::Client(error.clone().into()));
+                }
+                self.said.start_ok = Some((raw, hello.ok()));
+                Stage::StartOk
+            }
+            ClientSaid::SecureOk { raw } => {
+                self.secure_ok(&raw)?;
+                return Ok(None);
+            }
+            ClientSaid::TuneOk { raw, tune } => {
+                if let Told::Tune(offer) = self.told
+                    && !self.decided
+                {
+                    offer
+                        .admits(tune)
+                        .map_err(|m| Fault::Client(HandshakeError::Tune(m)))?;
+                }
+                self.said.tune_ok = Some((raw, tune));
+                return Ok(self.pump());
+            }
+            ClientSaid::Open { raw, vhost } => {
+                self.said.open = Some((raw, vhost));
+                Stage::Open
+            }
+        };
+        if !self.decided {
+            return Ok(Some(Step::Route(stage)));
+        }
+        Ok(self.pump())
+    }
+
+    fn secure_ok(&mut self, raw: &[u8]) -> Result<(), Fault> {
+        let Some(Leg {
+            challenged: true, ..
+        }) = &self.leg
+        else {
+            let (got, expected) = ("connection.secure-ok", "connection.tune-ok");
+            return Err(Fault::Client(HandshakeError::Unexpected { got, expected }));
+        };
+        self.to_node.extend_from_slice(raw);
+        Ok(())
+    }
+
+    fn node_said(&mut self, said: NodeSaid) -> Result<Option<Step>, Fault> {
+        let Some(leg) = &mut self.leg else {
+            return Ok(None);
+        };
+        match said {
+            NodeSaid::OtherProtocol(_) => {
+                let (got, expected) = ("another protocol header", "connection.start");
+                return Err(Fault::Node(HandshakeError::Unexpected { got, expected }));
+            }
+            NodeSaid::Start { raw, greeting } => {
+                leg.answered = Answered::Start;
+                self.learned.greeting = Some(greeting);
+                if self.told == Told::Nothing {
+                    self.to_client.extend_from_slice(&raw);
+                    self.told = Told::Start;
+                }
+            }
+            NodeSaid::Secure { raw } => {
+                if matches!(self.told, Told::Tune(_)) {
+                    return Ok(Some(self.refuse_conversation()));
+                }
+                leg.challenged = true;
+                self.to_client.extend_from_slice(&raw);
+            }
+            NodeSaid::Tune { raw, tune } => {
+                leg.answered = Answered::Tune;
+                leg.tune = Some(tune);
+                self.learned.tune = Some(tune);
+                if !matches!(self.told, Told::Tune(_)) {
+                    self.to_client.extend_from_slice(&raw);
+                    self.told = Told::Tune(tune);
+                }
+            }
+            NodeSaid::OpenOk { raw } => {
+                self.to_client.extend_from_slice(&raw);
+                self.ended = true;
+                return Ok(Some(Step::Opened));
+            }
+            NodeSaid::Close { raw, reason } => {
+                self.to_client.extend_from_slice(&raw);
+                self.ended = true;
+                return Ok(Some(Step::Refused {
+                    reason,
+                    by_node: true,
+                }));
+            }
+        }
+        Ok(self.pump())
+    }
+
+    /// Tells the node what it can be told now; refuses the client if that shows a promise that does not hold.
+    fn pump(&mut self) -> Option<Step> {
+        let reason = self.tell_node()?;
+        self.refuse(&reason);
+        Some(Step::Refused {
+            reason,
+            by_node: false,
+        })
+    }
+
+    fn refuse_conversation(&mut self) -> Step {
+        let mechanism = self.hello().map_or("?", |hello| hello.mechanism.as_str());
+        let cause = format!(
+            "mechanism {mechanism} needs a conversation with the node, but here the vhost decides which node: \
+             use PLAIN or AMQPLAIN"
+        );
+        let reason = CloseReason::new(ReplyCode::COMMAND_INVALID, &cause);
+        self.refuse(&reason);
+        Step::Refused {
+            reason,
+            by_node: false,
+        }
+    }
+
+    /// Returns a refusal if what the client was promised does not hold with this node.
+    fn tell_node(&mut self) -> Option<CloseReason> {
+        self.tell_start_ok();
+        let leg = self.leg.as_mut()?;
+        let (Some(offer), Some((raw, answer))) = (leg.tune, &self.said.tune_ok) else {
+            return None;
+        };
+        if !leg.tune_ok_sent {
+            leg.tune_ok_sent = true;
+            // Where the node's own offer was answered, it is the judge of the answer.
+            match if self.told == Told::Tune(offer) {
+                Ok(())
+            } else {
+                offer.admits(*answer)
+            } {
+                Ok(()) => self.to_node.extend_from_slice(raw),
+                Err(Misfit::ChannelMax) if fits_frames(offer, *answer) => {
+                    let tune = Tune {
+                        channel_max: offer.channel_max,
+                        ..*answer
+                    };
+                    self.to_node.extend_from_slice(&wire::tune_ok(tune));
+                }
+                Err(_) => return Some(misfit(offer, *answer)),
+            }
+        }
+        let (raw, _) = self.said.open.as_ref()?;
+        if !leg.open_sent {
+            leg.open_sent = true;
+            match &self.rename_vhost {
+                Some(vhost) => self.to_node.extend_from_slice(&wire::open(vhost)),
+                None => self.to_node.extend_from_slice(raw),
+            }
+        }
+        None
+    }
+
+    fn tell_start_ok(&mut self) {
+        let (Some(leg), Some((raw, hello))) = (&mut self.leg, &self.said.start_ok) else {
+            return;
+        };
+        if leg.answered < Answered::Start || leg.start_ok_sent {
+            return;
+        }
+        leg.start_ok_sent = true;
+        let Some(hello) = hello else {
+            self.to_node.extend_from_slice(raw);
+            return;
+        };
+        let entries: Vec<_> = self
+            .annotations
+            .iter()
+            .map(|(k, v)| (*k, v.as_str()))
+            .collect();
+        let largest = START_OK_LARGEST;
+        let frame = wire::annotate_start_ok(raw, &hello.properties, &entries, largest);
+        self.to_node.extend_from_slice(&frame);
+    }
+}
+
+fn fits_frames(offer: Tune, answer: Tune) -> bool {
+    offer
+        .admits(Tune {
+            channel_max: offer.channel_max,
+            ..answer
+        })
+        .is_ok()
+}
+
+fn misfit(offer: Tune, answer: Tune) -> CloseReason {
+    let cause = format!(
+        "the node takes frames of at most {} bytes and {} were negotiated; the gateway knows it now: please reconnect",
+        offer.frame_max, answer.frame_max
+    );
+    CloseReason::new(ReplyCode::CONNECTION_FORCED, &cause)
+}
+
+#[cfg(test)]
+#[path = "bridge_tests.rs"]
+mod tests;

@@ -1,0 +1,176 @@
+//! The node's side of a handshake, read in order: there we are the client.
+//!
+//! ```text
+//! start -> (secure)* -> tune -> open-ok
+//! ```
+//! At any point a node may close instead; in place of start it may answer a protocol header it would rather speak.
+
+use super::HandshakeError;
+use crate::frame::buffer::FrameBuffer;
+use crate::frame::kind;
+use crate::reply::CloseReason;
+use crate::tune::Tune;
+use crate::wire::{self, ConnectionMethod, FieldTable};
+
+/// Largest payload of a node's frame before open-ok.
+pub const MAX_PAYLOAD: u32 = 64 * 1024;
+
+/// What start tells of a node.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Greeting {
+    /// Server properties, as sent.
+    pub properties: FieldTable,
+    /// SASL mechanisms offered, in the node's order.
+    pub mechanisms: Vec<String>,
+    /// Locales offered, as sent.
+    pub locales: String,
+}
+
+/// One thing a node said.
+#[derive(Debug, Clone, PartialEq)]
+pub enum NodeSaid {
+    /// It does not speak AMQP 0-9-1, but this.
+    OtherProtocol([u8; 8]),
+    /// connection.start
+    Start {
+        /// The frame.
+        raw: Vec<u8>,
+        /// What it says.
+        greeting: Greeting,
+    },
+    /// connection.secure
+    Secure {
+        /// The frame.
+        raw: Vec<u8>,
+    },
+    /// connection.tune
+    Tune {
+        /// The frame.
+        raw: Vec<u8>,
+        /// Its values.
+        tune: Tune,
+    },
+    /// connection.open-ok
+    OpenOk {
+        /// The frame.
+        raw: Vec<u8>,
+    },
+    /// connection.close: a refusal.
+    Close {
+        /// The frame.
+        raw: Vec<u8>,
+        /// What it says.
+        reason: CloseReason,
+    },
+}
+
+/// Reads what a node says, in the only order it may say it.
+#[derive(Debug)]
+pub struct ClientHandshake {
+    buffer: FrameBuffer,
+    expect: Expect,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Expect {
+    Start,
+    Tune,
+    OpenOk,
+    Nothing,
+}
+
+impl Default for ClientHandshake {
+    fn default() -> Self {
+        Self {
+            buffer: FrameBuffer::default(),
+            expect: Expect::Start,
+        }
+    }
+}
+
+impl ClientHandshake {
+    /// Adds what was read from the node.
+    pub fn push(&mut self, bytes: &[u8]) {
+        self.buffer.push(bytes);
+    }
+
+    /// Takes what has not been read: after open-ok, the first bytes of the session.
+    #[must_use]
+    pub fn take_rest(&mut self) -> Vec<u8> {
+        self.buffer.take_rest()
+    }
+
+    /// The next thing the node said, if all of it is there.
+    ///
+    /// # Errors
+    /// If it is not what may come now, or cannot be read.
+    pub fn next_said(&mut self) -> Result<Option<NodeSaid>, HandshakeError> {
+        let expect = self.expect;
+        if expect == Expect::Nothing {
+            return Ok(None);
+        }
+        if expect == Expect::Start && self.buffer.rest().first() == Some(&b'A') {
+            let header = self.buffer.take_protocol_header();
+            return Ok(header.map(NodeSaid::OtherProtocol));
+        }
+        let Some(frame) = self.buffer.take_frame(MAX_PAYLOAD)? else {
+            return Ok(None);
+        };
+        let unexpected = |got| HandshakeError::Unexpected {
+            got,
+            expected: expect.name(),
+        };
+        if frame.kind != kind::METHOD || frame.channel != 0 {
+            return Err(unexpected("a frame of another kind or channel"));
+        }
+        let raw = frame.raw.to_vec();
+        let (said, next) = match (expect, wire::decode(frame.payload)?) {
+            (_, ConnectionMethod::Close(close)) => {
+                let reason = wire::close_reason(close);
+                (NodeSaid::Close { raw, reason }, Expect::Nothing)
+            }
+            (Expect::Start, ConnectionMethod::Start(start)) => (
+                NodeSaid::Start {
+                    raw,
+                    greeting: greeting(start),
+                },
+                Expect::Tune,
+            ),
+            (Expect::Tune, ConnectionMethod::Secure(_)) => (NodeSaid::Secure { raw }, Expect::Tune),
+            (Expect::Tune, ConnectionMethod::Tune(t)) => {
+                let tune = Tune {
+                    channel_max: t.channel_max,
+                    frame_max: t.frame_max,
+                    heartbeat: t.heartbeat,
+                };
+                (NodeSaid::Tune { raw, tune }, Expect::OpenOk)
+            }
+            (Expect::OpenOk, ConnectionMethod::OpenOk(_)) => {
+                (NodeSaid::OpenOk { raw }, Expect::Nothing)
+            }
+            _ => return Err(unexpected("another method")),
+        };
+        self.expect = next;
+        Ok(Some(said))
+    }
+}
+
+fn greeting(start: wire::Start) -> Greeting {
+    let mechanisms = String::from_utf8_lossy(start.mechanisms.as_bytes());
+    Greeting {
+        mechanisms: mechanisms.split_whitespace().map(str::to_owned).collect(),
+        properties: start.server_properties,
+        locales: start.locales.to_string(),
+    }
+}
+
+impl Expect {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Start => "connection.start",
+            Self::Tune => "connection.tune, secure or close",
+            Self::OpenOk => "connection.open-ok or close",
+            Self::Nothing => "nothing",
+        }
+    }
+}
