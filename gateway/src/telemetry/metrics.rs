@@ -23,7 +23,7 @@ const VHOST_LIMIT: usize = 200;
 /// A gauge that no collector reports for so long is left out.
 const GAUGE_LIFETIME: Duration = Duration::from_secs(300);
 /// The exporter keeps each observation of a histogram until a scrape; without one, so many.
-const OBSERVATION_LIMIT: u32 = 4096;
+const OBSERVATION_LIMIT: u32 = 1024;
 
 /// From a fast handshake on a LAN up to the default deadline and beyond.
 const HANDSHAKE_BUCKETS: &[f64] = &[

@@ -65,8 +65,9 @@ impl Unit {
 }
 
 macro_rules! metrics {
-    ($($constant:ident = $name:literal $kind:ident $unit:ident [$($label:literal),*] $help:literal)*)
-    => {
+    ($(
+        $constant:ident = $name:literal $kind:ident $unit:ident [$($label:literal),*] $help:literal
+    )*) => {
         $(
             #[doc = $help]
             pub const $constant: Metric = Metric {
@@ -95,7 +96,7 @@ metrics! {
     SESSION_DURATION_SECONDS = "amqp_gateway_session_duration_seconds" Histogram Seconds []
         "Accept to end; many short sessions mean clients that connect for each message."
     HANDSHAKE_SECONDS = "amqp_gateway_handshake_seconds" Histogram Seconds ["stage"]
-        "Time of the AMQP handshake: stage client (accept to open), upstream (connect to open-ok), total."
+        "AMQP handshake; stage client (accept to open), upstream (connect to open-ok) or total."
     HANDSHAKE_FAILURES_TOTAL = "amqp_gateway_handshake_failures_total"
         Counter Count ["listener", "reason"]
         "Sessions that ended before open-ok; a rise tells of bad passwords, scans or missing nodes."
@@ -104,7 +105,7 @@ metrics! {
     BYTES_TOTAL = "amqp_gateway_bytes_total" Counter Bytes ["direction"]
         "Bytes read; direction from_client or from_node."
     FRAMES_TOTAL = "amqp_gateway_frames_total" Counter Count ["direction", "method"]
-        "Frames relayed, by AMQP method; content header, body and heartbeat frames count by their type."
+        "Frames relayed, by AMQP method; header, body and heartbeat frames count by their type."
     MESSAGES_PUBLISHED_TOTAL = "amqp_gateway_messages_published_total"
         Counter Count ["vhost", "cluster"]
         "Messages that clients published (basic.publish)."
@@ -116,7 +117,7 @@ metrics! {
         "Deliveries that clients acknowledged; far below the delivered ones means slow consumers."
     MESSAGES_RETURNED_TOTAL = "amqp_gateway_messages_returned_total"
         Counter Count ["vhost", "cluster"]
-        "Mandatory messages that no queue took (basic.return); any growth is a fault of a publisher."
+        "Mandatory messages that no queue took (basic.return); growth is a fault of a publisher."
     MESSAGES_CONFIRMED_TOTAL = "amqp_gateway_messages_confirmed_total"
         Counter Count ["vhost", "cluster"]
         "Published messages that nodes confirmed."
@@ -128,7 +129,7 @@ metrics! {
         "Sessions open on a node now."
     NODE_CONNECT_FAILURES_TOTAL = "amqp_gateway_node_connect_failures_total"
         Counter Count ["cluster", "node", "reason"]
-        "Attempts at a node that failed before open-ok; clients may have got another node unnoticed."
+        "Attempts at a node that failed before open-ok; the client may have got another node."
     LOG_LINES_DROPPED_TOTAL = "amqp_gateway_log_lines_dropped_total" Counter Count []
         "Log lines and access records lost because their output was too slow or failing."
     PROCESS_CPU_SECONDS_TOTAL = "process_cpu_seconds_total" Counter Seconds []

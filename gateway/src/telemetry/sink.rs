@@ -85,10 +85,7 @@ impl Sink {
     /// # Errors
     /// The file or the UDP socket cannot be opened, or the thread cannot be started.
     pub fn open(log: &Log) -> Result<Self, SinkError> {
-        let (output, warning) = match Output::open(&log.output) {
-            Err(missing @ SinkError::Journal { .. }) => (Output::stdout(), Some(missing)),
-            opened => (opened?, None),
-        };
+        let (output, warning) = or_stdout(Output::open(&log.output))?;
         let to_stdout = log.output == LogOutput::Stdout || warning.is_some();
         let colour = to_stdout && std::io::stdout().is_terminal();
         let style = Style {
@@ -152,6 +149,14 @@ impl Sink {
             .wait_timeout_while(state, patience, |state| state.finished < goal)
             .unwrap_or_else(PoisonError::into_inner);
         state.finished >= goal
+    }
+}
+
+/// Without a journal, standard output; the error is then only a warning.
+fn or_stdout(opened: Result<Output, SinkError>) -> Result<(Output, Option<SinkError>), SinkError> {
+    match opened {
+        Err(missing @ SinkError::Journal { .. }) => Ok((Output::stdout(), Some(missing))),
+        opened => Ok((opened?, None)),
     }
 }
 

@@ -208,3 +208,18 @@ fn reopen_writes_to_a_new_file_after_rotation_and_keeps_the_old_one_on_failure()
     );
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "new\n");
 }
+
+#[test]
+fn a_missing_journal_is_a_warning_but_a_missing_directory_is_an_error() {
+    let nowhere = std::path::PathBuf::from("/nonexistent/socket");
+    let (output, warning) =
+        or_stdout(super::super::output::Journal::at(&nowhere).map(Output::Journal)).unwrap();
+    assert!(output.wants_stamps());
+    assert!(
+        warning
+            .unwrap()
+            .to_string()
+            .contains("no journal at /nonexistent/socket")
+    );
+    assert!(or_stdout(Output::open(&LogOutput::File(nowhere))).is_err());
+}
