@@ -1,3 +1,5 @@
 //! The gateway.
 
+pub mod admin;
 pub mod config;
+pub mod telemetry;

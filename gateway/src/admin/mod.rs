@@ -1,0 +1,131 @@
+//! The admin address: metrics, health, and the console's page.
+//!
+//! It runs on a thread and a runtime of its own, so that nothing asked here slows traffic.
+
+mod routes;
+mod server;
+
+use std::fmt;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+
+use tokio::runtime::Builder;
+use tokio_util::sync::CancellationToken;
+
+/// What the admin address shows of the gateway.
+#[derive(Clone)]
+pub struct Sources {
+    /// The page of `/metrics`.
+    pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
+    /// Why the gateway is not ready; empty = ready.
+    pub not_ready: Arc<dyn Fn() -> Vec<String> + Send + Sync>,
+}
+
+impl fmt::Debug for Sources {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Sources")
+    }
+}
+
+/// Why there is no admin address.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs)]
+pub enum AdminError {
+    #[error("admin.bind {address}: {source}; is another process listening there?")]
+    Bind {
+        address: SocketAddr,
+        source: io::Error,
+    },
+    #[error("the admin thread cannot be started: {0}")]
+    Start(io::Error),
+}
+
+/// A bound admin address that does not answer yet.
+#[derive(Debug)]
+pub struct BoundAdmin {
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
+/// Binds the admin address.
+///
+/// # Errors
+/// The address cannot be bound.
+pub fn bind(address: SocketAddr) -> Result<BoundAdmin, AdminError> {
+    let bound = || {
+        let listener = TcpListener::bind(address)?;
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        Ok(BoundAdmin { listener, address })
+    };
+    bound().map_err(|source| AdminError::Bind { address, source })
+}
+
+impl BoundAdmin {
+    /// The address with the port that the system picked for port 0.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Starts the admin thread. It logs to the subscriber of the calling thread.
+    ///
+    /// # Errors
+    /// The system gives no thread, or nothing to wait for sockets with.
+    pub fn start(self, sources: Sources) -> Result<AdminServer, AdminError> {
+        let Self { listener, address } = self;
+        let runtime = Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(AdminError::Start)?;
+        let entered = runtime.enter();
+        let listener = tokio::net::TcpListener::from_std(listener).map_err(AdminError::Start)?;
+        drop(entered);
+        let stop = CancellationToken::new();
+        let (stopped, log) = (stop.clone(), tracing::dispatcher::get_default(Clone::clone));
+        let serve = move || {
+            let _log = tracing::dispatcher::set_default(&log);
+            runtime.block_on(server::serve(listener, routes::router(sources), stopped));
+        };
+        let thread = thread::Builder::new().name("admin".to_owned()).spawn(serve);
+        let thread = Some(thread.map_err(AdminError::Start)?);
+        Ok(AdminServer {
+            address,
+            stop,
+            thread,
+        })
+    }
+}
+
+/// The running admin address. Dropping it stops it.
+#[derive(Debug)]
+pub struct AdminServer {
+    address: SocketAddr,
+    stop: CancellationToken,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl AdminServer {
+    /// Where it answers.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Stops accepting, gives running answers a moment, ends the thread.
+    pub fn stop(self) {
+        drop(self);
+    }
+}
+
+impl Drop for AdminServer {
+    fn drop(&mut self) {
+        self.stop.cancel();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,10 @@
+//! What the gateway tells about itself: log lines, access records, metrics.
+
+pub mod access;
+mod escape;
+pub mod log;
+pub mod metrics;
+pub mod names;
+mod output;
+mod process;
+pub mod sink;

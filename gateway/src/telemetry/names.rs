@@ -1,0 +1,233 @@
+//! Every metric of this build: its name, and a sentence on how to read it.
+//!
+//! `docs/metrics.md` is generated from this table, and `/metrics` takes its help texts from it.
+
+use std::fmt::Write as _;
+
+/// One metric.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Metric {
+    /// As on `/metrics`.
+    pub name: &'static str,
+    /// How its value behaves.
+    pub kind: Kind,
+    /// What its value counts.
+    pub unit: Unit,
+    /// The label names, in the order in which values are given for them.
+    pub labels: &'static [&'static str],
+    /// How to read it.
+    pub help: &'static str,
+}
+
+/// How a value behaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Only grows, from the start of the process.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// Counts of observations up to certain bounds.
+    Histogram,
+}
+
+/// What a value counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Unit {
+    Count,
+    Bytes,
+    Seconds,
+    /// Seconds since 1970.
+    Timestamp,
+}
+
+impl Kind {
+    /// As in the `# TYPE` line.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+            Self::Histogram => "histogram",
+        }
+    }
+}
+
+impl Unit {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Count => "count",
+            Self::Bytes => "bytes",
+            Self::Seconds => "seconds",
+            Self::Timestamp => "seconds since 1970",
+        }
+    }
+}
+
+macro_rules! metrics {
+    ($(
+        $constant:ident = $name:literal $kind:ident $unit:ident [$($label:literal),*] $help:literal
+    )*) => {
+        $(
+            #[doc = $help]
+            pub const $constant: Metric = Metric {
+                name: $name,
+                kind: Kind::$kind,
+                unit: Unit::$unit,
+                labels: &[$($label),*],
+                help: $help,
+            };
+        )*
+
+        /// All of them, in the order of `docs/metrics.md`.
+        pub const ALL: &[Metric] = &[$($constant),*];
+    };
+}
+
+metrics! {
+    BUILD_INFO = "amqp_gateway_build_info" Gauge Count ["version"]
+        "Always 1; the label tells which version runs."
+    CONFIG_REVISION = "amqp_gateway_config_revision" Gauge Count []
+        "Number of the configuration in force; it grows by one with every reload that took effect."
+    SESSIONS = "amqp_gateway_sessions" Gauge Count ["listener"]
+        "Sessions open now, those still in their handshake included."
+    SESSIONS_TOTAL = "amqp_gateway_sessions_total" Counter Count ["listener", "reason"]
+        "Sessions that ended, by why; the reasons are those of the access record."
+    SESSION_DURATION_SECONDS = "amqp_gateway_session_duration_seconds" Histogram Seconds []
+        "Accept to end; many short sessions mean clients that connect for each message."
+    HANDSHAKE_SECONDS = "amqp_gateway_handshake_seconds" Histogram Seconds ["stage"]
+        "AMQP handshake; stage client (accept to open), upstream (connect to open-ok) or total."
+    HANDSHAKE_FAILURES_TOTAL = "amqp_gateway_handshake_failures_total"
+        Counter Count ["listener", "reason"]
+        "Sessions that ended before open-ok; a rise tells of bad passwords, scans or missing nodes."
+    ACCEPT_ERRORS_TOTAL = "amqp_gateway_accept_errors_total" Counter Count ["listener", "reason"]
+        "Failed accepts; reason fd-limit means that the process needs a higher limit of open files."
+    BYTES_TOTAL = "amqp_gateway_bytes_total" Counter Bytes ["direction"]
+        "Bytes read; direction from_client or from_node."
+    FRAMES_TOTAL = "amqp_gateway_frames_total" Counter Count ["direction", "method"]
+        "Frames relayed, by AMQP method; header, body and heartbeat frames count by their type."
+    MESSAGES_PUBLISHED_TOTAL = "amqp_gateway_messages_published_total"
+        Counter Count ["vhost", "cluster"]
+        "Messages that clients published (basic.publish)."
+    MESSAGES_DELIVERED_TOTAL = "amqp_gateway_messages_delivered_total"
+        Counter Count ["vhost", "cluster"]
+        "Messages that nodes handed to clients (basic.deliver and basic.get-ok)."
+    MESSAGES_ACKNOWLEDGED_TOTAL = "amqp_gateway_messages_acknowledged_total"
+        Counter Count ["vhost", "cluster"]
+        "Deliveries that clients acknowledged; far below the delivered ones means slow consumers."
+    MESSAGES_RETURNED_TOTAL = "amqp_gateway_messages_returned_total"
+        Counter Count ["vhost", "cluster"]
+        "Mandatory messages that no queue took (basic.return); growth is a fault of a publisher."
+    MESSAGES_CONFIRMED_TOTAL = "amqp_gateway_messages_confirmed_total"
+        Counter Count ["vhost", "cluster"]
+        "Published messages that nodes confirmed."
+    MESSAGES_UNCONFIRMED = "amqp_gateway_messages_unconfirmed" Gauge Count ["vhost", "cluster"]
+        "Messages on confirm channels that wait for their confirm now; growth means slow queues."
+    CHANNELS = "amqp_gateway_channels" Gauge Count []
+        "AMQP channels open now; steady growth is a client that leaks channels."
+    NODE_SESSIONS = "amqp_gateway_node_sessions" Gauge Count ["cluster", "node"]
+        "Sessions open on a node now."
+    NODE_CONNECT_FAILURES_TOTAL = "amqp_gateway_node_connect_failures_total"
+        Counter Count ["cluster", "node", "reason"]
+        "Attempts at a node that failed before open-ok; the client may have got another node."
+    LOG_LINES_DROPPED_TOTAL = "amqp_gateway_log_lines_dropped_total" Counter Count []
+        "Log lines and access records lost because their output was too slow or failing."
+    PROCESS_CPU_SECONDS_TOTAL = "process_cpu_seconds_total" Counter Seconds []
+        "CPU time of the process, user and system."
+    PROCESS_RESIDENT_MEMORY_BYTES = "process_resident_memory_bytes" Gauge Bytes []
+        "Memory of the process that is in RAM."
+    PROCESS_OPEN_FDS = "process_open_fds" Gauge Count []
+        "Open file descriptors; each session needs two."
+    PROCESS_MAX_FDS = "process_max_fds" Gauge Count []
+        "Limit of open file descriptors; accepts fail once process_open_fds reaches it."
+    PROCESS_START_TIME_SECONDS = "process_start_time_seconds" Gauge Timestamp []
+        "When the process started; a change is a restart."
+    PROCESS_THREADS = "process_threads" Gauge Count []
+        "Threads of the process."
+}
+
+/// The text of `docs/metrics.md`.
+#[must_use]
+pub fn markdown() -> String {
+    let mut out = String::from(HEAD);
+    for metric in ALL {
+        let labels: Vec<String> = metric.labels.iter().map(|l| format!("`{l}`")).collect();
+        let (kind, unit) = (metric.kind.as_str(), metric.unit.as_str());
+        // Writing into a String cannot fail.
+        let _ = writeln!(
+            out,
+            "| `{}` | {kind} | {unit} | {} | {} |",
+            metric.name,
+            labels.join(", "),
+            metric.help
+        );
+    }
+    out.push_str(TAIL);
+    out
+}
+
+const HEAD: &str = "\
+# Metrics
+
+`GET /metrics` on the admin address answers in the Prometheus text format.
+
+This page is generated from `gateway/src/telemetry/names.rs`; after a change there run
+`UPDATE_DOCS=1 cargo test -p amqp-gateway telemetry::names`.
+
+| metric | type | unit | labels | how to read it |
+|---|---|---|---|---|
+";
+
+const TAIL: &str = "
+The label `vhost` has at most 200 different values; the vhosts seen after that count together as
+`other`. A gauge that nothing reports any more (a listener or node that was removed) is gone from
+the page five minutes later.
+";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn the_page_about_metrics_is_up_to_date() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/metrics.md");
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            std::fs::write(path, markdown()).expect("docs/metrics.md can be written");
+        }
+        let page = std::fs::read_to_string(path).expect("docs/metrics.md exists");
+        assert!(
+            page == markdown(),
+            "run: UPDATE_DOCS=1 cargo test -p amqp-gateway telemetry::names"
+        );
+    }
+
+    #[test]
+    fn names_follow_the_rules_of_prometheus() {
+        let names: HashSet<_> = ALL.iter().map(|metric| metric.name).collect();
+        assert_eq!(names.len(), ALL.len());
+        for Metric {
+            name,
+            kind,
+            unit,
+            help,
+            ..
+        } in ALL
+        {
+            assert!(
+                name.starts_with("amqp_gateway_") || name.starts_with("process_"),
+                "{name}"
+            );
+            assert_eq!(name.ends_with("_total"), *kind == Kind::Counter, "{name}");
+            let base = name.trim_end_matches("_total");
+            assert_eq!(
+                base.ends_with("_bytes") || base.ends_with("gateway_bytes"),
+                *unit == Unit::Bytes,
+                "{name}"
+            );
+            let seconds = matches!(unit, Unit::Seconds | Unit::Timestamp);
+            assert_eq!(base.ends_with("_seconds"), seconds, "{name}");
+            assert!(help.ends_with('.') && !help.contains(['\n', '|']), "{name}");
+        }
+    }
+}
