@@ -103,6 +103,13 @@ impl CloseReason {
     }
 }
 
+/// The longest beginning of `text` with at most `most` bytes that ends at a character's end.
+#[must_use]
+pub fn cut(text: &str, most: usize) -> &str {
+    let end = (0..=text.len().min(most)).rev().find(|&i| text.is_char_boundary(i));
+    &text[..end.unwrap_or(0)]
+}
+
 impl fmt::Display for CloseReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.code, self.text)

@@ -10,7 +10,7 @@ use thiserror::Error;
 use crate::frame::method::id;
 use crate::frame::{END, ENVELOPE, HEADER, kind};
 use crate::guard::{self, GuardError};
-use crate::reply::{CloseReason, ReplyCode};
+use crate::reply::{self, CloseReason, ReplyCode};
 use crate::tune::Tune;
 
 pub use amq_protocol::protocol::connection::{AMQPMethod as ConnectionMethod, Start, StartOk};
@@ -130,11 +130,7 @@ pub fn read_close(frame: &[u8]) -> Option<CloseReason> {
 /// A short string, cut to its 255 bytes at a character boundary: the library's own constructor panics there.
 #[must_use]
 pub fn short_string(text: &str) -> ShortString {
-    let end = (0..=text.len().min(255))
-        .rev()
-        .find(|&i| text.is_char_boundary(i))
-        .unwrap_or(0);
-    ShortString::try_new(&text[..end]).unwrap_or_default()
+    ShortString::try_new(reply::cut(text, reply::MAX_TEXT)).unwrap_or_default()
 }
 
 /// The text of a string value in a table.

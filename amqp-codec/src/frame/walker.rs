@@ -82,6 +82,12 @@ impl Walker {
         self.rest == 0
     }
 
+    /// Bytes of the current frame still to come, its end octet included; 0 at a frame boundary.
+    #[must_use]
+    pub fn rest(&self) -> u32 {
+        self.rest
+    }
+
     /// Goes on inside a frame of which `rest` bytes, end octet included, are still to come.
     pub fn enter(&mut self, rest: u32) {
         self.rest = rest;

@@ -251,6 +251,11 @@ impl Bridge {
         self.rename_vhost = rename_vhost.map(str::to_owned);
     }
 
+    /// The route leads nowhere at the moment: the gateway plays the broker again, and asks again at open.
+    pub fn undecided(&mut self) {
+        self.decided = false;
+    }
+
     /// The route is not decided yet: answers the client in a broker's place.
     ///
     /// # Errors
@@ -327,10 +332,22 @@ impl Bridge {
         })
     }
 
+    /// Takes what the client has sent and nobody has read.
+    #[must_use]
+    pub fn take_client_rest(&mut self) -> Vec<u8> {
+        self.client.take_rest()
+    }
+
     /// What the present node has told about itself.
     #[must_use]
     pub fn learned(&self) -> &Learned {
         &self.learned
+    }
+
+    /// Has the client asked for AMQP 0-9-1?
+    #[must_use]
+    pub fn said_header(&self) -> bool {
+        self.said.header
     }
 
     /// What the client said in start-ok, if it could be read.

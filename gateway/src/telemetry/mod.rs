@@ -1,6 +1,7 @@
 //! What the gateway tells about itself: log lines, access records, metrics.
 
 pub mod access;
+pub mod counters;
 mod escape;
 pub mod log;
 pub mod metrics;

@@ -1,0 +1,230 @@
+//! One RabbitMQ node: where it is, how many sessions it has, whether it answered lately.
+
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use amqp_codec::handshake::bridge::Learned;
+use arc_swap::{ArcSwap, ArcSwapOption};
+
+use crate::config::model::{self, ClusterName, NodeAddress};
+
+/// How long a node that failed is left out at first; doubled by each further failure.
+const SKIP_FIRST: Duration = Duration::from_millis(500);
+/// How long it is left out at most.
+const SKIP_LONGEST: Duration = Duration::from_secs(8);
+
+/// A node and what sessions have found out about it.
+#[derive(Debug)]
+pub struct Node {
+    /// The cluster it belongs to.
+    pub cluster: ClusterName,
+    /// Its name in the configuration.
+    pub name: Arc<str>,
+    /// Its address in the configuration.
+    pub address: NodeAddress,
+    /// Its share of new sessions.
+    pub weight: NonZeroU32,
+    /// Sessions at once.
+    pub max_connections: Option<usize>,
+    /// Used only while no other node is usable.
+    pub backup: bool,
+    /// What `address` resolved to; empty while a name has never been resolved.
+    pub resolved: ArcSwap<Vec<SocketAddr>>,
+    learned: ArcSwapOption<Learned>,
+    lessons: AtomicU64,
+    sessions: AtomicUsize,
+    failures: AtomicU32,
+    /// Milliseconds after `born` until which it is left out; 0 = it is not.
+    skip_until: AtomicU64,
+    born: Instant,
+}
+
+impl Node {
+    /// A node as configured.
+    #[must_use]
+    pub fn new(cluster: &ClusterName, node: &model::Node) -> Self {
+        Self {
+            cluster: cluster.clone(),
+            name: node.name.clone(),
+            address: node.address.clone(),
+            weight: node.weight,
+            max_connections: node.max_connections,
+            backup: node.backup,
+            resolved: ArcSwap::from_pointee(node.address.literal().into_iter().collect()),
+            learned: ArcSwapOption::empty(),
+            lessons: AtomicU64::new(0),
+            sessions: AtomicUsize::new(0),
+            failures: AtomicU32::new(0),
+            skip_until: AtomicU64::new(0),
+            born: Instant::now(),
+        }
+    }
+
+    /// What its last handshake told of it.
+    #[must_use]
+    pub fn learned(&self) -> Option<Arc<Learned>> {
+        self.learned.load_full()
+    }
+
+    /// How often it has told something new.
+    #[must_use]
+    pub fn lessons(&self) -> u64 {
+        self.lessons.load(Ordering::Acquire)
+    }
+
+    /// Keeps what a handshake told. Cheap if it is nothing new.
+    pub fn learn(&self, told: &Learned) {
+        if self.learned.load().as_deref() != Some(told) {
+            self.learned.store(Some(Arc::new(told.clone())));
+            self.lessons.fetch_add(1, Ordering::Release);
+        }
+    }
+
+    /// Live sessions, those in their handshake included.
+    #[must_use]
+    pub fn sessions(&self) -> usize {
+        self.sessions.load(Ordering::Relaxed)
+    }
+
+    /// Is there room for one more session?
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.max_connections.is_none_or(|max| self.sessions() < max)
+    }
+
+    /// May it be tried at `now`?
+    ///
+    /// When its time of being left out is over, the one who asks first gets it as a trial; for the others it stays
+    /// left out until that trial succeeds or as long again.
+    pub fn try_usable(&self, now: Instant) -> bool {
+        let until = self.skip_until.load(Ordering::Relaxed);
+        if until == 0 {
+            return true;
+        }
+        let now = self.millis(now);
+        if now < until {
+            return false;
+        }
+        let again = now + millis(self.skip_time());
+        let swapped = self.skip_until.compare_exchange(
+            until,
+            again,
+            Ordering::Relaxed,
+            Ordering::Relaxed,
+        );
+        swapped.is_ok()
+    }
+
+    /// Is it left out at `now`? Changes nothing.
+    #[must_use]
+    pub fn is_skipped(&self, now: Instant) -> bool {
+        self.millis(now) < self.skip_until.load(Ordering::Relaxed)
+    }
+
+    /// It did not answer: leave it out for a while. Returns for how long.
+    pub fn failed(&self, now: Instant) -> Duration {
+        let skip = self.skip_time();
+        self.failures.fetch_add(1, Ordering::Relaxed);
+        self.skip_until.store(self.millis(now) + millis(skip), Ordering::Relaxed);
+        skip
+    }
+
+    /// It answered. Returns whether it had been failing.
+    pub fn answered(&self) -> bool {
+        self.skip_until.store(0, Ordering::Relaxed);
+        self.failures.swap(0, Ordering::Relaxed) > 0
+    }
+
+    fn skip_time(&self) -> Duration {
+        let failures = self.failures.load(Ordering::Relaxed).min(8);
+        (SKIP_FIRST * 2_u32.pow(failures)).min(SKIP_LONGEST)
+    }
+
+    fn millis(&self, now: Instant) -> u64 {
+        // Never 0, which means "not left out".
+        millis(now.saturating_duration_since(self.born)) + 1
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    duration.as_millis().try_into().unwrap_or(u64::MAX)
+}
+
+/// A session's place on a node: counted from the choice of the node to the session's end.
+#[derive(Debug)]
+pub struct Lease {
+    node: Arc<Node>,
+}
+
+impl Lease {
+    /// Takes a place.
+    #[must_use]
+    pub fn new(node: Arc<Node>) -> Self {
+        node.sessions.fetch_add(1, Ordering::Relaxed);
+        Self { node }
+    }
+
+    /// The node.
+    #[must_use]
+    pub fn node(&self) -> &Arc<Node> {
+        &self.node
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.node.sessions.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node() -> Node {
+        let address = NodeAddress { host: "127.0.0.1".into(), port: 5672 };
+        let model = model::Node {
+            name: "r1".into(),
+            address,
+            weight: NonZeroU32::MIN,
+            max_connections: Some(1),
+            backup: false,
+        };
+        Node::new(&ClusterName("main".into()), &model)
+    }
+
+    #[test]
+    fn a_failed_node_is_left_out_then_tried_by_one_session_only() {
+        let (node, start) = (node(), Instant::now());
+        assert!(node.try_usable(start));
+        let skip = node.failed(start);
+        assert!(!node.try_usable(start + skip / 2));
+        let later = start + skip + Duration::from_millis(2);
+        assert!(node.try_usable(later), "the trial");
+        assert!(!node.try_usable(later), "everybody else waits for the trial");
+        assert!(node.answered());
+        assert!(node.try_usable(later));
+        assert!(!node.answered());
+    }
+
+    #[test]
+    fn repeated_failures_leave_it_out_longer_but_not_forever() {
+        let (node, start) = (node(), Instant::now());
+        let skips: Vec<_> = (0..8).map(|_| node.failed(start)).collect();
+        assert!(skips.windows(2).all(|w| w[0] <= w[1]));
+        assert_eq!(skips.last(), Some(&SKIP_LONGEST));
+    }
+
+    #[test]
+    fn a_lease_counts_while_it_lives() {
+        let node = Arc::new(node());
+        assert!(node.has_room());
+        let lease = Lease::new(node.clone());
+        assert_eq!((node.sessions(), node.has_room()), (1, false));
+        drop(lease);
+        assert_eq!(node.sessions(), 0);
+    }
+}

@@ -1,0 +1,191 @@
+//! Routes: from the facts of a session to a decision, as early as the facts allow. Pure.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use amqp_codec::reply::{CloseReason, ReplyCode};
+use amqp_codec::wire::{self, FieldTable};
+
+use crate::config::model::{ClusterName, Conditions, ListenerName, Model, Route, RouteAction};
+
+/// What is known of a session so far.
+#[derive(Debug, Clone, Copy)]
+pub struct Facts<'a> {
+    /// Where it arrived.
+    pub listener: &'a ListenerName,
+    /// From where.
+    pub source: IpAddr,
+    /// What start-ok said, once it is there.
+    pub login: Option<Login<'a>>,
+    /// The vhost, once connection.open is there.
+    pub vhost: Option<&'a str>,
+}
+
+/// What start-ok says, as far as routes ask for it.
+#[derive(Debug, Clone, Copy)]
+pub struct Login<'a> {
+    /// The user, if the mechanism names one.
+    pub user: Option<&'a str>,
+    /// Client properties.
+    pub properties: &'a FieldTable,
+}
+
+/// What the routes say to some facts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    /// This is where the session goes.
+    To(Target),
+    /// The session is refused.
+    Rejected(CloseReason),
+    /// The answer hangs on facts that are not there yet.
+    NeedsMore,
+}
+
+/// Where a session goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// The cluster.
+    pub cluster: ClusterName,
+    /// The vhost to open there in place of the client's.
+    pub rename_vhost: Option<Arc<str>>,
+}
+
+/// The routes in their order, and each listener's default.
+#[derive(Debug)]
+pub struct RouteTable {
+    routes: Vec<Route>,
+    defaults: Vec<(ListenerName, Option<ClusterName>)>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Holds {
+    Yes,
+    No,
+    /// The fact is not there yet.
+    Unknown,
+}
+
+impl RouteTable {
+    /// The table of a configuration.
+    #[must_use]
+    pub fn new(model: &Model) -> Self {
+        Self {
+            routes: model.routes.clone(),
+            defaults: model.listeners.iter().map(|l| (l.name.clone(), l.cluster.clone())).collect(),
+        }
+    }
+
+    /// First match wins. A route whose conditions hang on facts still to come delays the decision only if it would
+    /// decide otherwise than what stands behind it.
+    #[must_use]
+    pub fn decide(&self, facts: &Facts<'_>) -> Decision {
+        let mut open: Vec<&RouteAction> = Vec::new();
+        for route in &self.routes {
+            match holds(&route.conditions, facts) {
+                Holds::No => {}
+                Holds::Unknown => open.push(&route.action),
+                Holds::Yes => return agreed(&open, decision(&route.action)),
+            }
+        }
+        agreed(&open, self.default_decision(facts))
+    }
+
+    /// For a session that never names a vhost (AMQP 1.0 as opaque bytes): where only facts that never come could
+    /// decide, the listener's default does.
+    #[must_use]
+    pub fn decide_without_more(&self, facts: &Facts<'_>) -> Decision {
+        match self.decide(facts) {
+            Decision::NeedsMore => self.default_decision(facts),
+            decided => decided,
+        }
+    }
+
+    /// Every cluster that a session on this listener may still reach.
+    #[must_use]
+    pub fn reachable(&self, listener: &ListenerName) -> Vec<&ClusterName> {
+        let of_routes = self.routes.iter().filter_map(|route| match &route.action {
+            RouteAction::To { cluster, .. } => {
+                let condition = route.conditions.listener.as_ref();
+                condition.is_none_or(|l| l == listener).then_some(cluster)
+            }
+            RouteAction::Reject { .. } => None,
+        });
+        let mut clusters: Vec<_> = of_routes.chain(self.default_of(listener)).collect();
+        clusters.sort_unstable();
+        clusters.dedup();
+        clusters
+    }
+
+    fn default_of(&self, listener: &ListenerName) -> Option<&ClusterName> {
+        self.defaults.iter().find(|(name, _)| name == listener)?.1.as_ref()
+    }
+
+    fn default_decision(&self, facts: &Facts<'_>) -> Decision {
+        match self.default_of(facts.listener) {
+            Some(cluster) => {
+                Decision::To(Target { cluster: cluster.clone(), rename_vhost: None })
+            }
+            None => Decision::Rejected(no_route(facts)),
+        }
+    }
+}
+
+fn no_route(facts: &Facts<'_>) -> CloseReason {
+    let cause = match facts.vhost {
+        Some(vhost) => format!("no route for vhost '{vhost}' on listener {}", facts.listener),
+        None => format!("no route on listener {}", facts.listener),
+    };
+    CloseReason::new(ReplyCode::NOT_ALLOWED, &cause)
+}
+
+/// The decision, if all routes still open would come to the same.
+fn agreed(open: &[&RouteAction], last: Decision) -> Decision {
+    if open.iter().all(|action| decision(action) == last) { last } else { Decision::NeedsMore }
+}
+
+fn decision(action: &RouteAction) -> Decision {
+    match action {
+        RouteAction::To { cluster, rename_vhost } => Decision::To(Target {
+            cluster: cluster.clone(),
+            rename_vhost: rename_vhost.clone(),
+        }),
+        RouteAction::Reject { code, text } => {
+            Decision::Rejected(CloseReason::new(ReplyCode(*code), text))
+        }
+    }
+}
+
+fn holds(conditions: &Conditions, facts: &Facts<'_>) -> Holds {
+    let Conditions { vhost, user, listener, source, client_property } = conditions;
+    let known = |holds: bool| if holds { Holds::Yes } else { Holds::No };
+    let of_listener = listener.as_ref().map(|name| known(name == facts.listener));
+    let of_source = (!source.is_empty())
+        .then(|| known(source.iter().any(|net| net.contains(&facts.source.to_canonical()))));
+    let of_user = user.as_ref().map(|pattern| match facts.login {
+        Some(login) => known(login.user.is_some_and(|user| pattern.matches(user))),
+        None => Holds::Unknown,
+    });
+    let of_properties = client_property.iter().map(|(key, pattern)| match facts.login {
+        Some(login) => {
+            known(wire::text(login.properties, key).is_some_and(|text| pattern.matches(text)))
+        }
+        None => Holds::Unknown,
+    });
+    let of_vhost = vhost.as_ref().map(|pattern| match facts.vhost {
+        Some(vhost) => known(pattern.matches(vhost)),
+        None => Holds::Unknown,
+    });
+    let all = [of_listener, of_source, of_user, of_vhost].into_iter().flatten();
+    all.chain(of_properties).fold(Holds::Yes, and)
+}
+
+fn and(a: Holds, b: Holds) -> Holds {
+    match (a, b) {
+        (Holds::No, _) | (_, Holds::No) => Holds::No,
+        (Holds::Unknown, _) | (_, Holds::Unknown) => Holds::Unknown,
+        (Holds::Yes, Holds::Yes) => Holds::Yes,
+    }
+}
+
+#[cfg(test)]
+mod tests;

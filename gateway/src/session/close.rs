@@ -1,0 +1,259 @@
+//! Ends a session in a way both sides understand.
+//!
+//! The client is told connection.close at a frame boundary, and what it had sent before it answered still reaches the
+//! node. Then the node is told, too. All of it within [`PATIENCE`]; whoever does not answer is cut.
+
+use std::future::Future;
+use std::time::Duration;
+
+use amqp_codec::frame::method::id;
+use amqp_codec::frame::walker::{Observer, Stop as WalkStop};
+use amqp_codec::frame::{FrameError, method::MethodId};
+use amqp_codec::handshake::server::MAX_PAYLOAD;
+use amqp_codec::reply::{CloseReason, ReplyCode};
+use amqp_codec::wire;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::net::tcp::{ReadHalf, WriteHalf};
+
+use super::end::{End, Phase, Who};
+use super::registry::{Order, Session};
+use super::io::poll_discard;
+use super::relay::{Flow, Relay, Stop};
+
+/// How long the peers may take over a close.
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Ends a session that stopped relaying.
+pub(super) async fn finish(mut relay: Relay, stop: Stop, gateway: &str) -> End {
+    let end = end_of(&relay, &stop, gateway);
+    let session = relay.watch.session.clone();
+    let settled = relay.watch.closing.as_ref().is_some_and(|closing| closing.answered);
+    match stop {
+        Stop::Order(Order::Cut | Order::ClientSilent) => {}
+        Stop::ClientGone if settled => {}
+        Stop::ClientGone => patiently(&session, leave_node(&mut relay)).await,
+        Stop::NodeGone if relay.watch.closing.is_some() => {
+            patiently(&session, leave_client(&mut relay.client)).await;
+        }
+        // AMQP 1.0 passes as opaque bytes: there is no telling where a close could stand.
+        _ if !relay.watch.framed() => {}
+        Stop::NodeGone | Stop::BadNode(_) | Stop::Order(Order::NodeSilent) => {
+            patiently(&session, close_client(&mut relay, end.close.as_ref())).await;
+        }
+        Stop::BadClient(_) => {
+            patiently(&session, close_bad_client(&mut relay, end.close.as_ref())).await;
+        }
+        Stop::Order(Order::Drain | Order::Idle) => {
+            patiently(&session, close_both(&mut relay, end.close.as_ref())).await;
+        }
+    }
+    end
+}
+
+/// Waits for `work`, but not beyond the patience, nor when the session is told to cut.
+pub(super) async fn patiently(session: &Session, work: impl Future<Output = ()>) {
+    let cut = std::future::poll_fn(|cx| match session.poll_order(cx.waker()) {
+        Some(Order::Cut) => std::task::Poll::Ready(()),
+        _ => std::task::Poll::Pending,
+    });
+    tokio::select! {
+        () = work => {}
+        () = cut => {}
+        () = tokio::time::sleep(PATIENCE) => {}
+    }
+}
+
+fn end_of(relay: &Relay, stop: &Stop, gateway: &str) -> End {
+    let session = &relay.watch.session;
+    let forced = |cause: &str| {
+        CloseReason::new(ReplyCode::CONNECTION_FORCED, &format!("gateway {gateway}: {cause}"))
+    };
+    let node = || match session.facts() {
+        Some(facts) => format!("node {} of cluster {}", facts.node.name, facts.node.cluster),
+        None => "the node".to_owned(),
+    };
+    match (stop, &relay.watch.closing) {
+        (Stop::ClientGone | Stop::NodeGone, Some(closing)) => {
+            let (who, reason) = match closing.by_node {
+                true => (Who::Node, "node-closed"),
+                false => (Who::Client, "client-closed"),
+            };
+            End::new(who, Phase::Relay, reason).with_close(closing.reason.clone())
+        }
+        (Stop::ClientGone, None) => End::new(Who::Client, Phase::Relay, "client-gone"),
+        (Stop::NodeGone, None) => End::new(Who::Node, Phase::Relay, "node-lost")
+            .with_close(forced(&format!("{} closed the connection", node()))),
+        (Stop::BadClient(error), _) => End::bad_frame(Who::Client, *error)
+            .with_close(CloseReason::new(ReplyCode::FRAME_ERROR, &error.to_string())),
+        (Stop::BadNode(error), _) => End::bad_frame(Who::Node, *error)
+            .with_close(forced(&format!("{} sent what is no AMQP frame", node()))),
+        (Stop::Order(order), _) => match order {
+            Order::Drain => End::new(Who::Gateway, Phase::Drain, "drained")
+                .with_close(forced("stopping, please reconnect")),
+            Order::ClientSilent => End::new(Who::Client, Phase::Relay, "client-silent"),
+            Order::NodeSilent => End::new(Who::Node, Phase::Relay, "node-silent")
+                .with_close(forced(&format!("{} is silent", node()))),
+            Order::Idle => End::new(Who::Gateway, Phase::Relay, "idle-timeout")
+                .with_close(forced("nothing has passed for the configured idle timeout")),
+            Order::Cut => End::new(Who::Gateway, Phase::Drain, "cut"),
+        },
+    }
+}
+
+/// The client went without a close: what it sent still reaches the node, which then sees the end of stream.
+async fn leave_node(relay: &mut Relay) {
+    let waiting = relay.up.take_backlog();
+    let _ = relay.node.write_all(&waiting).await;
+    shut(&mut relay.node).await;
+}
+
+/// The node has closed in order: what it said still reaches the client, which then sees the end of stream.
+async fn leave_client(client: &mut TcpStream) {
+    shut(client).await;
+}
+
+/// Says goodbye and waits for the peer to go: closing at once, with bytes unread, would reset the connection and might
+/// take away what the peer has not read yet.
+pub(super) async fn shut(stream: &mut TcpStream) {
+    let _ = stream.shutdown().await;
+    let _ = std::future::poll_fn(|cx| poll_discard(stream, cx)).await;
+}
+
+/// The node is gone: tells the client, and waits for its answer.
+async fn close_client(relay: &mut Relay, reason: Option<&CloseReason>) {
+    // A frame of which a part is out already cannot be made whole any more: the client is cut.
+    if !relay.down.walker.at_boundary() || !say_close(relay, reason).await {
+        return;
+    }
+    let Relay { client, up, .. } = relay;
+    until_close_ok(client.split().0, None, up).await;
+}
+
+/// Waits until a client that was told connection.close before open-ok has answered. `rest` = what it had said already.
+pub(super) async fn answer_to_close(client: &mut TcpStream, rest: Vec<u8>) {
+    let mut up = Flow::new(MAX_PAYLOAD);
+    up.held = rest;
+    until_close_ok(client.split().0, None, &mut up).await;
+}
+
+/// The client broke the protocol: whatever it says next, nothing of it can be read.
+async fn close_bad_client(relay: &mut Relay, reason: Option<&CloseReason>) {
+    if relay.up.walker.at_boundary() {
+        let waiting = relay.up.take_backlog();
+        let goodbye = reason.map(wire::close).unwrap_or_default();
+        let _ = relay.node.write_all(&[waiting, goodbye].concat()).await;
+    }
+    if finish_frame(relay).await && say_close(relay, reason).await {
+        shut(&mut relay.client).await;
+    }
+}
+
+/// Closes both sides in order: client first.
+async fn close_both(relay: &mut Relay, reason: Option<&CloseReason>) {
+    if !finish_frame(relay).await || !say_close(relay, reason).await {
+        return;
+    }
+    let waiting = relay.up.take_backlog();
+    let Relay { client, node, up, .. } = relay;
+    let (mut node_read, mut node_write) = node.split();
+    if node_write.write_all(&waiting).await.is_err() {
+        return;
+    }
+    let answered = tokio::select! {
+        answered = until_close_ok(client.split().0, Some(&mut node_write), up) => answered,
+        () = discard_forever(&mut node_read) => false,
+    };
+    if answered && up.walker.at_boundary() {
+        let goodbye = reason.map(wire::close).unwrap_or_default();
+        let _ = node.write_all(&goodbye).await;
+        shut(node).await;
+    }
+}
+
+/// Passes on the rest of the frame that is on its way to the client.
+async fn finish_frame(relay: &mut Relay) -> bool {
+    while !relay.down.walker.at_boundary() {
+        relay.down.read_to_boundary();
+        let stop = std::future::poll_fn(|cx| relay.poll_one_down(cx)).await;
+        if stop.is_err() || relay.down.dead {
+            return false;
+        }
+    }
+    true
+}
+
+/// Tells the client connection.close, behind what it is still owed.
+async fn say_close(relay: &mut Relay, reason: Option<&CloseReason>) -> bool {
+    let mut bytes = relay.down.take_backlog();
+    bytes.extend(reason.map(wire::close).unwrap_or_default());
+    relay.client.write_all(&bytes).await.is_ok()
+}
+
+/// Reads the client up to its close-ok (or its own close), passing on what stands before it. False if the stream ends
+/// or makes no sense before.
+async fn until_close_ok(
+    mut client: ReadHalf<'_>,
+    mut node: Option<&mut WriteHalf<'_>>,
+    up: &mut Flow,
+) -> bool {
+    let mut buffer = vec![0; 16 * 1024];
+    let mut bytes = std::mem::take(&mut up.held);
+    loop {
+        let (forward, close) = match scan(up, &bytes) {
+            Ok(scanned) => scanned,
+            Err(_) => return false,
+        };
+        if let Some(writer) = &mut node
+            && writer.write_all(&bytes[..forward]).await.is_err()
+        {
+            node = None;
+        }
+        if close {
+            return true;
+        }
+        bytes.drain(..forward);
+        match client.read(&mut buffer).await {
+            Ok(count) if count > 0 => bytes.extend_from_slice(&buffer[..count]),
+            Ok(_) | Err(_) => return false,
+        }
+    }
+}
+
+/// How many bytes stand before a close or close-ok, and is there one?
+fn scan(up: &mut Flow, bytes: &[u8]) -> Result<(usize, bool), FrameError> {
+    let mut at = 0;
+    loop {
+        let walked = up.walker.walk(&bytes[at..], &mut Unobserved);
+        at += walked.len;
+        match walked.stop {
+            WalkStop::End => return Ok((at, false)),
+            WalkStop::Bad(error) => return Err(error),
+            WalkStop::Connection { id: id::CONNECTION_CLOSE | id::CONNECTION_CLOSE_OK, .. } => {
+                return Ok((at, true));
+            }
+            WalkStop::Connection { size, .. } => {
+                let here = size.min(bytes.len() - at);
+                up.walker.enter((size - here) as u32);
+                at += here;
+            }
+        }
+    }
+}
+
+/// Keeps the node from waiting for us to read.
+async fn discard_forever(node: &mut ReadHalf<'_>) {
+    let mut buffer = vec![0; 16 * 1024];
+    while node.read(&mut buffer).await.is_ok_and(|count| count > 0) {}
+    std::future::pending().await
+}
+
+/// What passes during a close is not counted: nobody will see the sums.
+struct Unobserved;
+
+impl Observer for Unobserved {
+    fn method(&mut self, _id: MethodId, _channel: u16, _arguments: &[u8]) {}
+    fn content_header(&mut self, _channel: u16) {}
+    fn content_body(&mut self, _channel: u16) {}
+    fn heartbeat(&mut self) {}
+}

@@ -1,0 +1,235 @@
+//! A session: a client connection and its connection to a node, from accept to the access record.
+
+pub mod end;
+pub mod registry;
+
+mod close;
+mod dial;
+mod io;
+mod opaque;
+mod open;
+mod record;
+mod relay;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use amqp_codec::tune::Tune;
+use arc_swap::ArcSwap;
+use socket2::{SockRef, TcpKeepalive};
+use tokio::net::TcpStream;
+use tracing::debug;
+
+use crate::cluster::node::Lease;
+use crate::config::model::ListenerName;
+use crate::snapshot::Snapshot;
+use crate::telemetry::access::{AccessLog, Protocol};
+use crate::telemetry::metrics::Metrics;
+use crate::worker::Seat;
+use end::{End, Phase, Who};
+use open::{Handshake, Opening};
+use registry::{Registry, Session, SessionFacts};
+use relay::{Flow, Relay, Watch};
+
+pub use record::Ended;
+
+/// What all sessions of a gateway share.
+#[derive(Debug)]
+pub struct Shared {
+    /// The gateway's name.
+    pub name: Arc<str>,
+    /// The configuration in effect.
+    pub snapshot: ArcSwap<Snapshot>,
+    /// Live sessions.
+    pub registry: Registry,
+    /// Sums of ended sessions.
+    pub ended: Ended,
+    /// Metrics of the cold path.
+    pub metrics: Arc<Metrics>,
+    /// Where access records go, if anywhere.
+    pub access: Option<AccessLog>,
+}
+
+/// Serves a client that was accepted, to its end.
+pub async fn serve(
+    shared: Arc<Shared>,
+    listener: ListenerName,
+    client: std::net::TcpStream,
+    address: SocketAddr,
+    seat: Seat,
+) {
+    let session = Arc::new(Session::new(shared.registry.next_id(), listener, address));
+    shared.registry.insert(session.clone());
+    let live = Live { shared, session, seat };
+    let outcome = match TcpStream::from_std(client) {
+        Ok(client) => Box::pin(live.open(client)).await,
+        Err(error) => Err(Box::new(Failed::new(
+            End::new(Who::Gateway, Phase::Accept, "internal").with_detail(error),
+        ))),
+    };
+    match outcome {
+        Ok(mut opened) => {
+            let stop = match opened.first_stop.take() {
+                Some(stop) => stop,
+                None => opened.relay.run().await,
+            };
+            let Opened { relay, lease, .. } = opened;
+            let peak = relay.watch.channels_peak();
+            let end = Box::pin(close::finish(relay, stop, &live.shared.name)).await;
+            drop(lease);
+            let protocol = if peak.is_some() { Protocol::Amqp091 } else { Protocol::Amqp10 };
+            live.record(&end, protocol, peak, None);
+        }
+        Err(failed) => live.record(&failed.end, failed.protocol, None, Some(&failed)),
+    }
+}
+
+/// A session in the registry; leaves it when dropped, whatever happens.
+struct Live {
+    shared: Arc<Shared>,
+    session: Arc<Session>,
+    seat: Seat,
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        self.shared.ended.add(&self.session);
+        self.shared.registry.remove(self.session.id);
+    }
+}
+
+/// A session that has begun to relay.
+struct Opened {
+    relay: Relay,
+    lease: Lease,
+    first_stop: Option<relay::Stop>,
+}
+
+/// A session that ended before open-ok, and what is known of it.
+struct Failed {
+    end: End,
+    protocol: Protocol,
+    user: Option<String>,
+    vhost: Option<String>,
+    software: registry::Software,
+    cluster: Option<Arc<str>>,
+    node: Option<Arc<str>>,
+}
+
+impl Failed {
+    fn new(end: End) -> Self {
+        Self {
+            end,
+            protocol: Protocol::Unknown,
+            user: None,
+            vhost: None,
+            software: registry::Software::default(),
+            cluster: None,
+            node: None,
+        }
+    }
+
+    fn of(handshake: &Handshake<'_>, end: End) -> Self {
+        let hello = handshake.bridge.hello();
+        Self {
+            protocol: if handshake.spoke_amqp() { Protocol::Amqp091 } else { Protocol::Unknown },
+            user: hello.and_then(|h| h.user.clone()),
+            vhost: handshake.bridge.vhost().map(str::to_owned),
+            software: hello.map(registry::Software::of).unwrap_or_default(),
+            cluster: handshake.cluster.as_ref().map(|c| c.name.0.clone()),
+            node: handshake.last_node().map(|n| n.name.clone()),
+            ..Self::new(end)
+        }
+    }
+}
+
+impl Live {
+    /// From the first byte to open-ok, within the handshake's time.
+    async fn open(&self, mut client: TcpStream) -> Result<Opened, Box<Failed>> {
+        let timeout = self.shared.snapshot.load().handshake_timeout;
+        let deadline = tokio::time::Instant::now() + timeout;
+        let mut handshake = Handshake::new(&self.shared, &self.session, &mut client);
+        let opening = match tokio::time::timeout_at(deadline, handshake.run()).await {
+            Ok(Ok(opening)) => opening,
+            Ok(Err(end)) => {
+                handshake.part(&end).await;
+                return Err(Box::new(Failed::of(&handshake, end)));
+            }
+            Err(_) => {
+                let (who, phase) = handshake.awaited();
+                let end = End::new(who, phase, "handshake-timeout")
+                    .with_detail(format!("not open after {timeout:?}"));
+                return Err(Box::new(Failed::of(&handshake, end)));
+            }
+        };
+        match opening {
+            Opening::Opened { node, lease, opened, facts } => {
+                self.session.heard.heartbeat.store(opened.tune.heartbeat, Ordering::Relaxed);
+                self.session.opened(facts);
+                let begin = (opened.client_rest, opened.node_rest);
+                Ok(self.begin(client, node, lease, Some(opened.tune), begin).await)
+            }
+            Opening::Amqp10 { said } => {
+                let connecting = opaque::connect(&self.shared, &self.session, &mut client, said);
+                let answer = match tokio::time::timeout_at(deadline, connecting).await {
+                    Ok(answer) => answer,
+                    Err(_) => Err(End::new(Who::Node, Phase::Connect, "handshake-timeout")),
+                };
+                let opaque::Answer { node, lease, first } = answer.map_err(|end| {
+                    Box::new(Failed { protocol: Protocol::Amqp10, ..Failed::new(end) })
+                })?;
+                self.session.opened(SessionFacts {
+                    node: lease.node().clone(),
+                    user: None,
+                    vhost: None,
+                    software: registry::Software::default(),
+                    handshake: (Duration::ZERO, self.session.accepted.elapsed()),
+                });
+                Ok(self.begin(client, node, lease, None, (Vec::new(), first)).await)
+            }
+        }
+    }
+
+    /// Begins to relay. Without `tune` the bytes are opaque.
+    async fn begin(
+        &self,
+        client: TcpStream,
+        node: TcpStream,
+        lease: Lease,
+        tune: Option<Tune>,
+        (from_client, from_node): (Vec<u8>, Vec<u8>),
+    ) -> Opened {
+        // Where no heartbeats tell that a peer is gone, TCP has to. Listeners do the same for clients.
+        if tune.is_none_or(|tune| tune.heartbeat == 0)
+            && let Err(error) = keep_alive(&node)
+        {
+            debug!(%error, "no TCP keepalive");
+        }
+        let now = self.seat.worker().clock.now();
+        self.session.heard.client.store(now, Ordering::Relaxed);
+        self.session.heard.node.store(now, Ordering::Relaxed);
+        let limit = tune.unwrap_or(Tune::RABBITMQ_DEFAULT).max_payload();
+        let watch =
+            Watch::new(self.session.clone(), self.seat.worker().clone(), tune.is_some());
+        let (up, down) = (Flow::new(limit), Flow::new(limit));
+        let mut relay = Relay { client, node, up, down, watch };
+        let first_stop = relay.begin(from_client, from_node).await;
+        Opened { relay, lease, first_stop }
+    }
+}
+
+/// Probes a silent peer after a minute, every ten seconds, six times.
+fn keep_alive(stream: &TcpStream) -> std::io::Result<()> {
+    SockRef::from(stream).set_tcp_keepalive(&keep_alive_times())
+}
+
+/// The keepalive of client and node connections.
+#[must_use]
+pub fn keep_alive_times() -> TcpKeepalive {
+    TcpKeepalive::new()
+        .with_time(Duration::from_secs(60))
+        .with_interval(Duration::from_secs(10))
+        .with_retries(6)
+}

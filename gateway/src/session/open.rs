@@ -1,0 +1,504 @@
+//! A client's handshake, from its first byte to open-ok: asks the routes, finds a node, and drives the
+//! [bridge](amqp_codec::handshake::bridge) between the two.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use amqp_codec::handshake::bridge::{Answered, Bridge, Fault, Opened, Stage, Step};
+use amqp_codec::handshake::server::MAX_WAITING;
+use amqp_codec::reply::{CloseReason, ReplyCode};
+use amqp_codec::wire;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+use tokio::time::Sleep;
+use tracing::{debug, info, warn};
+
+use super::end::{End, Phase, Who};
+use super::io::poll_take;
+use super::registry::{Order, Session, SessionFacts, Software};
+use super::{Shared, close, dial};
+use crate::cluster::Cluster;
+use crate::cluster::node::{Lease, Node};
+use crate::config::model::ClusterName;
+use crate::route::{Decision, Facts, Login};
+use crate::snapshot::Snapshot;
+
+/// A node that takes a connection but does not say start within this time is hung: another one is tried, if there is one.
+pub(super) const START_PATIENCE: Duration = Duration::from_secs(1);
+/// A node that says nothing for so long in the middle of a handshake is hung. More than the three seconds for which
+/// RabbitMQ keeps silent before it drops a client with a wrong password.
+const ANSWER_PATIENCE: Duration = Duration::from_secs(6);
+/// A node that drops the connection without a word after at least so long refuses the login; sooner, it has died.
+const SILENT_REFUSAL: Duration = Duration::from_secs(2);
+
+/// What a handshake comes to.
+pub(super) enum Opening {
+    /// AMQP 0-9-1, open.
+    Opened {
+        /// The connection to the node.
+        node: TcpStream,
+        /// The place on it.
+        lease: Lease,
+        /// What the relay starts with.
+        opened: Opened,
+        /// What the handshake told.
+        facts: SessionFacts,
+    },
+    /// AMQP 1.0, of which nothing was answered yet.
+    Amqp10 {
+        /// What the client has sent.
+        said: Vec<u8>,
+    },
+}
+
+/// A handshake under way.
+pub(super) struct Handshake<'a> {
+    shared: &'a Shared,
+    session: &'a Session,
+    snapshot: Arc<Snapshot>,
+    client: &'a mut TcpStream,
+    pub(super) bridge: Bridge,
+    pub(super) cluster: Option<Arc<Cluster>>,
+    tried: Vec<Arc<Node>>,
+    leg: Option<Leg>,
+    /// No node was to be had: the client is led to open, where it can be told so.
+    parked: bool,
+    /// Nodes that dropped the connection after start-ok without a word.
+    dropped: u32,
+    /// When the client had said all it had to say.
+    pub(super) client_done: Option<Instant>,
+}
+
+/// The node that is being tried.
+struct Leg {
+    node: TcpStream,
+    lease: Lease,
+    /// When it was told something last.
+    told: Instant,
+    /// Has it said start?
+    greeted: bool,
+    /// When it counts as hung.
+    patience: Option<Pin<Box<Sleep>>>,
+}
+
+/// What a wait came to.
+enum Heard {
+    Bytes,
+    ClientGone,
+    NodeGone,
+    NodeSilent,
+    Ordered(Order),
+}
+
+impl<'a> Handshake<'a> {
+    pub(super) fn new(shared: &'a Shared, session: &'a Session, client: &'a mut TcpStream) -> Self {
+        let annotations = vec![
+            ("amqp_gateway", shared.name.to_string()),
+            ("amqp_gateway_client", session.client.to_string()),
+        ];
+        Self {
+            snapshot: shared.snapshot.load_full(),
+            shared,
+            session,
+            client,
+            bridge: Bridge::new(annotations),
+            cluster: None,
+            tried: Vec::new(),
+            leg: None,
+            parked: false,
+            dropped: 0,
+            client_done: None,
+        }
+    }
+
+    /// The last node tried.
+    pub(super) fn last_node(&self) -> Option<&Arc<Node>> {
+        self.tried.last()
+    }
+
+    /// Has the client asked for AMQP 0-9-1?
+    pub(super) fn spoke_amqp(&self) -> bool {
+        self.bridge.said_header()
+    }
+
+    /// Whose turn it is: who is to blame if nothing happens any more.
+    pub(super) fn awaited(&self) -> (Who, Phase) {
+        match &self.cluster {
+            Some(_) if self.bridge.awaits_node() => (Who::Node, Phase::Connect),
+            _ => (Who::Client, Phase::Handshake),
+        }
+    }
+
+    /// Drives the handshake to its end.
+    pub(super) async fn run(&mut self) -> Result<Opening, End> {
+        loop {
+            let step = match self.bridge.step() {
+                Ok(step) => step,
+                Err(Fault::Client(error)) => {
+                    let end = End::new(Who::Client, Phase::Handshake, "bad-handshake");
+                    return Err(end.with_detail(error));
+                }
+                Err(Fault::Node(error)) => {
+                    self.node_failed("bad-handshake", &error)?;
+                    continue;
+                }
+            };
+            match step {
+                Step::Wait => self.wait().await?,
+                Step::Route(stage) => self.route(stage)?,
+                Step::Connect => self.connect().await?,
+                Step::Opened => return self.opened().await,
+                Step::Amqp10 { protocol_id } => {
+                    let mut said = vec![b'A', b'M', b'Q', b'P', protocol_id, 1, 0, 0];
+                    said.extend(self.bridge.take_client_rest());
+                    return Ok(Opening::Amqp10 { said });
+                }
+                end => return Err(self.ended(end)),
+            }
+        }
+    }
+
+    fn ended(&self, step: Step) -> End {
+        match step {
+            Step::Foreign(guess) => End::new(Who::Client, Phase::Handshake, "not-amqp")
+                .with_detail(format!("looks like {}", guess.as_str())),
+            Step::Left(reason) => {
+                End::new(Who::Client, Phase::Handshake, "client-closed").with_close(reason)
+            }
+            Step::Refused { reason, by_node: true } => {
+                End::new(Who::Node, Phase::Connect, "refused-by-node").with_close(reason)
+            }
+            Step::Refused { reason, by_node: false } => {
+                End::new(Who::Gateway, Phase::Connect, "tune-mismatch").with_close(reason)
+            }
+            // The other steps do not end a handshake.
+            _ => End::new(Who::Gateway, Phase::Handshake, "internal"),
+        }
+    }
+
+    fn route(&mut self, stage: Stage) -> Result<(), End> {
+        if stage == Stage::Open {
+            self.client_done = Some(Instant::now());
+            self.parked = false;
+        }
+        let facts = Facts {
+            listener: &self.session.listener,
+            source: self.session.client.ip(),
+            login: self
+                .bridge
+                .hello()
+                .map(|h| Login { user: h.user.as_deref(), properties: &h.properties }),
+            vhost: self.bridge.vhost(),
+        };
+        let decision = match (self.parked, stage) {
+            (true, _) => Decision::NeedsMore,
+            (false, Stage::Open) => self.snapshot.routes.decide_without_more(&facts),
+            (false, _) => self.snapshot.routes.decide(&facts),
+        };
+        match decision {
+            Decision::To(target) => {
+                self.cluster = Some(self.cluster(&target.cluster)?);
+                self.tried.clear();
+                self.bridge.decided(target.rename_vhost.as_deref());
+                Ok(())
+            }
+            Decision::Rejected(reason) if stage == Stage::Open => {
+                self.bridge.refuse(&reason);
+                Err(End::new(Who::Gateway, Phase::Route, "no-route").with_close(reason))
+            }
+            // Refused for sure, but only in answer to open will the client understand.
+            Decision::Rejected(_) | Decision::NeedsMore => self.play_broker(),
+        }
+    }
+
+    fn cluster(&self, name: &ClusterName) -> Result<Arc<Cluster>, End> {
+        // The configuration names only clusters that it has.
+        self.snapshot.clusters.get(name).cloned().ok_or_else(|| {
+            End::new(Who::Gateway, Phase::Route, "internal").with_detail("cluster is gone")
+        })
+    }
+
+    fn play_broker(&mut self) -> Result<(), End> {
+        let offer = self.snapshot.offer(&self.session.listener);
+        self.bridge.play_broker(&offer.start, &offer.mechanisms, offer.tune).map_err(|error| {
+            End::new(Who::Client, Phase::Handshake, "bad-handshake").with_detail(error)
+        })
+    }
+
+    async fn connect(&mut self) -> Result<(), End> {
+        self.flush_client().await?;
+        let Some(cluster) = self.cluster.clone() else { return self.no_node() };
+        while self.tried.len() <= cluster.retry as usize {
+            let Some(lease) = cluster.choose(&self.tried, Instant::now()) else { break };
+            let node = lease.node().clone();
+            self.tried.push(node.clone());
+            match self.dial(&node, &cluster).await? {
+                Ok(stream) => {
+                    self.bridge.connected();
+                    let has_another = self.may_try_another(&cluster);
+                    let patience = has_another
+                        .then(|| Box::pin(tokio::time::sleep(START_PATIENCE)));
+                    let (told, greeted) = (Instant::now(), false);
+                    self.leg = Some(Leg { node: stream, lease, told, greeted, patience });
+                    return Ok(());
+                }
+                Err(error) => self.node_unreachable(&node, dial::reason(&error), &error),
+            }
+        }
+        self.no_node()
+    }
+
+    fn may_try_another(&self, cluster: &Cluster) -> bool {
+        self.tried.len() <= cluster.retry as usize
+            && cluster.has_another(&self.tried, Instant::now())
+    }
+
+    /// Connects, watching the client: one that has gone needs no node.
+    async fn dial(
+        &mut self,
+        node: &Node,
+        cluster: &Cluster,
+    ) -> Result<std::io::Result<TcpStream>, End> {
+        let mut dialing = std::pin::pin!(dial::dial(node, cluster.connect_timeout));
+        let Self { client, bridge, session, .. } = self;
+        std::future::poll_fn(|cx| {
+            if let Poll::Ready(dialed) = dialing.as_mut().poll(cx) {
+                return Poll::Ready(Ok(dialed));
+            }
+            match poll_client(client, bridge, session, cx) {
+                Poll::Ready(Heard::ClientGone) => Poll::Ready(Err(client_gone(Phase::Connect))),
+                Poll::Ready(Heard::Ordered(order)) => Poll::Ready(Err(ordered(order))),
+                Poll::Ready(_) => {
+                    cx.waker().wake_by_ref();
+                    Poll::Pending
+                }
+                Poll::Pending => Poll::Pending,
+            }
+        })
+        .await
+    }
+
+    /// No node takes the session. A client that waits for open-ok is told 320; any other is led on to open first, where
+    /// client libraries understand a refusal, and by then a node may be back.
+    fn no_node(&mut self) -> Result<(), End> {
+        let name = self.cluster.as_ref().map_or("?", |cluster| &*cluster.name.0);
+        let tried = self.tried.len();
+        if self.bridge.vhost().is_none() {
+            self.parked = true;
+            self.bridge.undecided();
+            return self.play_broker();
+        }
+        let cause = format!("gateway {}: no node of cluster {name} is usable", self.shared.name);
+        let reason = CloseReason::new(ReplyCode::CONNECTION_FORCED, &cause);
+        self.bridge.refuse(&reason);
+        let end = End::new(Who::Gateway, Phase::Connect, "no-node").with_close(reason);
+        Err(end.with_detail(format!("{tried} nodes tried")))
+    }
+
+    async fn wait(&mut self) -> Result<(), End> {
+        self.note_start();
+        self.flush_client().await?;
+        if let Err(error) = self.flush_node().await {
+            return self.node_dropped(&error);
+        }
+        match self.heard().await {
+            Heard::Bytes => Ok(()),
+            Heard::ClientGone => Err(client_gone(Phase::Handshake)),
+            Heard::Ordered(order) => Err(ordered(order)),
+            Heard::NodeGone => self.node_dropped(&"closed the connection"),
+            Heard::NodeSilent => self.node_failed("silent", &"did not answer in time"),
+        }
+    }
+
+    async fn heard(&mut self) -> Heard {
+        let Self { client, bridge, session, leg, .. } = self;
+        std::future::poll_fn(|cx| {
+            if let Poll::Ready(heard) = poll_client(client, bridge, session, cx) {
+                return Poll::Ready(heard);
+            }
+            let Some(leg) = leg else { return Poll::Pending };
+            let read = poll_take(&mut leg.node, cx, MAX_WAITING, |b| bridge.push_node(b));
+            if let Poll::Ready(more) = read {
+                return Poll::Ready(if more { Heard::Bytes } else { Heard::NodeGone });
+            }
+            match &mut leg.patience {
+                Some(sleep) if bridge.awaits_node() => {
+                    sleep.as_mut().poll(cx).map(|()| Heard::NodeSilent)
+                }
+                Some(_) | None => Poll::Pending,
+            }
+        })
+        .await
+    }
+
+    /// Once the node has said start, it works, and has more time for its next answers.
+    fn note_start(&mut self) {
+        let Some(leg) = &mut self.leg else { return };
+        if leg.greeted || self.bridge.answered() == Answered::Nothing {
+            return;
+        }
+        leg.greeted = true;
+        if leg.lease.node().answered() {
+            let (cluster, node) = (&leg.lease.node().cluster, &leg.lease.node().name);
+            info!(%cluster, %node, "node answers again");
+        }
+    }
+
+    async fn flush_client(&mut self) -> Result<(), End> {
+        if self.bridge.to_client.is_empty() {
+            return Ok(());
+        }
+        let written = self.client.write_all(&self.bridge.to_client).await;
+        self.bridge.to_client.clear();
+        written.map_err(|_| client_gone(Phase::Handshake))
+    }
+
+    async fn flush_node(&mut self) -> std::io::Result<()> {
+        let Some(leg) = &mut self.leg else { return Ok(()) };
+        if self.bridge.to_node.is_empty() {
+            return Ok(());
+        }
+        leg.told = Instant::now();
+        if let (Some(sleep), true) = (&mut leg.patience, leg.greeted) {
+            sleep.as_mut().reset((leg.told + ANSWER_PATIENCE).into());
+        }
+        let written = leg.node.write_all(&self.bridge.to_node).await;
+        self.bridge.to_node.clear();
+        written
+    }
+
+    /// The node dropped the connection. After start-ok that may be its way to refuse a login.
+    fn node_dropped(&mut self, how: &dyn std::fmt::Display) -> Result<(), End> {
+        let Some(leg) = &self.leg else { return Ok(()) };
+        if self.bridge.answered() == Answered::Nothing {
+            return self.node_failed("closed", how);
+        }
+        self.dropped += 1;
+        let another = self.cluster.as_ref().is_some_and(|c| self.may_try_another(c));
+        if leg.told.elapsed() >= SILENT_REFUSAL || self.dropped > 1 || !another {
+            let end = End::new(Who::Node, Phase::Connect, "refused-silently");
+            return Err(end.with_detail("the node closed the connection: a wrong password?"));
+        }
+        self.next_node()
+    }
+
+    /// The node does not work: it is left out for a while, and another one is tried.
+    fn node_failed(
+        &mut self,
+        reason: &'static str,
+        how: &dyn std::fmt::Display,
+    ) -> Result<(), End> {
+        if let Some(leg) = &self.leg {
+            let node = leg.lease.node().clone();
+            if self.bridge.answered() == Answered::Nothing {
+                self.node_unreachable(&node, reason, how);
+            } else {
+                debug!(node = %node.name, reason, %how, "node lost in the middle of a handshake");
+            }
+        }
+        self.next_node()
+    }
+
+    fn next_node(&mut self) -> Result<(), End> {
+        self.leg = None;
+        if self.bridge.node_lost() {
+            return Ok(());
+        }
+        let end = End::new(Who::Node, Phase::Connect, "node-lost");
+        Err(end.with_detail("in the middle of a SASL conversation, which no other node can go on with"))
+    }
+
+    fn node_unreachable(&self, node: &Node, reason: &'static str, how: &dyn std::fmt::Display) {
+        let skip = node.failed(Instant::now());
+        let (cluster, name) = (&node.cluster, &node.name);
+        self.shared.metrics.node_connect_failed(&cluster.0, name, reason);
+        warn!(
+            %cluster, node = %name, address = %node.address, reason, %how, left_out = ?skip,
+            "node does not answer"
+        );
+    }
+
+    async fn opened(&mut self) -> Result<Opening, End> {
+        self.flush_client().await?;
+        let Some(Leg { node, lease, .. }) = self.leg.take() else {
+            return Err(End::new(Who::Gateway, Phase::Connect, "internal"));
+        };
+        lease.node().learn(self.bridge.learned());
+        let now = Instant::now();
+        let client_done = self.client_done.unwrap_or(now);
+        let hello = self.bridge.hello();
+        let facts = SessionFacts {
+            node: lease.node().clone(),
+            user: hello.and_then(|h| h.user.as_deref()).map(Box::from),
+            vhost: self.bridge.vhost().map(Arc::from),
+            software: hello.map(Software::of).unwrap_or_default(),
+            handshake: (client_done - self.session.accepted, now - client_done),
+        };
+        let bridge = std::mem::replace(&mut self.bridge, Bridge::new(Vec::new()));
+        Ok(Opening::Opened { node, lease, opened: bridge.into_opened(), facts })
+    }
+
+    /// Says goodbye to both sides after a handshake that failed.
+    pub(super) async fn part(&mut self, end: &End) {
+        if let Some(leg) = &mut self.leg
+            && end.reason == "refused-by-node"
+        {
+            let _ = leg.node.write_all(&wire::CLOSE_OK).await;
+        }
+        let drained = end.reason == "drained" && self.bridge.in_conversation();
+        if let (true, Some(reason)) = (drained, &end.close) {
+            self.bridge.refuse(reason);
+        }
+        let told = !self.bridge.to_client.is_empty();
+        if self.flush_client().await.is_err() || !told {
+            return;
+        }
+        let rest = self.bridge.take_client_rest();
+        let client = &mut *self.client;
+        close::patiently(self.session, async {
+            match end.close {
+                Some(_) if end.who != Who::Client => close::answer_to_close(client, rest).await,
+                _ => close::shut(client).await,
+            }
+        })
+        .await;
+    }
+}
+
+fn poll_client(
+    client: &mut TcpStream,
+    bridge: &mut Bridge,
+    session: &Session,
+    cx: &mut Context<'_>,
+) -> Poll<Heard> {
+    if let Some(order) = session.poll_order(cx.waker()) {
+        return Poll::Ready(Heard::Ordered(order));
+    }
+    if !bridge.wants_client_bytes() {
+        return Poll::Pending;
+    }
+    poll_take(client, cx, MAX_WAITING, |bytes| {
+        session.counters.bytes_from_client.add(bytes.len() as u64);
+        bridge.push_client(bytes);
+    })
+    .map(|more| if more { Heard::Bytes } else { Heard::ClientGone })
+}
+
+fn client_gone(phase: Phase) -> End {
+    End::new(Who::Client, phase, "client-gone")
+}
+
+fn ordered(order: Order) -> End {
+    match order {
+        Order::Drain => {
+            let cause = "the gateway is stopping, please reconnect";
+            End::new(Who::Gateway, Phase::Drain, "drained")
+                .with_close(CloseReason::new(ReplyCode::CONNECTION_FORCED, cause))
+        }
+        Order::Cut | Order::ClientSilent | Order::NodeSilent | Order::Idle => {
+            End::new(Who::Gateway, Phase::Drain, "cut")
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! What is left of a session: its access record, its metrics, its share in the sums.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+
+use tracing::{Level, info, warn};
+
+use super::end::{End, Phase, Who};
+use super::registry::{Session, Software};
+use super::{Failed, Live};
+use crate::config::model::ClusterName;
+use crate::telemetry::access::{AccessRecord, Messages, Protocol};
+use crate::telemetry::metrics::Stage;
+
+/// Message counts of ended sessions by vhost and cluster.
+#[derive(Debug, Default)]
+pub struct Ended(Mutex<HashMap<(Arc<str>, ClusterName), Messages>>);
+
+impl Ended {
+    /// Adds a session that has ended.
+    pub fn add(&self, session: &Session) {
+        let Some(facts) = session.facts() else { return };
+        let Some(vhost) = &facts.vhost else { return };
+        let more = messages(session);
+        let mut sums = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let sum = sums.entry((vhost.clone(), facts.node.cluster.clone())).or_default();
+        sum.published += more.published;
+        sum.delivered += more.delivered;
+        sum.acknowledged += more.acknowledged;
+        sum.confirmed += more.confirmed;
+        sum.returned += more.returned;
+    }
+
+    /// Calls `look` with each vhost, cluster and sum.
+    pub fn each(&self, mut look: impl FnMut(&str, &ClusterName, &Messages)) {
+        let sums = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for ((vhost, cluster), sum) in sums.iter() {
+            look(vhost, cluster, sum);
+        }
+    }
+}
+
+/// What a session has counted.
+#[must_use]
+pub fn messages(session: &Session) -> Messages {
+    let counters = &session.counters;
+    Messages {
+        published: counters.published.get(),
+        delivered: counters.delivered.get(),
+        acknowledged: counters.acknowledged.get(),
+        confirmed: counters.confirmed.get(),
+        returned: counters.returned.get(),
+    }
+}
+
+impl Live {
+    /// Writes down how the session ended.
+    pub(super) fn record(
+        &self,
+        end: &End,
+        protocol: Protocol,
+        channels_peak: Option<u16>,
+        failed: Option<&Failed>,
+    ) {
+        let (session, metrics) = (&self.session, &self.shared.metrics);
+        let duration = session.accepted.elapsed();
+        metrics.session_ended(&session.listener.0, end.reason, duration);
+        match session.facts() {
+            Some(facts) => {
+                let (client, upstream) = facts.handshake;
+                metrics.handshake(Stage::Client, client);
+                metrics.handshake(Stage::Upstream, upstream);
+                metrics.handshake(Stage::Total, client + upstream);
+            }
+            None => metrics.handshake_failed(&session.listener.0, end.reason),
+        }
+        self.log(end);
+        let Some(access) = &self.shared.access else { return };
+        let facts = session.facts();
+        let unknown = Software::default();
+        let software =
+            facts.map(|f| &f.software).or(failed.map(|f| &f.software)).unwrap_or(&unknown);
+        let user = facts.map_or_else(|| failed?.user.as_deref(), |f| f.user.as_deref());
+        let vhost = facts.map_or_else(|| failed?.vhost.as_deref(), |f| f.vhost.as_deref());
+        access.write(&AccessRecord {
+            time: SystemTime::now(),
+            session: session.id.0,
+            listener: &session.listener.0,
+            client: session.client,
+            protocol,
+            user: user.map(str::as_bytes),
+            vhost: vhost.map(str::as_bytes),
+            product: software.product.as_deref().map(str::as_bytes),
+            version: software.version.as_deref().map(str::as_bytes),
+            platform: software.platform.as_deref().map(str::as_bytes),
+            connection_name: software.connection_name.as_deref().map(str::as_bytes),
+            cluster: facts.map_or_else(|| failed?.cluster.as_deref(), |f| Some(&*f.node.cluster.0)),
+            node: facts.map_or_else(|| failed?.node.as_deref(), |f| Some(&*f.node.name)),
+            handshake_client: facts.map(|f| f.handshake.0),
+            handshake_upstream: facts.map(|f| f.handshake.1),
+            duration,
+            bytes_from_client: session.counters.bytes_from_client.get(),
+            bytes_from_node: session.counters.bytes_from_node.get(),
+            messages: channels_peak.map(|_| messages(session)),
+            channels_peak,
+            who: end.who,
+            phase: end.phase,
+            reason: end.reason,
+            reply_code: end.close.as_ref().map(|c| c.code.0),
+            reply_text: end.close.as_ref().map(|c| c.text().as_bytes()),
+        });
+    }
+
+    /// A line for what an operator may want to act on; the rest is in the access record.
+    fn log(&self, end: &End) {
+        let level = match (end.who, end.phase) {
+            (Who::Node, _) | (Who::Gateway, Phase::Accept | Phase::Connect) => Level::WARN,
+            _ if end.detail.is_some() => Level::INFO,
+            _ => return,
+        };
+        let session = format!("{:016x}", self.session.id.0);
+        let (listener, client) = (&self.session.listener, self.session.client);
+        let detail = end.detail.as_deref().unwrap_or_default();
+        let close = end.close.as_ref().map(ToString::to_string).unwrap_or_default();
+        let reason = end.reason;
+        if level == Level::WARN {
+            warn!(session, %listener, %client, reason, close, detail, "session ended");
+        } else {
+            info!(session, %listener, %client, reason, close, detail, "session ended");
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! Live sessions: what is known of each, and a way to tell it something from outside.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::task::Waker;
+use std::time::{Duration, Instant};
+
+use amqp_codec::handshake::server::Hello;
+use amqp_codec::{reply, wire};
+use atomic_waker::AtomicWaker;
+use dashmap::DashMap;
+
+use crate::cluster::node::Node;
+use crate::config::model::ListenerName;
+use crate::telemetry::counters::SessionCounters;
+
+/// Number of a session: unique while the process runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SessionId(pub u64);
+
+/// A live session, from accept to close.
+#[derive(Debug)]
+pub struct Session {
+    /// Its number.
+    pub id: SessionId,
+    /// Where it arrived.
+    pub listener: ListenerName,
+    /// The client's address.
+    pub client: SocketAddr,
+    /// When it was accepted.
+    pub accepted: Instant,
+    /// What has passed.
+    pub counters: SessionCounters,
+    /// When the client and the node were heard last.
+    pub heard: Heard,
+    /// What the handshake told; set at open-ok.
+    facts: OnceLock<Box<SessionFacts>>,
+    order: AtomicU8,
+    waker: AtomicWaker,
+}
+
+/// What a session's handshake told.
+#[derive(Debug)]
+pub struct SessionFacts {
+    /// The node.
+    pub node: Arc<Node>,
+    /// The user, if the mechanism named one.
+    pub user: Option<Box<str>>,
+    /// The vhost the client opened; `None` for AMQP 1.0, where it is not read.
+    pub vhost: Option<Arc<str>>,
+    /// From the client properties.
+    pub software: Software,
+    /// From accept to the last word of the client, and from there to open-ok.
+    pub handshake: (Duration, Duration),
+}
+
+/// What the client properties say of the client's software.
+#[derive(Debug, Default, Clone)]
+#[allow(missing_docs)]
+pub struct Software {
+    pub product: Option<Box<str>>,
+    pub version: Option<Box<str>>,
+    pub platform: Option<Box<str>>,
+    pub connection_name: Option<Box<str>>,
+}
+
+impl Software {
+    /// Longest text kept of one property, in bytes.
+    const LONGEST: usize = 256;
+
+    /// Reads client properties.
+    #[must_use]
+    pub fn of(hello: &Hello) -> Self {
+        let text = |key| {
+            Some(Box::from(reply::cut(wire::text(&hello.properties, key)?, Self::LONGEST)))
+        };
+        Self {
+            product: text("product"),
+            version: text("version"),
+            platform: text("platform"),
+            connection_name: text("connection_name"),
+        }
+    }
+}
+
+/// When each peer was heard last, in ticks of the gateway's coarse clock.
+#[derive(Debug, Default)]
+pub struct Heard {
+    /// The last bytes of the client.
+    pub client: AtomicU32,
+    /// The last bytes of the node.
+    pub node: AtomicU32,
+    /// Seconds, as negotiated; 0 = none.
+    pub heartbeat: AtomicU16,
+    /// Is the client not read because the node does not take more?
+    pub client_held: AtomicU8,
+    /// Is the node not read because the client does not take more?
+    pub node_held: AtomicU8,
+}
+
+/// What a session is told from outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Order {
+    /// The gateway stops: close with 320.
+    Drain = 1,
+    /// The client was silent for twice its heartbeat: cut it, and leave the node.
+    ClientSilent = 2,
+    /// The node was silent for twice the heartbeat: close with 320.
+    NodeSilent = 3,
+    /// Nothing has passed for the configured idle timeout.
+    Idle = 4,
+    /// Drop both connections now.
+    Cut = 5,
+}
+
+impl Order {
+    const ALL: [Self; 5] =
+        [Self::Drain, Self::ClientSilent, Self::NodeSilent, Self::Idle, Self::Cut];
+}
+
+impl Session {
+    /// A session that was accepted now.
+    #[must_use]
+    pub fn new(id: SessionId, listener: ListenerName, client: SocketAddr) -> Self {
+        Self {
+            id,
+            listener,
+            client,
+            accepted: Instant::now(),
+            counters: SessionCounters::default(),
+            heard: Heard::default(),
+            facts: OnceLock::new(),
+            order: AtomicU8::new(0),
+            waker: AtomicWaker::new(),
+        }
+    }
+
+    /// What the handshake told, once it is over.
+    #[must_use]
+    pub fn facts(&self) -> Option<&SessionFacts> {
+        self.facts.get().map(|facts| &**facts)
+    }
+
+    /// The handshake is over.
+    pub fn opened(&self, facts: SessionFacts) {
+        let _ = self.facts.set(Box::new(facts));
+    }
+
+    /// Tells the session something and wakes it. A later order replaces an earlier one only if it is a cut.
+    pub fn order(&self, order: Order) {
+        if order == Order::Cut {
+            self.order.store(order as u8, Ordering::Release);
+        } else {
+            let new = order as u8;
+            let _ = self.order.compare_exchange(0, new, Ordering::Release, Ordering::Relaxed);
+        }
+        self.waker.wake();
+    }
+
+    /// What the session has been told. Wakes `waker` when something new comes.
+    #[inline]
+    pub fn poll_order(&self, waker: &Waker) -> Option<Order> {
+        self.waker.register(waker);
+        match self.order.load(Ordering::Acquire) {
+            0 => None,
+            order => Order::ALL.into_iter().find(|o| *o as u8 == order),
+        }
+    }
+}
+
+/// All live sessions.
+#[derive(Debug, Default)]
+pub struct Registry {
+    sessions: DashMap<SessionId, Arc<Session>>,
+    next: AtomicU64,
+}
+
+impl Registry {
+    /// A number for a new session.
+    pub fn next_id(&self) -> SessionId {
+        SessionId(self.next.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+
+    /// Adds a session.
+    pub fn insert(&self, session: Arc<Session>) {
+        self.sessions.insert(session.id, session);
+    }
+
+    /// Takes a session out.
+    pub fn remove(&self, id: SessionId) {
+        self.sessions.remove(&id);
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// Is there none?
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.sessions.is_empty()
+    }
+
+    /// Calls `look` with each. It must not call back into the registry.
+    pub fn each(&self, mut look: impl FnMut(&Arc<Session>)) {
+        for entry in &self.sessions {
+            look(entry.value());
+        }
+    }
+
+    /// The sessions there are now, oldest first.
+    #[must_use]
+    pub fn list(&self) -> Vec<Arc<Session>> {
+        let mut all: Vec<_> = self.sessions.iter().map(|entry| entry.value().clone()).collect();
+        all.sort_unstable_by_key(|session| session.id);
+        all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn session(id: u64) -> Arc<Session> {
+        let client = ([127, 0, 0, 1], 4000).into();
+        Arc::new(Session::new(SessionId(id), ListenerName("amqp".into()), client))
+    }
+
+    #[test]
+    fn the_first_order_stands_unless_a_cut_follows() {
+        let session = session(1);
+        assert_eq!(session.poll_order(Waker::noop()), None);
+        session.order(Order::Drain);
+        session.order(Order::Idle);
+        assert_eq!(session.poll_order(Waker::noop()), Some(Order::Drain));
+        session.order(Order::Cut);
+        assert_eq!(session.poll_order(Waker::noop()), Some(Order::Cut));
+    }
+
+    #[test]
+    fn sessions_are_listed_oldest_first_until_removed() {
+        let registry = Registry::default();
+        for id in [3, 1, 2] {
+            registry.insert(session(id));
+        }
+        registry.remove(SessionId(2));
+        let ids: Vec<_> = registry.list().iter().map(|s| s.id.0).collect();
+        assert_eq!(ids, [1, 3]);
+        assert_eq!(registry.len(), 2);
+    }
+}

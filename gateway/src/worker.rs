@@ -1,0 +1,145 @@
+//! Data-plane threads: each a runtime of its own, a session on one of them for life.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use tokio::runtime::{Builder, Handle};
+use tokio_util::sync::CancellationToken;
+use tracing::Dispatch;
+
+use crate::telemetry::counters::WorkerCounters;
+
+/// A coarse clock, read on the hot path in place of the system's.
+#[derive(Debug)]
+pub struct Clock {
+    start: Instant,
+    ticks: AtomicU32,
+}
+
+impl Clock {
+    /// One tick. How late a silent peer is noticed at most, beyond its time.
+    pub const TICK: Duration = Duration::from_millis(250);
+
+    /// A clock at tick 0.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { start: Instant::now(), ticks: AtomicU32::new(0) }
+    }
+
+    /// The present tick, as of the last [`Clock::advance`].
+    #[inline]
+    #[must_use]
+    pub fn now(&self) -> u32 {
+        self.ticks.load(Ordering::Relaxed)
+    }
+
+    /// Brings the clock up to date. Called by its owner once a tick.
+    pub fn advance(&self) {
+        let ticks = self.start.elapsed().as_millis() / Self::TICK.as_millis();
+        self.ticks.store(ticks as u32, Ordering::Relaxed);
+    }
+}
+
+impl Default for Clock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// What a session knows of the thread it lives on.
+#[derive(Debug)]
+pub struct Worker {
+    /// Its counters.
+    pub counters: WorkerCounters,
+    /// The gateway's coarse clock.
+    pub clock: Arc<Clock>,
+    sessions: AtomicUsize,
+    runtime: Handle,
+}
+
+impl Worker {
+    /// Where its tasks are spawned.
+    #[must_use]
+    pub fn runtime(&self) -> &Handle {
+        &self.runtime
+    }
+}
+
+/// A session's place on a worker.
+#[derive(Debug)]
+pub struct Seat(Arc<Worker>);
+
+impl Seat {
+    /// The worker.
+    #[must_use]
+    pub fn worker(&self) -> &Arc<Worker> {
+        &self.0
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.0.sessions.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// All data-plane threads.
+#[derive(Debug)]
+pub struct Workers {
+    workers: Vec<Arc<Worker>>,
+    threads: Vec<JoinHandle<()>>,
+    stop: CancellationToken,
+}
+
+impl Workers {
+    /// Starts `count` threads, or one a core for 0. They log to `log`.
+    ///
+    /// # Errors
+    /// If a runtime or a thread cannot be made.
+    pub fn start(count: usize, clock: &Arc<Clock>, log: &Dispatch) -> std::io::Result<Self> {
+        let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let count = if count == 0 { cores() } else { count };
+        let stop = CancellationToken::new();
+        let (mut workers, mut threads) = (Vec::new(), Vec::new());
+        for number in 0..count {
+            let runtime = Builder::new_current_thread().enable_all().build()?;
+            workers.push(Arc::new(Worker {
+                counters: WorkerCounters::default(),
+                clock: clock.clone(),
+                sessions: AtomicUsize::new(0),
+                runtime: runtime.handle().clone(),
+            }));
+            let (stop, log) = (stop.clone(), log.clone());
+            let thread = std::thread::Builder::new().name(format!("worker-{number}"));
+            threads.push(thread.spawn(move || {
+                tracing::dispatcher::with_default(&log, || runtime.block_on(stop.cancelled()));
+            })?);
+        }
+        Ok(Self { workers, threads, stop })
+    }
+
+    /// The threads' workers.
+    #[must_use]
+    pub fn all(&self) -> &[Arc<Worker>] {
+        &self.workers
+    }
+
+    /// A place on the worker with the fewest sessions.
+    #[must_use]
+    pub fn seat(&self) -> Option<Seat> {
+        let least = self.workers.iter().min_by_key(|w| w.sessions.load(Ordering::Relaxed))?;
+        least.sessions.fetch_add(1, Ordering::Relaxed);
+        Some(Seat(least.clone()))
+    }
+
+    /// Ends the threads, and with them every task on them.
+    pub fn stop(self) {
+        self.stop.cancel();
+        for thread in self.threads {
+            // A thread that panicked has said so already.
+            let _ = thread.join();
+        }
+    }
+}
