@@ -42,7 +42,10 @@ impl Pattern {
             ),
             _ => Matcher::Exact,
         };
-        Ok(Self { source: source.to_owned(), matcher })
+        Ok(Self {
+            source: source.to_owned(),
+            matcher,
+        })
     }
 
     /// Does `text` match?

@@ -1,0 +1,265 @@
+//! File types -> model: what a schema cannot say (addresses, names that must exist, contradictions).
+
+mod cluster;
+mod listener;
+mod route;
+
+use std::collections::BTreeSet;
+use std::num::NonZeroU32;
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::defaults::{self, OFF};
+use super::diagnostic::Report;
+use super::environment::Environment;
+use super::file::{self, At, LogTarget, Named};
+use super::model::{Admin, Gateway, Log, LogFormat, LogLevel, LogOutput, Model};
+use super::shape::Dropped;
+use super::values::{self, Fault};
+
+const MILLISECOND: Duration = Duration::from_millis(1);
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(60 * 60);
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The model of a file; usable only if `report` holds no error afterwards.
+pub(super) fn model(
+    file: file::File,
+    dropped: Dropped,
+    environment: &Environment<'_>,
+    report: &mut Report<'_>,
+) -> Model {
+    let mut context = Context {
+        report,
+        listeners: names(file.listener.as_ref(), "listener.", &dropped),
+        clusters: names(file.cluster.as_ref(), "cluster.", &dropped),
+        used_clusters: BTreeSet::new(),
+        dropped,
+    };
+    let routes = file.route.unwrap_or_default();
+    let listeners = file
+        .listener
+        .map(|listeners| listeners.0)
+        .unwrap_or_default();
+    let clusters = file.cluster.map(|clusters| clusters.0).unwrap_or_default();
+    let gateway = gateway(&mut context, file.gateway.unwrap_or_default(), environment);
+    let log = log(&mut context, file.log.unwrap_or_default());
+    listener::warn_unreachable(&mut context, &listeners, &routes);
+    let (listeners, admin_bind) = listener::listeners(&mut context, &listeners, file.admin);
+    let routes = route::routes(&mut context, &routes);
+    let clusters = cluster::clusters(&mut context, &clusters, &listeners);
+    Model {
+        gateway,
+        log,
+        listeners,
+        routes,
+        clusters,
+        admin: admin_bind.map(|bind| Admin { bind }),
+    }
+}
+
+/// What the checks of a section know of the whole file.
+struct Context<'c, 'r> {
+    report: &'c mut Report<'r>,
+    /// Declared names, those of sections with problems included.
+    listeners: BTreeSet<String>,
+    clusters: BTreeSet<String>,
+    /// Clusters that a listener or route names.
+    used_clusters: BTreeSet<String>,
+    dropped: Dropped,
+}
+
+impl Context<'_, '_> {
+    /// Parses a text; a fault is reported at its place as one of `key`.
+    fn take<T>(
+        &mut self,
+        key: &str,
+        text: &At<String>,
+        parse: impl FnOnce(&str) -> Result<T, Fault>,
+    ) -> Option<T> {
+        match parse(text) {
+            Ok(value) => Some(value),
+            Err(fault) => {
+                let message = format!("{key}: {}", fault.message);
+                self.report.error(text.span(), message, fault.advice);
+                None
+            }
+        }
+    }
+
+    fn duration(
+        &mut self,
+        key: &str,
+        text: Option<&At<String>>,
+        range: RangeInclusive<Duration>,
+        default: Duration,
+    ) -> Duration {
+        text.and_then(|text| self.take(key, text, |text| values::duration(text, &range)))
+            .unwrap_or(default)
+    }
+
+    /// The name of a section. A bad one is reported and kept, so that what refers to it is found.
+    fn name(&mut self, section: &str, name: &At<String>) -> String {
+        self.take(section, name, |name| values::name(name).map(|_| ()));
+        String::clone(name)
+    }
+
+    fn check_listener(&mut self, key: &str, name: &At<String>) {
+        if !self.listeners.contains(name.as_str()) {
+            self.no_such(key, "listener", name, &self.listeners.clone());
+        }
+    }
+
+    fn check_cluster(&mut self, key: &str, name: &At<String>) {
+        self.used_clusters.insert(String::clone(name));
+        if !self.clusters.contains(name.as_str()) {
+            self.no_such(key, "cluster", name, &self.clusters.clone());
+        }
+    }
+
+    fn no_such(&mut self, key: &str, kind: &str, name: &At<String>, known: &BTreeSet<String>) {
+        let message = format!("{key}: there is no {kind} {:?}", name.as_str());
+        let known = known
+            .iter()
+            .map(String::as_str)
+            .collect::<Vec<_>>()
+            .join(", ");
+        let advice = if known.is_empty() {
+            format!("add a section [{kind}.NAME] and name it here")
+        } else {
+            format!("name one of: {known}; or add its section")
+        };
+        self.report.error(name.span(), message, advice);
+    }
+}
+
+fn names<T>(sections: Option<&Named<T>>, prefix: &str, dropped: &Dropped) -> BTreeSet<String> {
+    let kept = sections
+        .into_iter()
+        .flat_map(|named| &named.0)
+        .map(|(name, _)| String::clone(name));
+    let dropped = dropped.iter().filter_map(|path| path.strip_prefix(prefix));
+    kept.chain(
+        dropped
+            .filter(|name| !name.contains('.'))
+            .map(str::to_owned),
+    )
+    .collect()
+}
+
+fn gateway(
+    context: &mut Context<'_, '_>,
+    file: file::Gateway,
+    environment: &Environment<'_>,
+) -> Gateway {
+    let name = file.name.as_ref().map_or_else(
+        || environment.host_name.clone(),
+        |name| context.name("gateway.name", name),
+    );
+    let mut account = |key: &str, text: Option<At<String>>| {
+        text.and_then(|text| context.take(key, &text, |t| values::plain_text(t).map(str::to_owned)))
+    };
+    let user = account("gateway.user", file.user);
+    let group_span = file.group.as_ref().map(At::span);
+    let group = account("gateway.group", file.group);
+    if let (None, Some(span), false) = (&user, group_span, context.dropped.contains("gateway.user"))
+    {
+        let message = "gateway.group has no effect without gateway.user".to_owned();
+        context
+            .report
+            .error(span, message, "add user, or remove group".to_owned());
+    }
+    let timeout = file.handshake_timeout.as_ref();
+    let drain = file.drain_timeout.as_ref();
+    Gateway {
+        name: name.into(),
+        workers: number(file.workers.as_ref(), defaults::WORKERS) as usize,
+        max_connections: number(file.max_connections.as_ref(), defaults::MAX_CONNECTIONS) as usize,
+        handshake_timeout: context.duration(
+            "gateway.handshake_timeout",
+            timeout,
+            MILLISECOND..=HOUR,
+            defaults::HANDSHAKE_TIMEOUT,
+        ),
+        idle_timeout: idle_timeout(context, file.idle_timeout.as_ref()),
+        user,
+        group,
+        drain_timeout: context.duration(
+            "gateway.drain_timeout",
+            drain,
+            Duration::ZERO..=DAY,
+            defaults::DRAIN_TIMEOUT,
+        ),
+        drain_rate: positive(file.drain_rate.as_ref(), defaults::DRAIN_RATE),
+    }
+}
+
+fn idle_timeout(context: &mut Context<'_, '_>, text: Option<&At<String>>) -> Option<Duration> {
+    let text = text.filter(|text| text.as_str() != OFF)?;
+    context.take("gateway.idle_timeout", text, |text| {
+        values::duration(text, &(SECOND..=30 * DAY)).map_err(|fault| {
+            let advice = format!("{}; or \"off\"", fault.advice);
+            Fault { advice, ..fault }
+        })
+    })
+}
+
+fn log(context: &mut Context<'_, '_>, file: file::Log) -> Log {
+    let target = file.output.as_deref().copied().unwrap_or(LogTarget::Stdout);
+    let syslog = file
+        .syslog
+        .as_ref()
+        .map(|text| context.take("log.syslog", text, values::socket_address));
+    let path = file.file.as_ref().map(|text| {
+        context.take("log.file", text, |text| {
+            values::plain_text(text).map(PathBuf::from)
+        })
+    });
+    let place = file.output.as_ref().map_or(0..0, At::span);
+    let mut need = |key: &str, example: &str, given: bool| {
+        if !given && !context.dropped.contains(&format!("log.{key}")) {
+            let message = format!("log.output = \"{key}\" needs log.{key}");
+            context
+                .report
+                .error(place.clone(), message, format!("add {key} = \"{example}\""));
+        }
+    };
+    match target {
+        LogTarget::Syslog => need("syslog", "127.0.0.1:514", syslog.is_some()),
+        LogTarget::File => need("file", "/var/log/amqp-gateway.log", path.is_some()),
+        LogTarget::Stdout | LogTarget::Journald => {}
+    }
+    for (key, text, used) in [
+        ("syslog", &file.syslog, target == LogTarget::Syslog),
+        ("file", &file.file, target == LogTarget::File),
+    ] {
+        if let (Some(text), false) = (text, used || context.dropped.contains("log.output")) {
+            let message = format!("log.{key} has no effect: log.output is not \"{key}\"");
+            let advice = format!("write output = \"{key}\", or remove {key}");
+            context.report.warning(text.span(), message, advice);
+        }
+    }
+    let output = match (target, syslog.flatten(), path.flatten()) {
+        (LogTarget::Syslog, Some(address), _) => LogOutput::Syslog(address),
+        (LogTarget::File, _, Some(path)) => LogOutput::File(path),
+        (LogTarget::Journald, ..) => LogOutput::Journald,
+        _ => LogOutput::Stdout,
+    };
+    Log {
+        level: file.level.unwrap_or(LogLevel::Info),
+        format: file.format.unwrap_or(LogFormat::Text),
+        output,
+        access: file.access.unwrap_or(defaults::LOG_ACCESS),
+    }
+}
+
+fn number(value: Option<&At<u32>>, default: u32) -> u32 {
+    value.map_or(default, |value| **value)
+}
+
+/// The schema allows no zero where this is used.
+fn positive(value: Option<&At<u32>>, default: u32) -> NonZeroU32 {
+    NonZeroU32::new(number(value, default)).unwrap_or(NonZeroU32::MIN)
+}

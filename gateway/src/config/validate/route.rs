@@ -1,0 +1,221 @@
+//! `[[route]]`: conditions, action, and routes that an earlier one leaves nothing for.
+
+use std::collections::BTreeSet;
+
+use ipnet::IpNet;
+
+use super::Context;
+use crate::config::file::{self, At, OneOrMany};
+use crate::config::model::{ClusterName, Conditions, ListenerName, Route, RouteAction};
+use crate::config::pattern::Pattern;
+use crate::config::values;
+
+/// AMQP 0-9-1 reply codes; client libraries know what to make of these.
+const REPLY_CODES: &[u32] = &[
+    311, 312, 313, 320, 402, 403, 404, 405, 406, 501, 502, 503, 504, 505, 506, 530, 540, 541,
+];
+
+pub(super) fn routes(context: &mut Context<'_, '_>, files: &[At<file::Route>]) -> Vec<Route> {
+    for (index, later) in files.iter().enumerate() {
+        let earlier = files.iter().take(index);
+        if let Some(earlier) = earlier
+            .enumerate()
+            .find(|(_, earlier)| covers(earlier, later))
+        {
+            warn_never_matches(context, earlier, later, index);
+        }
+    }
+    files
+        .iter()
+        .enumerate()
+        .filter_map(|(index, file)| route(context, index, file))
+        .collect()
+}
+
+fn warn_never_matches(
+    context: &mut Context<'_, '_>,
+    (earlier_index, earlier): (usize, &At<file::Route>),
+    later: &At<file::Route>,
+    index: usize,
+) {
+    let any_dropped = context.dropped.iter().any(|path| {
+        path.starts_with(&format!("route.{index}."))
+            || path.starts_with(&format!("route.{earlier_index}."))
+    });
+    if any_dropped {
+        return;
+    }
+    let line = context.report.line_of(earlier.span().start);
+    context.report.warning(
+        later.span(),
+        format!("route.{index} never matches: the route in line {line} takes all of its sessions"),
+        "move it up, or give the earlier route more conditions".to_owned(),
+    );
+}
+
+fn route(context: &mut Context<'_, '_>, index: usize, file: &At<file::Route>) -> Option<Route> {
+    let key = |name: &str| format!("route.{index}.{name}");
+    let name = file.name.as_ref().and_then(|name| {
+        context.take(&key("name"), name, |text| {
+            values::plain_text(text).map(Into::into)
+        })
+    });
+    let mut pattern = |name: &str, text: &Option<At<String>>| -> Option<Pattern> {
+        context.take(&key(name), text.as_ref()?, values::pattern)
+    };
+    let vhost = pattern("vhost", &file.vhost);
+    let user = pattern("user", &file.user);
+    let properties = file.client_property.iter().flat_map(|named| &named.0);
+    let client_property = properties.filter_map(|(property, text)| {
+        let key = key(&format!("client_property.{}", property.as_str()));
+        Some((
+            String::clone(property),
+            context.take(&key, text, values::pattern)?,
+        ))
+    });
+    let client_property = client_property.collect();
+    if let Some(listener) = &file.listener {
+        context.check_listener(&key("listener"), listener);
+    }
+    let networks = file.source.iter().flat_map(|source| &source.0);
+    let source = networks
+        .filter_map(|text| network(context, &key("source"), text))
+        .collect();
+    let listener = file
+        .listener
+        .as_ref()
+        .map(|name| ListenerName(name.as_str().into()));
+    let conditions = Conditions {
+        vhost,
+        user,
+        listener,
+        source,
+        client_property,
+    };
+    Some(Route {
+        name,
+        conditions,
+        action: action(context, index, file)?,
+    })
+}
+
+fn network(context: &mut Context<'_, '_>, key: &str, text: &At<String>) -> Option<IpNet> {
+    let network = context.take(key, text, values::network)?;
+    if network.addr() != network.network() {
+        let meant = network.trunc();
+        context.report.warning(
+            text.span(),
+            format!("{key}: {network} is read as {meant}"),
+            format!("write \"{meant}\", or the address alone"),
+        );
+    }
+    Some(network.trunc())
+}
+
+fn action(
+    context: &mut Context<'_, '_>,
+    index: usize,
+    file: &At<file::Route>,
+) -> Option<RouteAction> {
+    let key = |name: &str| format!("route.{index}.{name}");
+    let dropped = |context: &Context<'_, '_>, name| context.dropped.contains(&key(name));
+    if let Some(cluster) = &file.cluster {
+        context.check_cluster(&key("cluster"), cluster);
+    }
+    let rename_vhost = file.rename_vhost.as_ref().and_then(|vhost| {
+        context.take(&key("rename_vhost"), vhost, |text| {
+            values::short_string(text).map(Into::into)
+        })
+    });
+    match (&file.cluster, &file.reject) {
+        (Some(_), Some(reject)) => {
+            let message = format!("route.{index} has both cluster and reject");
+            let advice = "keep one of the two".to_owned();
+            context.report.error(reject.span(), message, advice);
+            None
+        }
+        (Some(cluster), None) => Some(RouteAction::To {
+            cluster: ClusterName(cluster.as_str().into()),
+            rename_vhost,
+        }),
+        (None, Some(reject)) => {
+            if let (Some(vhost), false) = (&file.rename_vhost, dropped(context, "cluster")) {
+                let message = format!("route.{index}: rename_vhost has no effect with reject");
+                let advice = "remove it, or name a cluster instead of reject".to_owned();
+                context.report.error(vhost.span(), message, advice);
+            }
+            self::reject(context, &key("reject"), reject)
+        }
+        (None, None) if dropped(context, "cluster") || dropped(context, "reject") => None,
+        (None, None) => {
+            let message = format!("route.{index} says nothing about what happens to the session");
+            let advice = "add cluster = \"NAME\", or reject = { code = 530, text = \"closed\" }";
+            context
+                .report
+                .error(file.span(), message, advice.to_owned());
+            None
+        }
+    }
+}
+
+fn reject(
+    context: &mut Context<'_, '_>,
+    key: &str,
+    file: &At<file::Reject>,
+) -> Option<RouteAction> {
+    if let Some(code) = file
+        .code
+        .as_ref()
+        .filter(|code| !REPLY_CODES.contains(code))
+    {
+        let message = format!("{key}.code: {} is no reply code of AMQP 0-9-1", **code);
+        let advice = "clients expect 530 (not allowed), 403 (access refused), 320 (try again)";
+        context
+            .report
+            .warning(code.span(), message, advice.to_owned());
+    }
+    let text = file.text.as_ref()?;
+    let text = context.take(&format!("{key}.text"), text, |t| {
+        values::short_string(t).map(Into::into)
+    })?;
+    let code = u16::try_from(**file.code.as_ref()?).ok()?;
+    Some(RouteAction::Reject { code, text })
+}
+
+/// Does every session of `later` match `earlier`? Judged by what is written, so "no" may be wrong.
+fn covers(earlier: &file::Route, later: &file::Route) -> bool {
+    let same = |a: &Option<At<String>>, b: &Option<At<String>>| match (a, b) {
+        (None, _) => true,
+        (Some(a), Some(b)) => a.as_str() == b.as_str(),
+        (Some(_), None) => false,
+    };
+    same(&earlier.vhost, &later.vhost)
+        && same(&earlier.user, &later.user)
+        && same(&earlier.listener, &later.listener)
+        && sources_cover(earlier.source.as_ref(), later.source.as_ref())
+        && properties(earlier).is_subset(&properties(later))
+}
+
+fn sources_cover(earlier: Option<&OneOrMany>, later: Option<&OneOrMany>) -> bool {
+    let networks = |source: &OneOrMany| -> Option<Vec<IpNet>> {
+        source
+            .0
+            .iter()
+            .map(|text| values::network(text).ok())
+            .collect()
+    };
+    let Some(earlier) = earlier else { return true };
+    match (networks(earlier), later.and_then(networks)) {
+        (Some(earlier), Some(later)) => later
+            .iter()
+            .all(|inner| earlier.iter().any(|outer| outer.contains(inner))),
+        _ => false,
+    }
+}
+
+fn properties(route: &file::Route) -> BTreeSet<(&str, &str)> {
+    let named = route.client_property.iter().flat_map(|named| &named.0);
+    named
+        .map(|(name, pattern)| (name.as_str(), pattern.as_str()))
+        .collect()
+}
