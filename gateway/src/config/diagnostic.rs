@@ -185,6 +185,7 @@ impl<'a> Report<'a> {
             .unwrap_or("");
         let excerpt = Some(excerpt(source, before, width.chars().count()));
         let (file, column) = (self.file.to_owned(), before + 1);
+        let (message, advice) = (printable(&message), printable(&advice));
         self.problems.push(Problem {
             file,
             line,
@@ -213,24 +214,27 @@ fn char_boundary(text: &str, at: usize) -> usize {
         .unwrap_or(0)
 }
 
-/// Cuts a long line around the place, and keeps control characters from the terminal.
+/// Values of the file end up in messages: keeps their control characters from the terminal.
+fn printable(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .collect()
+}
+
+/// Cuts a long line around the place; a tab is shown as one blank, to keep the caret in place.
 fn excerpt(source: &str, before: usize, width: usize) -> Excerpt {
     let skipped = if before < EXCERPT_CHARS - EXCERPT_BEFORE {
         0
     } else {
         before - EXCERPT_BEFORE
     };
-    let visible = |c: char| match c {
-        '\t' => ' ',
-        c if c.is_control() => '\u{fffd}',
-        c => c,
-    };
-    let line: String = source
+    let line = source
+        .replace('\t', " ")
         .chars()
         .skip(skipped)
         .take(EXCERPT_CHARS)
-        .map(visible)
-        .collect();
+        .collect::<String>();
+    let line = printable(&line);
     let caret_from = before - skipped;
     let room = line.chars().count().saturating_sub(caret_from);
     Excerpt {

@@ -15,9 +15,42 @@ use super::diagnostic::Report;
 use super::environment::Environment;
 use super::later::{self, NOT_AVAILABLE};
 use super::schema::schema;
+use super::values::similar;
 
-/// Paths (joined by dots) of what was taken out.
-pub(super) type Dropped = BTreeSet<String>;
+/// Paths (joined by dots) of what was taken out, so that its absence is not held against the user.
+#[derive(Debug, Default)]
+pub(super) struct Dropped {
+    /// Unknown keys and unusable values.
+    mistakes: BTreeSet<String>,
+    /// Keys that this build does not have.
+    later: BTreeSet<String>,
+}
+
+impl Dropped {
+    /// Was the value at `path` taken out because it was unusable?
+    pub(super) fn contains(&self, path: &str) -> bool {
+        self.mistakes.contains(path)
+    }
+
+    /// Was an unknown key or unusable value taken out of what stands under `prefix`?
+    pub(super) fn mistake_under(&self, prefix: &str) -> bool {
+        self.mistakes.iter().any(|path| path.starts_with(prefix))
+    }
+
+    /// Was anything taken out of what stands under `prefix`?
+    pub(super) fn any_under(&self, prefix: &str) -> bool {
+        self.mistake_under(prefix) || self.later.iter().any(|path| path.starts_with(prefix))
+    }
+
+    /// Names of the sections under `prefix` that were taken out as a whole.
+    pub(super) fn sections<'s>(&'s self, prefix: &'s str) -> impl Iterator<Item = &'s str> {
+        let names = self
+            .mistakes
+            .iter()
+            .filter_map(move |path| path.strip_prefix(prefix));
+        names.filter(|name| !name.contains('.'))
+    }
+}
 
 /// Expands variables, reports what does not fit the schema and takes it out of `root`.
 pub(super) fn check(
@@ -29,7 +62,7 @@ pub(super) fn check(
         report,
         environment,
         path: Vec::new(),
-        dropped: Dropped::new(),
+        dropped: Dropped::default(),
     };
     checker.table(&schema(), root.get_mut(), &(0..0));
     checker.dropped
@@ -45,7 +78,7 @@ struct Checker<'c, 'r> {
 impl Checker<'_, '_> {
     /// `place`: where a missing key is reported.
     fn table(&mut self, schema: &Value, table: &mut DeTable<'_>, place: &Range<usize>) {
-        for key in strings(&schema["required"]).filter(|key| !table.contains_key(*key)) {
+        for key in strings(&schema["required"]).filter(|key| !is_written(schema, table, key)) {
             self.missing(&schema["properties"][key], key, place.clone());
         }
         if schema["minProperties"].as_u64() > Some(table.len() as u64) {
@@ -58,7 +91,13 @@ impl Checker<'_, '_> {
             if self.entry(schema, &key, &mut value) {
                 table.insert(key, value);
             } else {
-                self.dropped.insert(self.path.join("."));
+                let later = later::is_later_key(&self.path);
+                let kind = if later {
+                    &mut self.dropped.later
+                } else {
+                    &mut self.dropped.mistakes
+                };
+                kind.insert(self.path.join("."));
             }
             self.path.pop();
         }
@@ -127,7 +166,7 @@ impl Checker<'_, '_> {
             return false;
         }
         for (index, mut item) in mem::replace(items, DeArray::new()).into_iter().enumerate() {
-            self.path.push(index.to_string());
+            self.path.push((index + 1).to_string());
             let place = item.span();
             if self.value(&schema["items"], &mut item, place) {
                 items.push(item);
@@ -251,6 +290,15 @@ impl Checker<'_, '_> {
     }
 }
 
+/// Is the key there, or an unknown one that looks like a misspelling of it?
+fn is_written(schema: &Value, table: &DeTable<'_>, key: &str) -> bool {
+    let known = |written: &str| schema["properties"].get(written).is_some();
+    let mut written = table.keys().map(|written| written.get_ref().as_ref());
+    written.any(|written| {
+        written == key || (!known(written) && similar(written, [key].into_iter()).is_some())
+    })
+}
+
 fn json_type(value: &DeValue<'_>) -> &'static str {
     match value {
         DeValue::String(_) => "string",
@@ -307,20 +355,4 @@ fn any_of<'s>(choices: impl Iterator<Item = &'s str>) -> String {
 /// The default or first example of a value, as TOML.
 fn example(schema: &Value) -> Option<&Value> {
     schema.get("default").or_else(|| schema["examples"].get(0))
-}
-
-fn similar<'s, S: AsRef<str> + ?Sized + 's>(
-    written: &str,
-    known: impl Iterator<Item = &'s S>,
-) -> Option<&'s str> {
-    known
-        .map(|candidate| {
-            (
-                strsim::jaro_winkler(written, candidate.as_ref()),
-                candidate.as_ref(),
-            )
-        })
-        .filter(|(similarity, _)| *similarity > 0.84)
-        .max_by(|(a, _), (b, _)| a.total_cmp(b))
-        .map(|(_, candidate)| candidate)
 }

@@ -36,6 +36,7 @@ pub(super) fn model(
         listeners: names(file.listener.as_ref(), "listener.", &dropped),
         clusters: names(file.cluster.as_ref(), "cluster.", &dropped),
         used_clusters: BTreeSet::new(),
+        misnamed_cluster: false,
         dropped,
     };
     let routes = file.route.unwrap_or_default();
@@ -68,6 +69,8 @@ struct Context<'c, 'r> {
     clusters: BTreeSet<String>,
     /// Clusters that a listener or route names.
     used_clusters: BTreeSet<String>,
+    /// A listener or route names a cluster that does not exist, and may mean any other.
+    misnamed_cluster: bool,
     dropped: Dropped,
 }
 
@@ -115,21 +118,23 @@ impl Context<'_, '_> {
     fn check_cluster(&mut self, key: &str, name: &At<String>) {
         self.used_clusters.insert(String::clone(name));
         if !self.clusters.contains(name.as_str()) {
+            self.misnamed_cluster = true;
             self.no_such(key, "cluster", name, &self.clusters.clone());
         }
     }
 
     fn no_such(&mut self, key: &str, kind: &str, name: &At<String>, known: &BTreeSet<String>) {
         let message = format!("{key}: there is no {kind} {:?}", name.as_str());
+        let similar = values::similar(name, known.iter());
         let known = known
             .iter()
             .map(String::as_str)
             .collect::<Vec<_>>()
             .join(", ");
-        let advice = if known.is_empty() {
-            format!("add a section [{kind}.NAME] and name it here")
-        } else {
-            format!("name one of: {known}; or add its section")
+        let advice = match similar {
+            Some(similar) => format!("did you mean {similar:?}?"),
+            None if known.is_empty() => format!("add a section [{kind}.{}]", name.as_str()),
+            None => format!("name one of: {known}; or add its section"),
         };
         self.report.error(name.span(), message, advice);
     }
@@ -140,13 +145,8 @@ fn names<T>(sections: Option<&Named<T>>, prefix: &str, dropped: &Dropped) -> BTr
         .into_iter()
         .flat_map(|named| &named.0)
         .map(|(name, _)| String::clone(name));
-    let dropped = dropped.iter().filter_map(|path| path.strip_prefix(prefix));
-    kept.chain(
-        dropped
-            .filter(|name| !name.contains('.'))
-            .map(str::to_owned),
-    )
-    .collect()
+    kept.chain(dropped.sections(prefix).map(str::to_owned))
+        .collect()
 }
 
 fn gateway(

@@ -37,6 +37,12 @@ pub(super) fn socket_address(text: &str) -> Parsed<SocketAddr> {
     if let Ok(address) = text.parse() {
         return Ok(address);
     }
+    if !text.contains([':', '.']) && text.parse::<u16>().is_err() {
+        return fault(
+            format!("{text:?} is not an IP address and a port"),
+            "write both, as in \"0.0.0.0:5672\"",
+        );
+    }
     let (host, port) = host_and_port(text)?;
     match host.parse::<IpAddr>() {
         Ok(address) => Ok(SocketAddr::new(address, port)),
@@ -227,6 +233,23 @@ pub(super) fn pattern(text: &str) -> Parsed<Pattern> {
     })
 }
 
+/// The known word that a written one may be a misspelling of.
+pub(super) fn similar<'s, S: AsRef<str> + ?Sized + 's>(
+    written: &str,
+    known: impl Iterator<Item = &'s S>,
+) -> Option<&'s str> {
+    known
+        .map(|candidate| {
+            (
+                strsim::jaro_winkler(written, candidate.as_ref()),
+                candidate.as_ref(),
+            )
+        })
+        .filter(|(similarity, _)| *similarity > 0.84)
+        .max_by(|(a, _), (b, _)| a.total_cmp(b))
+        .map(|(_, candidate)| candidate)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -243,6 +266,7 @@ mod tests {
         assert!(message(socket_address("0.0.0.0")).contains("has no port"));
         assert!(message(socket_address("5672")).contains("only a port"));
         assert!(message(socket_address(":5672")).contains("no IP address"));
+        assert!(message(socket_address("localhost")).contains("not an IP address"));
         assert!(message(socket_address("localhost:5672")).contains("not an IP address"));
         assert!(message(socket_address("::1")).contains("has no port"));
         assert!(message(socket_address("::1:99999")).contains("is not a port"));

@@ -27,7 +27,11 @@ fn cluster(
     listeners: &[Listener],
 ) -> Cluster {
     let section = format!("cluster.{}", name.as_str());
-    if !context.used_clusters.contains(name.as_str()) {
+    let misread = ["listener", "route"]
+        .iter()
+        .any(|part| context.dropped.mistake_under(part));
+    let used = context.used_clusters.contains(name.as_str());
+    if !used && !context.misnamed_cluster && !misread {
         context.report.warning(
             name.span(),
             format!("{section} is not used: no listener or route names it"),

@@ -36,9 +36,10 @@ pub(super) fn warn_unreachable(
         let routed = routes.iter().any(|route| {
             route.reject.is_none() && route.listener.as_ref().is_none_or(|l| l.as_str() == **name)
         });
-        let has_cluster =
-            listener.cluster.is_some() || context.dropped.contains(&format!("{key}.cluster"));
-        if !routed && !has_cluster {
+        let dropped = &context.dropped;
+        let misread = dropped.mistake_under(&format!("{key}.")) || dropped.mistake_under("route");
+        let has_cluster = listener.cluster.is_some();
+        if !routed && !has_cluster && !misread {
             context.report.warning(
                 name.span(),
                 format!("{key} has no cluster and no route leads anywhere: it refuses everyone"),

@@ -16,45 +16,37 @@ const REPLY_CODES: &[u32] = &[
 ];
 
 pub(super) fn routes(context: &mut Context<'_, '_>, files: &[At<file::Route>]) -> Vec<Route> {
-    for (index, later) in files.iter().enumerate() {
-        let earlier = files.iter().take(index);
-        if let Some(earlier) = earlier
-            .enumerate()
-            .find(|(_, earlier)| covers(earlier, later))
-        {
-            warn_never_matches(context, earlier, later, index);
+    let numbered = || (1..).zip(files);
+    for later in numbered() {
+        let mut earlier = numbered().take(later.0 - 1);
+        if let Some(earlier) = earlier.find(|(_, earlier)| covers(earlier, later.1)) {
+            warn_never_matches(context, earlier, later);
         }
     }
-    files
-        .iter()
-        .enumerate()
-        .filter_map(|(index, file)| route(context, index, file))
+    numbered()
+        .filter_map(|(number, file)| route(context, number, file))
         .collect()
 }
 
 fn warn_never_matches(
     context: &mut Context<'_, '_>,
-    (earlier_index, earlier): (usize, &At<file::Route>),
-    later: &At<file::Route>,
-    index: usize,
+    (earlier_number, earlier): (usize, &At<file::Route>),
+    (number, later): (usize, &At<file::Route>),
 ) {
-    let any_dropped = context.dropped.iter().any(|path| {
-        path.starts_with(&format!("route.{index}."))
-            || path.starts_with(&format!("route.{earlier_index}."))
-    });
-    if any_dropped {
+    let misread = |number: usize| context.dropped.any_under(&format!("route.{number}."));
+    if misread(number) || misread(earlier_number) {
         return;
     }
     let line = context.report.line_of(earlier.span().start);
     context.report.warning(
         later.span(),
-        format!("route.{index} never matches: the route in line {line} takes all of its sessions"),
+        format!("route.{number} never matches: the route in line {line} takes all of its sessions"),
         "move it up, or give the earlier route more conditions".to_owned(),
     );
 }
 
-fn route(context: &mut Context<'_, '_>, index: usize, file: &At<file::Route>) -> Option<Route> {
-    let key = |name: &str| format!("route.{index}.{name}");
+fn route(context: &mut Context<'_, '_>, number: usize, file: &At<file::Route>) -> Option<Route> {
+    let key = |name: &str| format!("route.{number}.{name}");
     let name = file.name.as_ref().and_then(|name| {
         context.take(&key("name"), name, |text| {
             values::plain_text(text).map(Into::into)
@@ -95,7 +87,7 @@ fn route(context: &mut Context<'_, '_>, index: usize, file: &At<file::Route>) ->
     Some(Route {
         name,
         conditions,
-        action: action(context, index, file)?,
+        action: action(context, number, file)?,
     })
 }
 
@@ -114,10 +106,10 @@ fn network(context: &mut Context<'_, '_>, key: &str, text: &At<String>) -> Optio
 
 fn action(
     context: &mut Context<'_, '_>,
-    index: usize,
+    number: usize,
     file: &At<file::Route>,
 ) -> Option<RouteAction> {
-    let key = |name: &str| format!("route.{index}.{name}");
+    let key = |name: &str| format!("route.{number}.{name}");
     let dropped = |context: &Context<'_, '_>, name| context.dropped.contains(&key(name));
     if let Some(cluster) = &file.cluster {
         context.check_cluster(&key("cluster"), cluster);
@@ -129,7 +121,7 @@ fn action(
     });
     match (&file.cluster, &file.reject) {
         (Some(_), Some(reject)) => {
-            let message = format!("route.{index} has both cluster and reject");
+            let message = format!("route.{number} has both cluster and reject");
             let advice = "keep one of the two".to_owned();
             context.report.error(reject.span(), message, advice);
             None
@@ -140,15 +132,15 @@ fn action(
         }),
         (None, Some(reject)) => {
             if let (Some(vhost), false) = (&file.rename_vhost, dropped(context, "cluster")) {
-                let message = format!("route.{index}: rename_vhost has no effect with reject");
+                let message = format!("route.{number}: rename_vhost has no effect with reject");
                 let advice = "remove it, or name a cluster instead of reject".to_owned();
                 context.report.error(vhost.span(), message, advice);
             }
             self::reject(context, &key("reject"), reject)
         }
-        (None, None) if dropped(context, "cluster") || dropped(context, "reject") => None,
+        (None, None) if context.dropped.mistake_under(&format!("route.{number}.")) => None,
         (None, None) => {
-            let message = format!("route.{index} says nothing about what happens to the session");
+            let message = format!("route.{number} says nothing about what happens to the session");
             let advice = "add cluster = \"NAME\", or reject = { code = 530, text = \"closed\" }";
             context
                 .report
