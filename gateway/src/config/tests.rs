@@ -63,7 +63,7 @@ fn the_smallest_file_has_the_documented_defaults() {
 }
 
 #[test]
-fn every_key_reaches_the_model() {
+fn every_key_of_gateway_and_log_reaches_the_model() {
     let (model, warnings) = read(include_str!("tests/full.toml")).unwrap();
     assert_eq!(warnings, []);
     let gateway = &model.gateway;
@@ -90,6 +90,11 @@ fn every_key_reaches_the_model() {
         LogOutput::Syslog("127.0.0.1:514".parse().unwrap())
     );
     assert!(!model.log.access);
+}
+
+#[test]
+fn every_key_of_listener_cluster_and_admin_reaches_the_model() {
+    let (model, _) = read(include_str!("tests/full.toml")).unwrap();
     let listener = &model.listeners[0];
     let bind: Vec<SocketAddr> = vec![
         "127.0.0.1:5672".parse().unwrap(),
@@ -150,7 +155,8 @@ fn routes_reach_the_model_with_conditions_and_action() {
 fn sections_keep_the_order_of_the_file() {
     let more = "[listener.zulu]\nbind = '127.0.0.1:1'\ncluster = 'main'\n\
                 [listener.alfa]\nbind = '127.0.0.1:2'\ncluster = 'main'\n\
-                [cluster.main.node.b]\naddress = 'b:5672'\n[cluster.main.node.a]\naddress = 'a:5672'\n";
+                [cluster.main.node.b]\naddress = 'b:5672'\n\
+                [cluster.main.node.a]\naddress = 'a:5672'\n";
     let (model, _) = read(&format!("{SMALLEST}{more}")).unwrap();
     let listeners: Vec<_> = model.listeners.iter().map(|l| l.name.to_string()).collect();
     assert_eq!(listeners, ["amqp", "zulu", "alfa"]);

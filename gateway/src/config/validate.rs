@@ -1,4 +1,4 @@
-//! File types -> model: what a schema cannot say (addresses, names that must exist, contradictions).
+//! File types -> model: addresses, names that must exist, and what else a schema cannot say.
 
 mod cluster;
 mod listener;
@@ -154,46 +154,58 @@ fn gateway(
     file: file::Gateway,
     environment: &Environment<'_>,
 ) -> Gateway {
-    let name = file.name.as_ref().map_or_else(
-        || environment.host_name.clone(),
-        |name| context.name("gateway.name", name),
-    );
-    let mut account = |key: &str, text: Option<At<String>>| {
-        text.and_then(|text| context.take(key, &text, |t| values::plain_text(t).map(str::to_owned)))
+    let name = match &file.name {
+        Some(name) => context.name("gateway.name", name),
+        None => environment.host_name.clone(),
     };
-    let user = account("gateway.user", file.user);
-    let group_span = file.group.as_ref().map(At::span);
-    let group = account("gateway.group", file.group);
-    if let (None, Some(span), false) = (&user, group_span, context.dropped.contains("gateway.user"))
-    {
-        let message = "gateway.group has no effect without gateway.user".to_owned();
-        context
-            .report
-            .error(span, message, "add user, or remove group".to_owned());
-    }
-    let timeout = file.handshake_timeout.as_ref();
-    let drain = file.drain_timeout.as_ref();
+    let (user, group) = account(context, &file);
+    let (default, text) = (defaults::HANDSHAKE_TIMEOUT, file.handshake_timeout.as_ref());
+    let handshake_timeout = context.duration(
+        "gateway.handshake_timeout",
+        text,
+        MILLISECOND..=HOUR,
+        default,
+    );
+    let (default, text) = (defaults::DRAIN_TIMEOUT, file.drain_timeout.as_ref());
+    let drain_timeout =
+        context.duration("gateway.drain_timeout", text, Duration::ZERO..=DAY, default);
     Gateway {
         name: name.into(),
         workers: number(file.workers.as_ref(), defaults::WORKERS) as usize,
         max_connections: number(file.max_connections.as_ref(), defaults::MAX_CONNECTIONS) as usize,
-        handshake_timeout: context.duration(
-            "gateway.handshake_timeout",
-            timeout,
-            MILLISECOND..=HOUR,
-            defaults::HANDSHAKE_TIMEOUT,
-        ),
+        handshake_timeout,
         idle_timeout: idle_timeout(context, file.idle_timeout.as_ref()),
         user,
         group,
-        drain_timeout: context.duration(
-            "gateway.drain_timeout",
-            drain,
-            Duration::ZERO..=DAY,
-            defaults::DRAIN_TIMEOUT,
-        ),
+        drain_timeout,
         drain_rate: positive(file.drain_rate.as_ref(), defaults::DRAIN_RATE),
     }
+}
+
+/// User and group to drop to.
+fn account(
+    context: &mut Context<'_, '_>,
+    file: &file::Gateway,
+) -> (Option<String>, Option<String>) {
+    if let (None, Some(group)) = (&file.user, &file.group)
+        && !context.dropped.contains("gateway.user")
+    {
+        let message = "gateway.group has no effect without gateway.user".to_owned();
+        context.report.error(
+            group.span(),
+            message,
+            "add user, or remove group".to_owned(),
+        );
+    }
+    let mut name = |key: &str, text: &Option<At<String>>| {
+        context.take(key, text.as_ref()?, |text| {
+            values::plain_text(text).map(str::to_owned)
+        })
+    };
+    (
+        name("gateway.user", &file.user),
+        name("gateway.group", &file.group),
+    )
 }
 
 fn idle_timeout(context: &mut Context<'_, '_>, text: Option<&At<String>>) -> Option<Duration> {
@@ -207,51 +219,70 @@ fn idle_timeout(context: &mut Context<'_, '_>, text: Option<&At<String>>) -> Opt
 }
 
 fn log(context: &mut Context<'_, '_>, file: file::Log) -> Log {
+    Log {
+        level: file.level.unwrap_or(LogLevel::Info),
+        format: file.format.unwrap_or(LogFormat::Text),
+        output: log_output(context, &file),
+        access: file.access.unwrap_or(defaults::LOG_ACCESS),
+    }
+}
+
+fn log_output(context: &mut Context<'_, '_>, file: &file::Log) -> LogOutput {
     let target = file.output.as_deref().copied().unwrap_or(LogTarget::Stdout);
-    let syslog = file
-        .syslog
-        .as_ref()
-        .map(|text| context.take("log.syslog", text, values::socket_address));
-    let path = file.file.as_ref().map(|text| {
+    let used = target == LogTarget::Syslog;
+    check_log_key(
+        context,
+        file,
+        ("syslog", &file.syslog),
+        used,
+        "127.0.0.1:514",
+    );
+    let used = target == LogTarget::File;
+    check_log_key(
+        context,
+        file,
+        ("file", &file.file),
+        used,
+        "/var/log/amqp-gateway.log",
+    );
+    let syslog = file.syslog.as_ref();
+    let syslog = syslog.and_then(|t| context.take("log.syslog", t, values::socket_address));
+    let path = file.file.as_ref().and_then(|text| {
         context.take("log.file", text, |text| {
             values::plain_text(text).map(PathBuf::from)
         })
     });
-    let place = file.output.as_ref().map_or(0..0, At::span);
-    let mut need = |key: &str, example: &str, given: bool| {
-        if !given && !context.dropped.contains(&format!("log.{key}")) {
-            let message = format!("log.output = \"{key}\" needs log.{key}");
-            context
-                .report
-                .error(place.clone(), message, format!("add {key} = \"{example}\""));
-        }
-    };
-    match target {
-        LogTarget::Syslog => need("syslog", "127.0.0.1:514", syslog.is_some()),
-        LogTarget::File => need("file", "/var/log/amqp-gateway.log", path.is_some()),
-        LogTarget::Stdout | LogTarget::Journald => {}
-    }
-    for (key, text, used) in [
-        ("syslog", &file.syslog, target == LogTarget::Syslog),
-        ("file", &file.file, target == LogTarget::File),
-    ] {
-        if let (Some(text), false) = (text, used || context.dropped.contains("log.output")) {
-            let message = format!("log.{key} has no effect: log.output is not \"{key}\"");
-            let advice = format!("write output = \"{key}\", or remove {key}");
-            context.report.warning(text.span(), message, advice);
-        }
-    }
-    let output = match (target, syslog.flatten(), path.flatten()) {
+    match (target, syslog, path) {
         (LogTarget::Syslog, Some(address), _) => LogOutput::Syslog(address),
         (LogTarget::File, _, Some(path)) => LogOutput::File(path),
         (LogTarget::Journald, ..) => LogOutput::Journald,
         _ => LogOutput::Stdout,
-    };
-    Log {
-        level: file.level.unwrap_or(LogLevel::Info),
-        format: file.format.unwrap_or(LogFormat::Text),
-        output,
-        access: file.access.unwrap_or(defaults::LOG_ACCESS),
+    }
+}
+
+/// A key that belongs to one value of `log.output` is there if, and only if, it is `used`.
+fn check_log_key(
+    context: &mut Context<'_, '_>,
+    file: &file::Log,
+    (key, text): (&str, &Option<At<String>>),
+    used: bool,
+    example: &str,
+) {
+    let misread = |key: &str| context.dropped.contains(&format!("log.{key}"));
+    match text {
+        None if used && !misread(key) => {
+            let place = file.output.as_ref().map_or(0..0, At::span);
+            let message = format!("log.output = \"{key}\" needs log.{key}");
+            context
+                .report
+                .error(place, message, format!("add {key} = \"{example}\""));
+        }
+        Some(text) if !used && !misread("output") => {
+            let message = format!("log.{key} has no effect: log.output is not \"{key}\"");
+            let advice = format!("write output = \"{key}\", or remove {key}");
+            context.report.warning(text.span(), message, advice);
+        }
+        _ => {}
     }
 }
 

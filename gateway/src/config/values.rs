@@ -1,6 +1,6 @@
 //! Texts of the file -> values of the model: addresses, networks, durations, names, patterns.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -93,25 +93,10 @@ fn host_and_port(text: &str) -> Parsed<(&str, u16)> {
             "write only host and port, as in \"192.168.1.10:5672\"",
         );
     }
-    if text.parse::<std::net::Ipv6Addr>().is_ok() || (text.starts_with('[') && text.ends_with(']'))
-    {
-        let host = text.trim_matches(['[', ']']);
-        return fault(
-            format!("{text:?} has no port"),
-            format!("write \"[{host}]:5672\""),
-        );
-    }
-    let Some((host, port)) = text.rsplit_once(':') else {
-        return match text.parse::<u16>() {
-            Ok(port) => fault(
-                format!("{text:?} is only a port"),
-                format!("write host and port, as in \"192.168.1.10:{port}\""),
-            ),
-            Err(_) => fault(
-                format!("{text:?} has no port"),
-                format!("write \"{text}:5672\""),
-            ),
-        };
+    let is_ipv6 = |text: &str| text.parse::<Ipv6Addr>().is_ok();
+    let (host, port) = match text.rsplit_once(':') {
+        Some(parts) if !is_ipv6(text) && !text.ends_with(']') => parts,
+        _ => return no_port(text),
     };
     let Ok(port) = port.parse::<u16>() else {
         return fault(
@@ -123,7 +108,7 @@ fn host_and_port(text: &str) -> Parsed<(&str, u16)> {
         .strip_prefix('[')
         .and_then(|host| host.strip_suffix(']'));
     match bracketed {
-        Some(host) if host.parse::<std::net::Ipv6Addr>().is_ok() => Ok((host, port)),
+        Some(host) if is_ipv6(host) => Ok((host, port)),
         Some(host) => fault(
             format!("{host:?} is not an IPv6 address"),
             "only IPv6 addresses stand in brackets, as in \"[fd00::1]:5672\"",
@@ -134,6 +119,20 @@ fn host_and_port(text: &str) -> Parsed<(&str, u16)> {
         ),
         None => Ok((host, port)),
     }
+}
+
+fn no_port<T>(text: &str) -> Parsed<T> {
+    let (message, right) = if text.parse::<u16>().is_ok() {
+        ("is only a port", format!("192.168.1.10:{text}"))
+    } else if text.contains(':') {
+        (
+            "has no port",
+            format!("[{}]:5672", text.trim_matches(['[', ']'])),
+        )
+    } else {
+        ("has no port", format!("{text}:5672"))
+    };
+    fault(format!("{text:?} {message}"), format!("write \"{right}\""))
 }
 
 /// Letters, digits, `-` and `_` (Docker Compose has names with it) between dots.

@@ -27,17 +27,7 @@ fn cluster(
     listeners: &[Listener],
 ) -> Cluster {
     let section = format!("cluster.{}", name.as_str());
-    let misread = ["listener", "route"]
-        .iter()
-        .any(|part| context.dropped.mistake_under(part));
-    let used = context.used_clusters.contains(name.as_str());
-    if !used && !context.misnamed_cluster && !misread {
-        context.report.warning(
-            name.span(),
-            format!("{section} is not used: no listener or route names it"),
-            "name it in a [listener.NAME] or a [[route]], or remove it".to_owned(),
-        );
-    }
+    warn_unused(context, &section, name);
     Cluster {
         name: ClusterName(context.name(&section, name).into()),
         balance: file.balance.unwrap_or(Strategy::LeastConnections),
@@ -55,6 +45,20 @@ fn cluster(
             defaults::RESOLVE_INTERVAL,
         ),
         nodes: nodes(context, &section, file, listeners),
+    }
+}
+
+fn warn_unused(context: &mut Context<'_, '_>, section: &str, name: &At<String>) {
+    let misread = ["listener", "route"]
+        .iter()
+        .any(|part| context.dropped.mistake_under(part));
+    let used = context.used_clusters.contains(name.as_str());
+    if !used && !context.misnamed_cluster && !misread {
+        context.report.warning(
+            name.span(),
+            format!("{section} is not used: no listener or route names it"),
+            "name it in a [listener.NAME] or a [[route]], or remove it".to_owned(),
+        );
     }
 }
 
@@ -81,18 +85,22 @@ fn nodes(
             context.report.warning(text.span(), message, advice);
         }
         warn_of_loop(context, &key, text, &address, listeners);
-        nodes.push(Node {
-            name: name.into(),
-            address,
-            weight: positive(file.weight.as_ref(), defaults::WEIGHT),
-            max_connections: file
-                .max_connections
-                .as_ref()
-                .map(|number| **number as usize),
-            backup: file.backup.unwrap_or(defaults::BACKUP),
-        });
+        nodes.push(node(name, address, file));
     }
     nodes
+}
+
+fn node(name: String, address: NodeAddress, file: &file::Node) -> Node {
+    Node {
+        name: name.into(),
+        address,
+        weight: positive(file.weight.as_ref(), defaults::WEIGHT),
+        max_connections: file
+            .max_connections
+            .as_ref()
+            .map(|number| **number as usize),
+        backup: file.backup.unwrap_or(defaults::BACKUP),
+    }
 }
 
 /// A node that is a listener of this very gateway is a session that never ends arriving.

@@ -46,12 +46,20 @@ fn warn_never_matches(
 }
 
 fn route(context: &mut Context<'_, '_>, number: usize, file: &At<file::Route>) -> Option<Route> {
-    let key = |name: &str| format!("route.{number}.{name}");
     let name = file.name.as_ref().and_then(|name| {
-        context.take(&key("name"), name, |text| {
-            values::plain_text(text).map(Into::into)
-        })
+        let key = format!("route.{number}.name");
+        context.take(&key, name, |text| values::plain_text(text).map(Into::into))
     });
+    let conditions = conditions(context, number, file);
+    Some(Route {
+        name,
+        conditions,
+        action: action(context, number, file)?,
+    })
+}
+
+fn conditions(context: &mut Context<'_, '_>, number: usize, file: &file::Route) -> Conditions {
+    let key = |name: &str| format!("route.{number}.{name}");
     let mut pattern = |name: &str, text: &Option<At<String>>| -> Option<Pattern> {
         context.take(&key(name), text.as_ref()?, values::pattern)
     };
@@ -77,18 +85,13 @@ fn route(context: &mut Context<'_, '_>, number: usize, file: &At<file::Route>) -
         .listener
         .as_ref()
         .map(|name| ListenerName(name.as_str().into()));
-    let conditions = Conditions {
+    Conditions {
         vhost,
         user,
         listener,
         source,
         client_property,
-    };
-    Some(Route {
-        name,
-        conditions,
-        action: action(context, number, file)?,
-    })
+    }
 }
 
 fn network(context: &mut Context<'_, '_>, key: &str, text: &At<String>) -> Option<IpNet> {
@@ -110,44 +113,53 @@ fn action(
     file: &At<file::Route>,
 ) -> Option<RouteAction> {
     let key = |name: &str| format!("route.{number}.{name}");
-    let dropped = |context: &Context<'_, '_>, name| context.dropped.contains(&key(name));
     if let Some(cluster) = &file.cluster {
         context.check_cluster(&key("cluster"), cluster);
     }
+    check_combination(context, number, file);
     let rename_vhost = file.rename_vhost.as_ref().and_then(|vhost| {
-        context.take(&key("rename_vhost"), vhost, |text| {
-            values::short_string(text).map(Into::into)
+        context.take(&key("rename_vhost"), vhost, |t| {
+            values::short_string(t).map(Into::into)
         })
     });
     match (&file.cluster, &file.reject) {
-        (Some(_), Some(reject)) => {
-            let message = format!("route.{number} has both cluster and reject");
-            let advice = "keep one of the two".to_owned();
-            context.report.error(reject.span(), message, advice);
-            None
-        }
-        (Some(cluster), None) => Some(RouteAction::To {
+        (Some(cluster), _) => Some(RouteAction::To {
             cluster: ClusterName(cluster.as_str().into()),
             rename_vhost,
         }),
-        (None, Some(reject)) => {
-            if let (Some(vhost), false) = (&file.rename_vhost, dropped(context, "cluster")) {
-                let message = format!("route.{number}: rename_vhost has no effect with reject");
-                let advice = "remove it, or name a cluster instead of reject".to_owned();
-                context.report.error(vhost.span(), message, advice);
-            }
-            self::reject(context, &key("reject"), reject)
-        }
-        (None, None) if context.dropped.mistake_under(&format!("route.{number}.")) => None,
-        (None, None) => {
-            let message = format!("route.{number} says nothing about what happens to the session");
-            let advice = "add cluster = \"NAME\", or reject = { code = 530, text = \"closed\" }";
-            context
-                .report
-                .error(file.span(), message, advice.to_owned());
-            None
-        }
+        (None, Some(reject)) => self::reject(context, &key("reject"), reject),
+        (None, None) => None,
     }
+}
+
+/// One action, and no rename without a cluster; what was misread counts as there.
+fn check_combination(context: &mut Context<'_, '_>, number: usize, file: &At<file::Route>) {
+    if context.dropped.mistake_under(&format!("route.{number}.")) {
+        return;
+    }
+    let (place, message, advice) = match (&file.cluster, &file.reject, &file.rename_vhost) {
+        (Some(_), Some(reject), _) => (
+            reject.span(),
+            "has both cluster and reject",
+            "keep one of the two",
+        ),
+        (None, None, _) => (
+            file.span(),
+            "says nothing about what happens to the session",
+            "add cluster = \"NAME\", or reject = { code = 530, text = \"closed\" }",
+        ),
+        (None, Some(_), Some(vhost)) => (
+            vhost.span(),
+            "has rename_vhost, which has no effect with reject",
+            "remove it, or name a cluster instead of reject",
+        ),
+        _ => return,
+    };
+    context.report.error(
+        place,
+        format!("route.{number} {message}"),
+        advice.to_owned(),
+    );
 }
 
 fn reject(
