@@ -227,7 +227,8 @@ pub(super) fn pattern(text: &str) -> Parsed<Pattern> {
         fault(
             format!("{text:?} is not a valid pattern: {cause}"),
             "write a plain text, a glob (\"team-*\", \"{orders,audit}\"; \\\\ before a special \
-             character makes it plain), or a regular expression between slashes (\"/^eu-[0-9]+$/\")",
+             character makes it plain), or a regular expression between slashes \
+             (\"/^eu-[0-9]+$/\")",
         )
     })
 }

@@ -107,6 +107,14 @@ proptest! {
     }
 }
 
+proptest! {
+    #[test]
+    fn patterns_of_any_kind_are_answered(pattern in "[-a/*?\\[\\]{},!^()|+.\\\\üß]{0,40}") {
+        check(format!("{SMALLEST}[[route]]\nvhost = '{pattern}'\ncluster = 'main'\n").as_bytes());
+        check(format!("{SMALLEST}[[route]]\nvhost = '/{pattern}/'\ncluster = 'main'\n").as_bytes());
+    }
+}
+
 #[test]
 fn deep_nesting_is_refused() {
     for (open, close) in [("[", "]"), ("{a=", "}"), ("a.", "")] {
