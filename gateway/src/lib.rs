@@ -1,5 +1,18 @@
-//! The gateway.
+//! An AMQP gateway in front of RabbitMQ clusters.
+//!
+//! The way of a connection, room by room: [`listener`] accepts it, [`session`] speaks with the client and a node and
+//! relays between them; [`route`] says which [`cluster`] it goes to, and that which node. [`config`] holds what an
+//! operator wrote, [`snapshot`] what the data plane reads of it; [`worker`] the threads; [`telemetry`] and [`admin`]
+//! what is told to the outside; [`app`] puts it all together.
 
 pub mod admin;
+pub mod app;
+pub mod cli;
+pub mod cluster;
 pub mod config;
+pub mod listener;
+pub mod route;
+pub mod session;
+pub mod snapshot;
 pub mod telemetry;
+pub mod worker;

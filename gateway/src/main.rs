@@ -1,2 +1,18 @@
 //! The amqp-gateway binary.
-fn main() {}
+
+use std::process::ExitCode;
+
+use amqp_gateway::{cli, config};
+
+fn main() -> ExitCode {
+    match cli::start(std::env::args_os(), &mut std::io::stdout()) {
+        cli::Action::Exit(code) => code.into(),
+        cli::Action::Run { config } => match config::load(&config) {
+            Ok(_) => ExitCode::FAILURE,
+            Err(problems) => {
+                problems.iter().for_each(|problem| eprintln!("{problem}"));
+                ExitCode::FAILURE
+            }
+        },
+    }
+}

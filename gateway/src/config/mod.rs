@@ -1,4 +1,116 @@
-//! Configuration: file -> model.
+//! Configuration: file -> shape check -> file types -> model, all problems at once.
 
+mod at;
+pub mod defaults;
+pub mod diagnostic;
+mod environment;
+pub mod file;
+mod later;
 pub mod model;
 pub mod pattern;
+pub mod schema;
+mod shape;
+mod validate;
+mod values;
+
+#[cfg(test)]
+mod tests;
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use serde::Deserialize;
+use toml::de::DeTable;
+
+use self::diagnostic::{Problem, Report};
+pub use self::environment::Environment;
+use self::model::Model;
+
+/// A usable model with its warnings, or everything that is wrong (warnings included).
+pub type Outcome = Result<(Model, Vec<Problem>), Vec<Problem>>;
+
+/// Larger than any sensible file; keeps `/dev/zero` and the like from filling the memory.
+const MAX_FILE_BYTES: u64 = 16 * 1024 * 1024;
+
+/// Reads and validates the file at `path`, with the variables and host name of this process.
+///
+/// # Errors
+/// Every problem of the file; one that cannot be read is a problem of its own.
+pub fn load(path: &Path) -> Outcome {
+    let file_name = path.display().to_string();
+    match read(path) {
+        Ok(bytes) => parse_bytes(&bytes, &file_name, &Environment::of_process()),
+        Err(error) => Err(vec![Problem::of_file(
+            &file_name,
+            format!("cannot read the configuration: {error}"),
+            "name an existing file that this user may read: --config FILE".to_owned(),
+        )]),
+    }
+}
+
+/// Validates a configuration text; `file_name` is what its problems are reported under.
+///
+/// Resolves nothing and touches nothing: the same arguments always give the same outcome.
+///
+/// # Errors
+/// Every problem found, in the order of the text.
+pub fn parse(text: &str, file_name: &str, environment: &Environment<'_>) -> Outcome {
+    let mut report = Report::new(file_name, text);
+    let model = build(text, environment, &mut report);
+    let problems = report.into_problems();
+    match model {
+        Some(model) if !problems.iter().any(Problem::is_error) => Ok((model, problems)),
+        _ => Err(problems),
+    }
+}
+
+fn build(text: &str, environment: &Environment<'_>, report: &mut Report<'_>) -> Option<Model> {
+    let (mut root, syntax_errors) = DeTable::parse_recoverable(text);
+    if !syntax_errors.is_empty() {
+        // What a recovering parser made of the rest would only lead to misleading problems.
+        for error in syntax_errors {
+            report.syntax_error(&error);
+        }
+        return None;
+    }
+    let dropped = shape::check(&mut root, environment, report);
+    match file::File::deserialize(toml::Deserializer::from(root)) {
+        Ok(file) => Some(validate::model(file, dropped, environment, report)),
+        Err(error) => {
+            report.syntax_error(&error);
+            None
+        }
+    }
+}
+
+fn parse_bytes(bytes: &[u8], file_name: &str, environment: &Environment<'_>) -> Outcome {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => parse(text, file_name, environment),
+        Err(error) => {
+            let (good, _) = bytes.split_at(error.valid_up_to());
+            let good = String::from_utf8_lossy(good);
+            let mut report = Report::new(file_name, &good);
+            report.error(
+                good.len()..good.len(),
+                "the file is not UTF-8 text from here on".to_owned(),
+                "save it as UTF-8".to_owned(),
+            );
+            Err(report.into_problems())
+        }
+    }
+}
+
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?
+        .take(MAX_FILE_BYTES + 1)
+        .read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_FILE_BYTES {
+        return Err(io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            "it is larger than 16 MiB",
+        ));
+    }
+    Ok(bytes)
+}

@@ -10,6 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use schemars::JsonSchema;
+use serde::Deserialize;
 
 use super::pattern::Pattern;
 
@@ -67,7 +69,8 @@ pub struct Log {
 }
 
 /// `log.level`
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
 #[allow(missing_docs)]
 pub enum LogLevel {
     Error,
@@ -78,7 +81,8 @@ pub enum LogLevel {
 }
 
 /// `log.format`
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
 #[allow(missing_docs)]
 pub enum LogFormat {
     Text,
@@ -174,7 +178,8 @@ pub struct Cluster {
 }
 
 /// `balance`
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
 pub enum Strategy {
     /// Each in turn, by weight.
     RoundRobin,

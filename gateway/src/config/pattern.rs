@@ -1,9 +1,13 @@
-//! Text patterns of routes: exact, glob (`team-*`, `{orders,audit}`) or regular expression (`/^eu-[0-9]+$/`).
+//! Text patterns of routes: exact, glob (`team-*`, `{orders,audit}`) or regular expression
+//! (`/^eu-[0-9]+$/`).
 
 use std::fmt;
 
-use globset::{GlobBuilder, GlobMatcher};
-use regex::Regex;
+use globset::GlobBuilder;
+use regex::{Regex, bytes};
+
+/// Longest pattern; what it is held against has at most 255 bytes.
+const MAX_BYTES: usize = 1000;
 
 /// A pattern over a vhost, user or client property. Matching takes time linear in the text.
 #[derive(Clone)]
@@ -15,31 +19,31 @@ pub struct Pattern {
 #[derive(Clone)]
 enum Matcher {
     Exact,
-    Glob(GlobMatcher),
+    Glob(bytes::Regex),
     Regex(Regex),
 }
 
 impl Pattern {
     /// Reads a pattern as written in the configuration.
     ///
-    /// A text between two slashes (and longer than the vhost "/") is a regular expression; one with any of
-    /// `* ? [ {` is a glob that must match the whole text; any other matches itself only.
+    /// A text between two slashes (and longer than the vhost "/") is a regular expression; one
+    /// with any of `* ? [ {` is a glob that must match the whole text; any other matches itself
+    /// only.
     ///
     /// # Errors
-    /// The library's sentence about a malformed glob or regular expression.
+    /// What is wrong with a malformed or too large glob or regular expression.
     pub fn parse(source: &str) -> Result<Self, String> {
+        if source.len() > MAX_BYTES {
+            return Err(format!(
+                "it has {} bytes, at most {MAX_BYTES} are allowed",
+                source.len()
+            ));
+        }
         let matcher = match source.strip_prefix('/').and_then(|s| s.strip_suffix('/')) {
             Some(expression) if !expression.is_empty() => {
                 Matcher::Regex(Regex::new(expression).map_err(|e| e.to_string())?)
             }
-            _ if source.contains(['*', '?', '[', '{']) => Matcher::Glob(
-                GlobBuilder::new(source)
-                    .literal_separator(false)
-                    .backslash_escape(true)
-                    .build()
-                    .map_err(|e| e.to_string())?
-                    .compile_matcher(),
-            ),
+            _ if source.contains(['*', '?', '[', '{']) => Matcher::Glob(glob(source)?),
             _ => Matcher::Exact,
         };
         Ok(Self {
@@ -53,10 +57,22 @@ impl Pattern {
     pub fn matches(&self, text: &str) -> bool {
         match &self.matcher {
             Matcher::Exact => self.source == text,
-            Matcher::Glob(glob) => glob.is_match(text),
+            Matcher::Glob(glob) => glob.is_match(text.as_bytes()),
             Matcher::Regex(regex) => regex.is_match(text),
         }
     }
+}
+
+/// globset's own matcher panics on a glob that parses but is too much for a regular expression
+/// (braces hundreds deep), so only its translation is used.
+fn glob(source: &str) -> Result<bytes::Regex, String> {
+    let mut builder = GlobBuilder::new(source);
+    let builder = builder.literal_separator(false).backslash_escape(true);
+    let glob = builder.build().map_err(|error| error.kind().to_string())?;
+    bytes::RegexBuilder::new(glob.regex())
+        .dot_matches_new_line(true)
+        .build()
+        .map_err(|_| "it is too deep, or has a range of other than ASCII characters".to_owned())
 }
 
 impl fmt::Display for Pattern {
@@ -92,6 +108,9 @@ mod tests {
         assert!(!matches("team-*", "my-team-a"));
         assert!(matches("{orders,audit}", "audit"));
         assert!(matches("*", ""));
+        assert!(matches("team-*", "team-a\nb"));
+        assert!(matches("käse-*", "käse-1"));
+        assert!(matches("\\*", "*") && !matches("\\*", "a"));
     }
 
     #[test]
@@ -105,5 +124,10 @@ mod tests {
     fn a_malformed_pattern_is_an_error_not_a_panic() {
         assert!(Pattern::parse("/(/").is_err());
         assert!(Pattern::parse("{a").is_err());
+        assert!(Pattern::parse("/a{1000}{1000}{1000}/").is_err());
+        for deep in [400, 100_000] {
+            let nested = format!("{}a{}", "{".repeat(deep), "}".repeat(deep));
+            assert!(Pattern::parse(&nested).is_err());
+        }
     }
 }

@@ -1,0 +1,192 @@
+//! The command line: its definition, and the commands that need no running gateway.
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+use crate::config::diagnostic::{Problem, to_json};
+use crate::config::model::Model;
+use crate::config::{self, schema};
+
+const NAME: &str = "amqp-gateway";
+const DEFAULT_CONFIG: &str = "/etc/amqp-gateway/gateway.toml";
+
+/// Exit code of `check` for a configuration that cannot be used, and of a bad command line.
+const INVALID: u8 = 2;
+
+const EXAMPLE: &str = "\
+Example:
+  # /etc/amqp-gateway/gateway.toml
+  [listener.amqp]
+  bind = \"0.0.0.0:5672\"
+  cluster = \"main\"
+  [cluster.main.node.rabbit1]
+  address = \"192.168.1.10:5672\"
+
+  $ amqp-gateway check
+  $ amqp-gateway run";
+
+/// What the caller is to do after the command line has been read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Run the gateway with this configuration file.
+    Run {
+        /// `--config`
+        config: PathBuf,
+    },
+    /// Nothing: the command is done, the process ends with this code.
+    Exit(u8),
+}
+
+/// Reads the command line (program name first) and does what it asks for, except `run`.
+///
+/// Results go to `out`; a bad command line, `--help` and `--version` to the standard streams.
+pub fn start<I, T>(arguments: I, out: &mut dyn Write) -> Action
+where
+    I: IntoIterator<Item = T>,
+    T: Into<OsString> + Clone,
+{
+    let command = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli.command,
+        Err(error) => {
+            // A closed terminal cannot be told anything.
+            let _ = error.print();
+            return Action::Exit(if error.use_stderr() { INVALID } else { 0 });
+        }
+    };
+    let done = match command {
+        Command::Run { config } => return Action::Run { config },
+        Command::Check { config, format } => check(&config, format, out),
+        Command::Schema => out.write_all(schema::schema_text().as_bytes()).map(|()| 0),
+        Command::Version => writeln!(out, "{} {}", NAME, env!("CARGO_PKG_VERSION")).map(|()| 0),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), NAME, &mut script);
+            out.write_all(&script).map(|()| 0)
+        }
+        Command::Man => man_page(out).map(|()| 0),
+    };
+    // Whoever closed the output early (`| head`) has seen enough.
+    Action::Exit(done.unwrap_or(1))
+}
+
+/// An AMQP gateway in front of RabbitMQ clusters: routes vhosts, balances, drains.
+#[derive(Debug, Parser)]
+#[command(name = NAME, version, after_help = EXAMPLE)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the gateway in the foreground.
+    ///
+    /// Logs one line a listener once it accepts, then "ready". SIGTERM drains: sessions are
+    /// closed with 320 at `drain_rate`, what is left after `drain_timeout` is cut; a second
+    /// SIGTERM cuts at once. Exits with 0 after a drain, 1 if it cannot start.
+    Run {
+        /// The configuration file.
+        #[arg(long, value_name = "FILE", default_value = DEFAULT_CONFIG)]
+        config: PathBuf,
+    },
+    /// Check a configuration file and list all its problems.
+    ///
+    /// Each problem comes with file, line, column, cause and advice. Nothing is bound and no name
+    /// is resolved. Exits with 0 if the file is valid, 2 if not.
+    Check {
+        /// The configuration file.
+        #[arg(long, value_name = "FILE", default_value = DEFAULT_CONFIG)]
+        config: PathBuf,
+        /// How problems are printed.
+        #[arg(long, value_enum, default_value_t = Format::Text)]
+        format: Format,
+    },
+    /// Print the JSON schema of the configuration file, for editors.
+    Schema,
+    /// Print the version.
+    Version,
+    /// Print a completion script for a shell.
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
+    /// Print the manual page (roff): amqp-gateway man | man -l -
+    Man,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people: place, cause, the line, advice.
+    Text,
+    /// For programs: {"valid", "problems": [{file, line, column, severity, message, advice}]}.
+    Json,
+}
+
+fn check(config: &Path, format: Format, out: &mut dyn Write) -> io::Result<u8> {
+    let outcome = config::load(config);
+    let code = if outcome.is_ok() { 0 } else { INVALID };
+    let (model, problems) = match outcome {
+        Ok((model, warnings)) => (Some(model), warnings),
+        Err(problems) => (None, problems),
+    };
+    match format {
+        Format::Json => writeln!(out, "{}", to_json(model.is_some(), &problems))?,
+        Format::Text => {
+            for problem in &problems {
+                writeln!(out, "{problem}")?;
+            }
+            writeln!(out, "{}", verdict(config, model.as_ref(), &problems))?;
+        }
+    }
+    Ok(code)
+}
+
+fn verdict(config: &Path, model: Option<&Model>, problems: &[Problem]) -> String {
+    let errors = problems.iter().filter(|problem| problem.is_error()).count();
+    let warnings = problems.len() - errors;
+    let mut counts = match model {
+        None => vec![counted(errors, "error")],
+        Some(model) => vec![
+            counted(model.listeners.len(), "listener"),
+            counted(model.routes.len(), "route"),
+            counted(model.clusters.len(), "cluster"),
+            counted(
+                model
+                    .clusters
+                    .iter()
+                    .map(|cluster| cluster.nodes.len())
+                    .sum(),
+                "node",
+            ),
+        ],
+    };
+    if warnings > 0 {
+        counts.push(counted(warnings, "warning"));
+    }
+    let verdict = if model.is_some() { "valid" } else { "invalid" };
+    format!("{}: {verdict}: {}", config.display(), counts.join(", "))
+}
+
+fn counted(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
+/// A page for the program, then one for each command.
+fn man_page(out: &mut dyn Write) -> io::Result<()> {
+    let mut cli = Cli::command().disable_help_subcommand(true);
+    cli.build();
+    let mut pages = Vec::new();
+    clap_mangen::Man::new(cli.clone()).render(&mut pages)?;
+    for command in cli.get_subcommands() {
+        clap_mangen::Man::new(command.clone()).render(&mut pages)?;
+    }
+    out.write_all(&pages)
+}
+
+#[cfg(test)]
+#[path = "cli_tests.rs"]
+mod tests;

@@ -1,0 +1,240 @@
+//! The configuration file as the user writes it; the doc comments are the schema's descriptions.
+//!
+//! Every key is optional here: what must be there is checked against the schema first, so that
+//! one missing key does not hide the problems of the others.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+pub use super::at::{At, Named, OneOrMany};
+use super::defaults::{self, text};
+use super::model::{LogFormat, LogLevel, Strategy};
+
+/// Configuration of amqp-gateway.
+///
+/// Durations are written as "500ms", "3s", "1m". In every text, ${NAME} stands for the value of
+/// an environment variable and $${ for a literal ${.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "amqp-gateway")]
+pub struct File {
+    /// The process as a whole.
+    pub gateway: Option<Gateway>,
+    /// Logs and access records.
+    pub log: Option<Log>,
+    /// Where clients arrive, by name.
+    #[schemars(required)]
+    pub listener: Option<Named<Listener>>,
+    /// Which session goes where: the first route whose conditions all hold.
+    pub route: Option<Vec<At<Route>>>,
+    /// RabbitMQ clusters, by name.
+    pub cluster: Option<Named<Cluster>>,
+    /// Metrics and health endpoints. Without it there is no admin address.
+    pub admin: Option<Admin>,
+}
+
+/// The process as a whole.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Gateway {
+    /// Shown in logs, metrics and close texts. Default: the host name.
+    pub name: Option<At<String>>,
+    /// Data-plane threads; 0 = one per core.
+    #[schemars(range(max = 1024), extend("default" = defaults::WORKERS))]
+    pub workers: Option<At<u32>>,
+    /// Sessions at once over all listeners; further clients wait in the accept queue.
+    #[schemars(range(min = 1, max = 10_000_000), extend("default" = defaults::MAX_CONNECTIONS))]
+    pub max_connections: Option<At<u32>>,
+    /// From the first byte to the end of the AMQP handshake (open-ok). From 1ms to 1h.
+    #[schemars(extend("default" = text(defaults::HANDSHAKE_TIMEOUT)))]
+    pub handshake_timeout: Option<At<String>>,
+    /// Cuts a session that was silent in both directions for this long; "off": AMQP heartbeats
+    /// decide. From 1s to 30days.
+    #[schemars(extend("default" = defaults::OFF))]
+    pub idle_timeout: Option<At<String>>,
+    /// User to run as once all addresses are bound. Default: the user that started the gateway.
+    #[schemars(example = "amqp-gateway")]
+    pub user: Option<At<String>>,
+    /// Group to run as; needs `user`. Default: that user's own group.
+    #[schemars(example = "amqp-gateway")]
+    pub group: Option<At<String>>,
+    /// On SIGTERM, sessions still open after this are cut. From 0s to 1day.
+    #[schemars(extend("default" = text(defaults::DRAIN_TIMEOUT)))]
+    pub drain_timeout: Option<At<String>>,
+    /// Sessions closed a second while draining.
+    #[schemars(range(min = 1, max = 1_000_000), extend("default" = defaults::DRAIN_RATE))]
+    pub drain_rate: Option<At<u32>>,
+}
+
+/// Logs and access records.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Log {
+    /// The least severe level that is logged.
+    #[schemars(extend("default" = "info"))]
+    pub level: Option<LogLevel>,
+    /// Shape of a line.
+    #[schemars(extend("default" = "text"))]
+    pub format: Option<LogFormat>,
+    /// Where lines go.
+    #[schemars(extend("default" = "stdout"))]
+    pub output: Option<At<LogTarget>>,
+    /// IP address and UDP port that syslog messages (RFC 5424, facility local0) are sent to; with
+    /// output = "syslog".
+    #[schemars(example = "127.0.0.1:514")]
+    pub syslog: Option<At<String>>,
+    /// File that lines are appended to, opened anew on SIGHUP; with output = "file".
+    #[schemars(example = "/var/log/amqp-gateway.log")]
+    pub file: Option<At<String>>,
+    /// One record a session, at its end.
+    #[schemars(extend("default" = defaults::LOG_ACCESS))]
+    pub access: Option<bool>,
+}
+
+/// Where log lines go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogTarget {
+    /// Standard output.
+    Stdout,
+    /// The systemd journal.
+    Journald,
+    /// The address in `syslog`.
+    Syslog,
+    /// The file in `file`.
+    File,
+}
+
+/// Where clients arrive.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Listener {
+    /// IP address and port, or a list of them. [::] is IPv6 only.
+    #[schemars(required, example = "0.0.0.0:5672")]
+    pub bind: Option<OneOrMany>,
+    /// What clients speak here.
+    #[schemars(extend("default" = "amqp"))]
+    pub protocol: Option<Protocol>,
+    /// Cluster of a session that no route matches. Default: it is refused with 530 NOT_ALLOWED.
+    #[schemars(example = &"main")]
+    pub cluster: Option<At<String>>,
+    /// Sessions at once on this listener. Default: only the limit of the gateway.
+    #[schemars(range(min = 1, max = 10_000_000), example = 10_000)]
+    pub max_connections: Option<At<u32>>,
+    /// Are clients announced by a PROXY header?
+    #[schemars(extend("default" = defaults::OFF))]
+    pub proxy_protocol: Option<Off>,
+}
+
+/// What clients of a listener speak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Protocol {
+    /// AMQP 0-9-1 (and 1.0, passed through).
+    Amqp,
+}
+
+/// A feature that this build can only leave out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Off {
+    /// Not used.
+    Off,
+}
+
+/// One rule: its conditions, which must all hold, and either `cluster` or `reject`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Route {
+    /// Shown in logs.
+    #[schemars(example = "billing moves to the new cluster")]
+    pub name: Option<At<String>>,
+    /// Condition on the vhost that the client opens: a text, a glob, or a /regular expression/.
+    #[schemars(example = "team-*")]
+    pub vhost: Option<At<String>>,
+    /// Condition on the user name: a text, a glob, or a /regular expression/.
+    #[schemars(example = "batch-*")]
+    pub user: Option<At<String>>,
+    /// Condition on the listener that the client arrived at.
+    #[schemars(example = &"amqp")]
+    pub listener: Option<At<String>>,
+    /// Condition on the client's IP address: it lies in one of these networks.
+    #[schemars(example = "10.20.0.0/16")]
+    pub source: Option<OneOrMany>,
+    /// Condition on client properties: each one named here is a text that matches the pattern.
+    pub client_property: Option<Named<At<String>>>,
+    /// The cluster that the session goes to.
+    #[schemars(example = &"main")]
+    pub cluster: Option<At<String>>,
+    /// Open this vhost on the cluster instead of the client's; with `cluster`.
+    #[schemars(example = "billing-v2")]
+    pub rename_vhost: Option<At<String>>,
+    /// Refuse the session.
+    pub reject: Option<At<Reject>>,
+}
+
+/// How a session is refused.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Reject {
+    /// AMQP reply code.
+    #[schemars(required, range(min = 300, max = 599), example = 530)]
+    pub code: Option<At<u32>>,
+    /// Reply text, at most 255 bytes.
+    #[schemars(required, example = "closed for maintenance until Monday")]
+    pub text: Option<At<String>>,
+}
+
+/// One RabbitMQ cluster.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Cluster {
+    /// How a node is chosen for a new session.
+    #[schemars(extend("default" = "least-connections"))]
+    pub balance: Option<Strategy>,
+    /// Other nodes tried before the client has its open-ok.
+    #[schemars(range(max = 100), extend("default" = defaults::RETRY))]
+    pub retry: Option<At<u32>>,
+    /// For the TCP connection to a node. From 1ms to 10m.
+    #[schemars(extend("default" = text(defaults::CONNECT_TIMEOUT)))]
+    pub connect_timeout: Option<At<String>>,
+    /// How often host names of nodes are resolved again. From 1s to 1day.
+    #[schemars(extend("default" = text(defaults::RESOLVE_INTERVAL)))]
+    pub resolve_interval: Option<At<String>>,
+    /// PROXY header sent to the nodes.
+    #[schemars(extend("default" = defaults::OFF))]
+    pub proxy_protocol: Option<Off>,
+    /// Sessions moved to a node that came back.
+    #[schemars(extend("default" = defaults::OFF))]
+    pub rebalance: Option<Off>,
+    /// The nodes, by name.
+    #[schemars(required)]
+    pub node: Option<Named<Node>>,
+}
+
+/// One RabbitMQ node.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Node {
+    /// Host name or IP address, and port, where the node speaks AMQP.
+    #[schemars(required, example = "192.168.1.10:5672")]
+    pub address: Option<At<String>>,
+    /// Share of new sessions relative to the other nodes of the cluster.
+    #[schemars(range(min = 1, max = 1000), extend("default" = defaults::WEIGHT))]
+    pub weight: Option<At<u32>>,
+    /// Sessions at once on this node. Default: no limit.
+    #[schemars(range(min = 1, max = 10_000_000), example = 5_000)]
+    pub max_connections: Option<At<u32>>,
+    /// Used only while no other node is usable.
+    #[schemars(extend("default" = defaults::BACKUP))]
+    pub backup: Option<bool>,
+}
+
+/// Metrics and health endpoints.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Admin {
+    /// IP address and port of the admin HTTP server.
+    #[schemars(required, example = "127.0.0.1:15680")]
+    pub bind: Option<At<String>>,
+}

@@ -1,0 +1,53 @@
+//! Keys and values of the language that this build does not have.
+
+use super::{SMALLEST, problems};
+
+#[test]
+fn what_belongs_to_a_later_build_is_refused_as_such() {
+    let sections = [
+        "[limits.batch]\nconnections = 1",
+        "[[limit]]\nper = 'vhost'",
+        "[vrrp.amqp]\nversion = 3",
+        "[notify.email]\nsmtp = 'x'",
+        "[listener.amqp]\nprotocol = 'http'",
+        "[listener.amqp]\nprotocol = 'tcp'",
+        "[listener.amqp]\nprotocol = 'tls-passthrough'",
+        "[listener.amqp]\nproxy_protocol = 'optional'",
+        "[listener.amqp]\nproxy_protocol = 'required'",
+        "[listener.amqp]\ntrusted_proxies = []",
+        "[listener.amqp]\ntls.certificates = []",
+        "[listener.amqp]\nbalance = 'uri-hash'",
+        "[listener.amqp]\nredirect_to_https = 1",
+        "[listener.amqp]\nnode_port = 1883",
+        "[[route]]\nsni = 'x'",
+        "[[route]]\nlimits = 'x'",
+        "[cluster.main]\nbalance = 'source-hash'",
+        "[cluster.main]\nbalance = 'vhost-hash'",
+        "[cluster.main]\nbalance = 'first'",
+        "[cluster.main]\nslow_start = '30s'",
+        "[cluster.main]\nproxy_protocol = 'v1'",
+        "[cluster.main]\nproxy_protocol = 'v2'",
+        "[cluster.main]\nadmission = {}",
+        "[cluster.main]\nrebalance = 'auto'",
+        "[cluster.main]\nrebalance_rate = 1",
+        "[cluster.main.tls]\nca = 'x'",
+        "[cluster.main.health]\nrise = 2",
+        "[cluster.main.node.a]\nmanagement = 'x'",
+        "[admin]\ntls.certificates = []",
+        "[admin]\nmetrics_auth = true",
+        "[[admin.user]]\nname = 'x'",
+    ];
+    for section in sections {
+        let text = SMALLEST.replace("[listener.amqp]\n", "[listener.other]\n") + section + "\n";
+        let found = problems(&text);
+        let refused = found
+            .iter()
+            .filter(|p| p.message.ends_with(": not available in this build"))
+            .count();
+        assert_eq!(refused, 1, "{section}\n{found:#?}");
+        assert!(
+            !found.iter().any(|p| p.message.contains("unknown")),
+            "{section}\n{found:#?}"
+        );
+    }
+}

@@ -1,0 +1,126 @@
+//! `[listener.NAME]` and the address of `[admin]`: whatever this process binds.
+
+use std::net::SocketAddr;
+use std::ops::Range;
+
+use super::Context;
+use crate::config::file::{self, At};
+use crate::config::model::{ClusterName, Listener, ListenerName};
+use crate::config::values;
+
+/// The listeners, and the admin address if there is one.
+pub(super) fn listeners(
+    context: &mut Context<'_, '_>,
+    files: &[(At<String>, file::Listener)],
+    admin: Option<file::Admin>,
+) -> (Vec<Listener>, Option<SocketAddr>) {
+    let mut bound = Bound(Vec::new());
+    let listeners = files
+        .iter()
+        .map(|(name, file)| listener(context, name, file, &mut bound));
+    let listeners = listeners.collect();
+    let admin = admin
+        .and_then(|admin| admin.bind)
+        .and_then(|text| bound.add(context, "admin.bind", &text));
+    (listeners, admin)
+}
+
+/// Warns of listeners that refuse whoever arrives.
+pub(super) fn warn_unreachable(
+    context: &mut Context<'_, '_>,
+    listeners: &[(At<String>, file::Listener)],
+    routes: &[At<file::Route>],
+) {
+    for (name, listener) in listeners {
+        let key = format!("listener.{}", name.as_str());
+        let routed = routes.iter().any(|route| {
+            route.reject.is_none() && route.listener.as_ref().is_none_or(|l| l.as_str() == **name)
+        });
+        let dropped = &context.dropped;
+        let misread = dropped.mistake_under(&format!("{key}.")) || dropped.mistake_under("route");
+        let has_cluster = listener.cluster.is_some();
+        if !routed && !has_cluster && !misread {
+            context.report.warning(
+                name.span(),
+                format!("{key} has no cluster and no route leads anywhere: it refuses everyone"),
+                "add cluster = \"NAME\" to it, or a [[route]] with a cluster".to_owned(),
+            );
+        }
+    }
+}
+
+fn listener(
+    context: &mut Context<'_, '_>,
+    name: &At<String>,
+    file: &file::Listener,
+    bound: &mut Bound,
+) -> Listener {
+    let section = format!("listener.{}", name.as_str());
+    let name = context.name(&section, name);
+    if let Some(cluster) = &file.cluster {
+        context.check_cluster(&format!("{section}.cluster"), cluster);
+    }
+    let texts = file.bind.iter().flat_map(|bind| &bind.0);
+    let key = format!("{section}.bind");
+    Listener {
+        name: ListenerName(name.into()),
+        bind: texts
+            .filter_map(|text| bound.add(context, &key, text))
+            .collect(),
+        cluster: file
+            .cluster
+            .as_ref()
+            .map(|name| ClusterName(name.as_str().into())),
+        max_connections: file
+            .max_connections
+            .as_ref()
+            .map(|number| **number as usize),
+    }
+}
+
+/// Every address bound so far, with its place in the file.
+struct Bound(Vec<(SocketAddr, Range<usize>)>);
+
+impl Bound {
+    fn add(
+        &mut self,
+        context: &mut Context<'_, '_>,
+        key: &str,
+        text: &At<String>,
+    ) -> Option<SocketAddr> {
+        let address = context.take(key, text, values::socket_address)?;
+        if address.port() == 0 {
+            context.report.warning(
+                text.span(),
+                format!("{key}: port 0 is another free port at each start"),
+                "write the port that is connected to".to_owned(),
+            );
+            return Some(address);
+        }
+        if let Some((other, place)) = self.0.iter().find(|(other, _)| overlap(*other, address)) {
+            let line = context.report.line_of(place.start);
+            if *other == address {
+                let message = format!("{key}: {address} is bound in line {line} already");
+                let advice = "give one of them another address or port";
+                context
+                    .report
+                    .error(text.span(), message, advice.to_owned());
+            } else {
+                let message = format!("{key}: {address} overlaps with {other} in line {line}");
+                let advice = "bind either all addresses or single ones of this port";
+                context
+                    .report
+                    .warning(text.span(), message, advice.to_owned());
+            }
+        }
+        self.0.push((address, text.span()));
+        Some(address)
+    }
+}
+
+/// Do both take the same connections? ([::] is bound for IPv6 only.)
+fn overlap(a: SocketAddr, b: SocketAddr) -> bool {
+    let same_family = a.is_ipv4() == b.is_ipv4();
+    let any = a.ip().is_unspecified() || b.ip().is_unspecified();
+    a.port() == b.port() && same_family && (any || a.ip() == b.ip())
+}
