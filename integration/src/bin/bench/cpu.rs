@@ -119,18 +119,58 @@ fn numbers(directory: &str) -> Vec<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::process::{Child, Command};
     use std::time::{Duration, Instant};
 
-    #[test]
-    fn work_done_between_two_readings_is_counted() {
-        let mut meter = Meter::new(std::process::id());
-        let before = meter.on_cpu().expect("our own process");
-        let start = Instant::now();
-        while start.elapsed() < Duration::from_millis(100) {
-            std::hint::spin_loop();
+    /// A process of one busy thread.
+    struct Busy(Child);
+
+    impl Busy {
+        fn start() -> Self {
+            let mut command = Command::new("sh");
+            Self(
+                command
+                    .args(["-c", "while :; do :; done"])
+                    .spawn()
+                    .expect("a shell"),
+            )
         }
-        let spent = meter.on_cpu().expect("our own process") - before;
-        assert!(spent > 10_000_000, "{spent} ns");
+    }
+
+    impl Drop for Busy {
+        fn drop(&mut self) {
+            let _ = self.0.kill();
+            let _ = self.0.wait();
+        }
+    }
+
+    #[test]
+    fn the_time_a_busy_process_gets_is_counted_and_never_more_than_passed() {
+        let busy = Busy::start();
+        let (mut meter, start) = (Meter::new(busy.0.id()), Instant::now());
+        let before = meter.on_cpu().expect("a running process");
+        let mut spent = 0;
+        while spent < 50_000_000 {
+            assert!(
+                start.elapsed() < Duration::from_secs(30),
+                "{spent} ns in 30 s"
+            );
+            std::thread::yield_now();
+            spent = meter.on_cpu().expect("a running process") - before;
+        }
+        // The kernel brings the figure up to date at its ticks.
+        let passed = start.elapsed() + Duration::from_millis(20);
+        assert!(
+            u128::from(spent) <= passed.as_nanos(),
+            "{spent} ns in {passed:?}"
+        );
+    }
+
+    #[test]
+    fn a_process_that_has_ended_is_an_error() {
+        let pid = Busy::start().0.id();
+        assert!(Meter::new(pid).on_cpu().is_err());
+        assert!(resident(pid).is_err());
     }
 
     #[test]

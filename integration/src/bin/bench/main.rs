@@ -8,6 +8,7 @@ mod broker;
 mod broker_link;
 mod cases;
 mod cpu;
+mod dial;
 mod json;
 mod load;
 mod peers;

@@ -3,9 +3,10 @@
 use crate::broker_link::BrokerLink;
 use crate::cases::{Case, Figure, Kind};
 use crate::cpu::{Meter, resident};
+use crate::dial::{self, Goal, Plan};
 use crate::load::{self, Done};
 use crate::peers::Running;
-use crate::session::{self, Goal, Plan, Session};
+use crate::session::Session;
 use crate::talk::Counters;
 use crate::window::{Span, Window};
 use crate::wire;
@@ -79,7 +80,7 @@ fn traffic(
     broker: &mut BrokerLink,
     scale: Scale,
 ) -> Result<Outcome> {
-    let sessions = session::open_all(plan, case.connections)?;
+    let sessions = dial::open_all(plan, case.connections)?;
     let opened = sessions.len() as u64;
     let mut meter = meter(running);
     let mut window = Window::new(broker, meter.as_mut(), scale.warm_up, scale.window);
@@ -131,7 +132,7 @@ fn connect(
     let mut meter = meter(running);
     let mut window = Window::new(broker, meter.as_mut(), scale.warm_up, scale.window);
     let closed = std::cell::Cell::new(0);
-    session::open_while(
+    dial::open_while(
         plan,
         case.connections,
         || window.running(closed.get()),
@@ -149,9 +150,9 @@ fn idle(case: &Case, plan: &Plan, running: &Running, scale: Scale) -> Result<Out
         bail!("without a proxy there is no memory to measure");
     };
     // What the first session of all allocates belongs to the process, not to a session.
-    let mut sessions = session::open_all(plan, 1)?;
+    let mut sessions = dial::open_all(plan, 1)?;
     let empty = settled_memory(pid)?;
-    sessions.extend(session::open_all(plan, scale.idle_sessions)?);
+    sessions.extend(dial::open_all(plan, scale.idle_sessions)?);
     let open = settled_memory(pid)?;
     load::exchange_two(&mut sessions, case.body)?;
     let used = settled_memory(pid)?;
