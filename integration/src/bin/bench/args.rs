@@ -1,0 +1,158 @@
+//! The command line.
+
+use crate::cases::{self, Case};
+use crate::peers::Peer;
+use crate::run::Scale;
+use anyhow::{Context, Result, bail};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// What `--help` prints.
+pub(crate) const HELP: &str = "\
+Measures the gateway, HAProxy, nginx and no proxy side by side. See docs/benchmarks.md.
+
+usage: bench [OPTIONS]
+
+  --repetitions N   runs of each case against each peer (default 3)
+  --quick           one short repetition with fewer idle sessions: a look, not a measurement
+  --window SECONDS  length of a measuring window (default 1.4)
+  --only CASE       only cases whose name contains CASE; may be repeated or a list a,b
+  --peers LIST      of gateway,haproxy,nginx,direct (default: all)
+  --json FILE       where the figures go (default target/bench.json)
+  --list            the names of the cases
+";
+
+/// What to do.
+pub(crate) struct Args {
+    pub(crate) repetitions: usize,
+    pub(crate) scale: Scale,
+    pub(crate) cases: Vec<Case>,
+    pub(crate) peers: Vec<Peer>,
+    pub(crate) json: PathBuf,
+}
+
+/// What the command line asks for.
+pub(crate) enum Command {
+    Help,
+    List,
+    /// To be the scripted broker.
+    Broker,
+    Run(Args),
+}
+
+impl Command {
+    /// Reads the command line without the program's name.
+    ///
+    /// # Errors
+    /// For what is unknown or malformed, with what is possible.
+    pub(crate) fn parse(mut words: impl Iterator<Item = String>) -> Result<Self> {
+        let (mut repetitions, mut quick, mut window) = (None, false, None);
+        let (mut only, mut peers) = (Vec::new(), Peer::ALL.to_vec());
+        let mut json = PathBuf::from("target/bench.json");
+        while let Some(word) = words.next() {
+            let mut value = || {
+                words
+                    .next()
+                    .with_context(|| format!("{word} needs a value"))
+            };
+            match word.as_str() {
+                "broker" => return Ok(Command::Broker),
+                "--help" | "-h" => return Ok(Command::Help),
+                "--list" => return Ok(Command::List),
+                "--quick" => quick = true,
+                "--repetitions" => repetitions = Some(positive(&value()?)?),
+                "--window" => window = Some(seconds(&value()?)?),
+                "--only" => only.extend(value()?.split(',').map(str::to_owned)),
+                "--peers" => peers = list_of_peers(&value()?)?,
+                "--json" => json = PathBuf::from(value()?),
+                _ => bail!("unknown option {word}; --help lists the options"),
+            }
+        }
+        let cases = chosen(&only)?;
+        let usual = Duration::from_millis(if quick { 500 } else { 1400 });
+        let scale = Scale {
+            warm_up: Duration::from_millis(if quick { 200 } else { 500 }),
+            window: window.unwrap_or(usual),
+            idle_sessions: if quick { 1000 } else { 5000 },
+        };
+        let repetitions = repetitions.unwrap_or(if quick { 1 } else { 3 });
+        Ok(Command::Run(Args {
+            repetitions,
+            scale,
+            cases,
+            peers,
+            json,
+        }))
+    }
+}
+
+fn chosen(only: &[String]) -> Result<Vec<Case>> {
+    let mut cases = cases::all();
+    for part in only {
+        if !cases.iter().any(|case| case.id.contains(part.as_str())) {
+            bail!("no case is called {part}; --list names them");
+        }
+    }
+    cases.retain(|case| only.is_empty() || only.iter().any(|part| case.id.contains(part.as_str())));
+    Ok(cases)
+}
+
+fn list_of_peers(list: &str) -> Result<Vec<Peer>> {
+    let mut peers = Vec::new();
+    for name in list.split(',') {
+        let peer = Peer::ALL.into_iter().find(|peer| peer.name() == name);
+        peers.push(peer.with_context(|| format!("no peer is called {name}; see --help"))?);
+    }
+    peers.sort_unstable();
+    peers.dedup();
+    Ok(peers)
+}
+
+fn positive(text: &str) -> Result<usize> {
+    match text.parse() {
+        Ok(number) if number > 0 => Ok(number),
+        _ => bail!("{text} is not a number from 1 up"),
+    }
+}
+
+fn seconds(text: &str) -> Result<Duration> {
+    let number = text
+        .parse()
+        .ok()
+        .filter(|number| (0.1..=60.0).contains(number));
+    let number: f64 = number.with_context(|| format!("{text} is not 0.1 to 60 seconds"))?;
+    Ok(Duration::from_secs_f64(number))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Command> {
+        Command::parse(line.split_whitespace().map(str::to_owned))
+    }
+
+    #[test]
+    fn only_picks_the_cases_whose_name_contains_the_word() {
+        let Ok(Command::Run(args)) = parse("--only connect,idle-vhost --peers direct,haproxy")
+        else {
+            panic!("a valid command line")
+        };
+        let ids: Vec<_> = args.cases.iter().map(|case| case.id).collect();
+        assert_eq!(ids, ["connect-k16", "connect-k16-vhost", "idle-vhost"]);
+        assert_eq!(args.peers, [Peer::Haproxy, Peer::Direct]);
+    }
+
+    #[test]
+    fn a_word_that_names_no_case_or_peer_or_option_is_refused() {
+        for line in [
+            "--only nonsense",
+            "--peers squid",
+            "--fast",
+            "--repetitions 0",
+            "--json",
+        ] {
+            assert!(parse(line).is_err(), "{line}");
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! `make bench`: the gateway, HAProxy, nginx and no proxy, side by side in one interleaved run.
+//!
+//! docs/benchmarks.md tells what is measured and how to read the table. This program is the
+//! controller and the load generator; as `bench broker` it is the scripted broker.
+
+mod args;
+mod broker;
+mod broker_link;
+mod cases;
+mod cpu;
+mod dial;
+mod json;
+mod load;
+mod peers;
+mod poll;
+mod progress;
+mod proxy;
+mod results;
+mod run;
+mod session;
+mod stop;
+mod table;
+mod talk;
+mod walk;
+mod window;
+mod wire;
+
+use anyhow::{Context, Result};
+use args::{Args, Command};
+use broker_link::BrokerLink;
+use cases::{Case, Kind};
+use peers::{Peer, Running};
+use progress::Progress;
+use results::Results;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use std::path::Path;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let outcome = Command::parse(std::env::args().skip(1)).and_then(|command| match command {
+        Command::Help => {
+            print!("{}", args::HELP);
+            Ok(true)
+        }
+        Command::List => {
+            cases::all()
+                .iter()
+                .for_each(|case| println!("{:18} {}", case.id, case.title));
+            Ok(true)
+        }
+        Command::Broker => broker::serve().map(|()| true),
+        Command::Run(args) => bench(&args),
+    });
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("bench: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs all cases, prints the table, writes the JSON; whether all runs went well.
+fn bench(args: &Args) -> Result<bool> {
+    stop::listen()?;
+    raise_file_limit(args.scale.idle_sessions)?;
+    let versions: Vec<(Peer, String)> = args
+        .peers
+        .iter()
+        .map(|peer| Ok((*peer, peer.version()?)))
+        .collect::<Result<_>>()?;
+    let directory = tempfile::Builder::new()
+        .prefix("amqp-gateway-bench-")
+        .tempdir()?;
+    let mut broker = BrokerLink::start()?;
+    let mut running = Vec::new();
+    for peer in &args.peers {
+        running.push(peers::start(
+            *peer,
+            broker.address,
+            &directory.path().join(peer.name()),
+        )?);
+    }
+    let results = run_all(args, &mut running, &mut broker, directory.path())?;
+    print!("{}", table::render(&results, &versions));
+    json::write(&results, &versions, args)?;
+    println!("\nfigures: {}", args.json.display());
+    Ok(results.errors().is_empty())
+}
+
+/// Case by case, repetition by repetition, peer by peer: neighbours in time are compared.
+fn run_all(
+    args: &Args,
+    running: &mut [Running],
+    broker: &mut BrokerLink,
+    directory: &Path,
+) -> Result<Results> {
+    let mut results = Results::new(args.cases.clone(), args.peers.clone());
+    let mut progress = Progress::new(args);
+    for case in &args.cases {
+        for repetition in 1..=args.repetitions {
+            for peer in running
+                .iter_mut()
+                .filter(|peer| takes_part(case, peer.peer))
+            {
+                progress.step(case, peer.peer, repetition);
+                let outcome = one(case, peer, broker, args, directory);
+                stop::check()?;
+                if let Err(error) = &outcome {
+                    progress.say(&format!("{} {}: {error:#}", case.id, peer.peer.name()));
+                }
+                results.add(case, peer.peer, outcome);
+                progress.done(case);
+            }
+        }
+    }
+    progress.finish();
+    Ok(results)
+}
+
+fn one(
+    case: &Case,
+    running: &mut Running,
+    broker: &mut BrokerLink,
+    args: &Args,
+    directory: &Path,
+) -> Result<run::Figures> {
+    if case.kind != Kind::Idle {
+        return run::measure(case, running, broker, args.scale);
+    }
+    let directory = directory.join(format!("{}-{}", running.peer.name(), case.id));
+    let mut fresh = peers::start(running.peer, broker.address, &directory)?;
+    run::measure(case, &mut fresh, broker, args.scale)
+}
+
+/// Without a proxy there is no memory of a proxy.
+fn takes_part(case: &Case, peer: Peer) -> bool {
+    case.kind != Kind::Idle || peer != Peer::Direct
+}
+
+/// Raises the soft limit, which the proxies inherit; each session takes two of their files.
+fn raise_file_limit(sessions: usize) -> Result<()> {
+    let limit = getrlimit(Resource::Nofile);
+    let needed = 2 * sessions as u64 + 500;
+    if limit.maximum.is_some_and(|maximum| maximum < needed) {
+        anyhow::bail!("the limit of open files is below {needed}: raise it with ulimit -Hn");
+    }
+    setrlimit(
+        Resource::Nofile,
+        Rlimit {
+            current: limit.maximum,
+            maximum: limit.maximum,
+        },
+    )
+    .context("raising the limit of open files")
+}
