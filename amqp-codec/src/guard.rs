@@ -40,10 +40,7 @@ struct Level {
 /// # Errors
 /// The first reason not to decode it.
 pub fn check_table(content: &[u8]) -> Result<(), GuardError> {
-    let mut levels = [Level {
-        end: content.len(),
-        is_table: true,
-    }; MAX_DEPTH];
+    let mut levels = [Level { end: content.len(), is_table: true }; MAX_DEPTH];
     let mut depth = 0;
     let mut at = 0;
     let mut entries = 0;
@@ -73,10 +70,7 @@ pub fn check_table(content: &[u8]) -> Result<(), GuardError> {
                     return Err(GuardError::TooDeep);
                 }
                 at += 4;
-                levels[depth] = Level {
-                    end: within(at + size, end)?,
-                    is_table,
-                };
+                levels[depth] = Level { end: within(at + size, end)?, is_table };
             }
         }
     }
@@ -98,8 +92,7 @@ pub fn check_prefixed_table(bytes: &[u8]) -> Result<&[u8], GuardError> {
 /// [`GuardError::Length`] if it is cut short.
 pub fn split_long_string(bytes: &[u8]) -> Result<(&[u8], &[u8]), GuardError> {
     let (length, rest) = bytes.split_first_chunk::<4>().ok_or(GuardError::Length)?;
-    rest.split_at_checked(u32::from_be_bytes(*length) as usize)
-        .ok_or(GuardError::Length)
+    rest.split_at_checked(u32::from_be_bytes(*length) as usize).ok_or(GuardError::Length)
 }
 
 enum Value {
@@ -111,10 +104,7 @@ enum Value {
 fn size_of_value(kind: u8, content: &[u8], at: usize, end: usize) -> Result<Value, GuardError> {
     let length = || {
         within(at + 4, end)?;
-        let bytes = content
-            .get(at..)
-            .and_then(<[u8]>::first_chunk)
-            .ok_or(GuardError::Length)?;
+        let bytes = content.get(at..).and_then(<[u8]>::first_chunk).ok_or(GuardError::Length)?;
         Ok(u32::from_be_bytes(*bytes) as usize)
     };
     Ok(match kind {
@@ -125,14 +115,8 @@ fn size_of_value(kind: u8, content: &[u8], at: usize, end: usize) -> Result<Valu
         b'D' => Value::Leaf(5),
         b'L' | b'l' | b'd' | b'T' => Value::Leaf(8),
         b'S' | b'x' => Value::Leaf(4 + length()?),
-        b'F' => Value::Nested {
-            size: length()?,
-            is_table: true,
-        },
-        b'A' => Value::Nested {
-            size: length()?,
-            is_table: false,
-        },
+        b'F' => Value::Nested { size: length()?, is_table: true },
+        b'A' => Value::Nested { size: length()?, is_table: false },
         other => return Err(GuardError::Type(other)),
     })
 }
@@ -142,11 +126,7 @@ fn byte(content: &[u8], at: usize) -> Result<u8, GuardError> {
 }
 
 fn within(at: usize, end: usize) -> Result<usize, GuardError> {
-    if at <= end {
-        Ok(at)
-    } else {
-        Err(GuardError::Length)
-    }
+    if at <= end { Ok(at) } else { Err(GuardError::Length) }
 }
 
 #[cfg(test)]
@@ -192,10 +172,7 @@ mod tests {
     #[test]
     fn deep_nesting_is_refused_without_recursion() {
         assert_eq!(check_table(&nested_arrays(MAX_DEPTH - 1)), Ok(()));
-        assert_eq!(
-            check_table(&nested_arrays(MAX_DEPTH)),
-            Err(GuardError::TooDeep)
-        );
+        assert_eq!(check_table(&nested_arrays(MAX_DEPTH)), Err(GuardError::TooDeep));
         assert_eq!(check_table(&nested_arrays(1500)), Err(GuardError::TooDeep));
     }
 
@@ -210,17 +187,11 @@ mod tests {
     #[test]
     fn lengths_that_point_outside_are_refused() {
         assert_eq!(check_table(&[5, b'a']), Err(GuardError::Length));
-        assert_eq!(
-            check_table(&entry("a", b'S', &[0xff; 4])),
-            Err(GuardError::Length)
-        );
+        assert_eq!(check_table(&entry("a", b'S', &[0xff; 4])), Err(GuardError::Length));
         // An inner table that claims bytes of the outer one.
         let inner = entry("x", b'S', &[0, 0, 0, 9, 1]);
         let outer = [entry("in", b'F', &prefixed(&inner)), vec![0; 16]].concat();
         assert_eq!(check_table(&outer), Err(GuardError::Length));
-        assert_eq!(
-            check_table(&entry("a", b'?', &[])),
-            Err(GuardError::Type(b'?'))
-        );
+        assert_eq!(check_table(&entry("a", b'?', &[])), Err(GuardError::Type(b'?')));
     }
 }

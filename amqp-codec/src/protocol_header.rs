@@ -92,23 +92,10 @@ mod tests {
     #[test]
     fn amqp_versions_are_told_apart() {
         assert_eq!(classify(AMQP_0_9_1), Opening::Amqp091);
-        assert_eq!(
-            classify(*b"AMQP\x03\x01\x00\x00"),
-            Opening::Amqp10 { protocol_id: 3 }
-        );
-        assert_eq!(
-            classify(*b"AMQP\x00\x01\x00\x00"),
-            Opening::Amqp10 { protocol_id: 0 }
-        );
-        assert_eq!(
-            classify(*b"AMQP\x02\x01\x00\x00"),
-            Opening::Amqp10 { protocol_id: 2 }
-        );
-        for old in [
-            *b"AMQP\x01\x01\x08\x00",
-            *b"AMQP\x01\x01\x00\x09",
-            *b"AMQP\x00\x00\x09\x02",
-        ] {
+        assert_eq!(classify(*b"AMQP\x03\x01\x00\x00"), Opening::Amqp10 { protocol_id: 3 });
+        assert_eq!(classify(*b"AMQP\x00\x01\x00\x00"), Opening::Amqp10 { protocol_id: 0 });
+        assert_eq!(classify(*b"AMQP\x02\x01\x00\x00"), Opening::Amqp10 { protocol_id: 2 });
+        for old in [*b"AMQP\x01\x01\x08\x00", *b"AMQP\x01\x01\x00\x09", *b"AMQP\x00\x00\x09\x02"] {
             assert_eq!(classify(old), Opening::Foreign(Guess::AmqpVersion));
         }
     }
@@ -117,14 +104,8 @@ mod tests {
     fn foreign_protocols_are_guessed_for_the_log() {
         assert_eq!(classify(*b"GET / HT"), Opening::Foreign(Guess::Http));
         assert_eq!(classify(*b"OPTIONS "), Opening::Foreign(Guess::Http));
-        assert_eq!(
-            classify([22, 3, 1, 2, 0, 1, 0, 1]),
-            Opening::Foreign(Guess::Tls)
-        );
-        assert_eq!(
-            classify(*b"PROXY TC"),
-            Opening::Foreign(Guess::ProxyProtocol)
-        );
+        assert_eq!(classify([22, 3, 1, 2, 0, 1, 0, 1]), Opening::Foreign(Guess::Tls));
+        assert_eq!(classify(*b"PROXY TC"), Opening::Foreign(Guess::ProxyProtocol));
         assert_eq!(
             classify([13, 10, 13, 10, 0, 13, 10, b'Q']),
             Opening::Foreign(Guess::ProxyProtocol)

@@ -87,10 +87,7 @@ impl CloseReason {
     #[must_use]
     pub fn verbatim(code: ReplyCode, mut text: String) -> Self {
         if text.len() > MAX_TEXT {
-            let end = (0..=MAX_TEXT)
-                .rev()
-                .find(|&i| text.is_char_boundary(i))
-                .unwrap_or(0);
+            let end = (0..=MAX_TEXT).rev().find(|&i| text.is_char_boundary(i)).unwrap_or(0);
             text.truncate(end);
         }
         Self { code, text }
@@ -131,9 +128,6 @@ mod tests {
     #[test]
     fn a_short_text_is_kept() {
         let reason = CloseReason::new(ReplyCode::CONNECTION_FORCED, "gateway gw1 is stopping");
-        assert_eq!(
-            reason.to_string(),
-            "320 CONNECTION_FORCED - gateway gw1 is stopping"
-        );
+        assert_eq!(reason.to_string(), "320 CONNECTION_FORCED - gateway gw1 is stopping");
     }
 }

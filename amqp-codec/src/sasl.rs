@@ -45,10 +45,7 @@ mod tests {
     #[test]
     fn plain_names_its_user() {
         assert_eq!(user("PLAIN", b"\0app\0secret").as_deref(), Some("app"));
-        assert_eq!(
-            user("PLAIN", b"admin\0app\0se\0cret").as_deref(),
-            Some("app")
-        );
+        assert_eq!(user("PLAIN", b"admin\0app\0se\0cret").as_deref(), Some("app"));
         assert_eq!(user("PLAIN", b"\0app"), None);
         assert_eq!(user("PLAIN", b"\0\xff\xfe\0x"), None);
         assert_eq!(user("PLAIN", b"\0\0x"), None);

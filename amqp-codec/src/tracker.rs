@@ -101,9 +101,7 @@ impl Channels {
             acknowledged: Settled::default(),
         };
         self.open.insert(at, channel);
-        self.peak = self
-            .peak
-            .max(self.open.len().try_into().unwrap_or(u16::MAX));
+        self.peak = self.peak.max(self.open.len().try_into().unwrap_or(u16::MAX));
     }
 
     fn closed(&mut self, number: u16) {
@@ -153,26 +151,19 @@ impl Channels {
         }
         let before = outstanding(channel);
         // A node cannot confirm more than was published; one that claims to must not break the sum.
-        let new = channel
-            .confirmed
-            .settle(tag.min(channel.published), multiple);
+        let new = channel.confirmed.settle(tag.min(channel.published), multiple);
         let after = outstanding(channel);
         self.unconfirmed += after - before;
         new
     }
 
     fn settled(&mut self, number: u16, tag: u64, multiple: bool) -> u64 {
-        self.find(number)
-            .map_or(0, |channel| channel.acknowledged.settle(tag, multiple))
+        self.find(number).map_or(0, |channel| channel.acknowledged.settle(tag, multiple))
     }
 }
 
 fn outstanding(channel: &Channel) -> i64 {
-    channel
-        .published
-        .saturating_sub(channel.confirmed.total())
-        .try_into()
-        .unwrap_or(i64::MAX)
+    channel.published.saturating_sub(channel.confirmed.total()).try_into().unwrap_or(i64::MAX)
 }
 
 /// The arguments of ack and nack: a delivery tag and, in the lowest bit of the next octet, `multiple`.
@@ -226,21 +217,14 @@ impl Contents {
 impl<'a, T: Tally> FromClient<'a, T> {
     /// Starts a walk.
     pub fn new(tally: &'a mut T, channels: &'a mut Channels) -> Self {
-        Self {
-            tally,
-            channels,
-            contents: Contents::default(),
-            published: 0,
-            acknowledged: 0,
-        }
+        Self { tally, channels, contents: Contents::default(), published: 0, acknowledged: 0 }
     }
 
     /// Ends a walk: tells the tally what was counted.
     pub fn finish(&mut self) {
         self.contents.finish(self.tally);
         if self.published > 0 {
-            self.tally
-                .add(method::index(id::BASIC_PUBLISH), self.published);
+            self.tally.add(method::index(id::BASIC_PUBLISH), self.published);
         }
     }
 
@@ -298,14 +282,7 @@ impl<'a, T: Tally> FromNode<'a, T> {
     /// Starts a walk.
     pub fn new(tally: &'a mut T, channels: &'a mut Channels) -> Self {
         let contents = Contents::default();
-        Self {
-            tally,
-            channels,
-            contents,
-            delivered: 0,
-            returned: 0,
-            confirmed: 0,
-        }
+        Self { tally, channels, contents, delivered: 0, returned: 0, confirmed: 0 }
     }
 
     /// Ends a walk: tells the tally what was counted.
@@ -376,17 +353,10 @@ mod tests {
     #[test]
     fn multiple_acknowledgements_count_every_message_once() {
         let mut settled = Settled::default();
-        let total: u64 = [
-            (1, false),
-            (2, false),
-            (5, true),
-            (6, false),
-            (9, true),
-            (9, true),
-        ]
-        .map(|(tag, multiple)| settled.settle(tag, multiple))
-        .iter()
-        .sum();
+        let total: u64 = [(1, false), (2, false), (5, true), (6, false), (9, true), (9, true)]
+            .map(|(tag, multiple)| settled.settle(tag, multiple))
+            .iter()
+            .sum();
         assert_eq!(total, 9);
     }
 
@@ -420,10 +390,7 @@ mod tests {
         assert_eq!(channels.unconfirmed(), 1);
         let mut node = FromNode::new(&mut tally, &mut channels);
         node.method(id::CHANNEL_CLOSE_OK, 2, &[]);
-        assert_eq!(
-            (channels.unconfirmed(), channels.len(), channels.peak()),
-            (0, 1, 2)
-        );
+        assert_eq!((channels.unconfirmed(), channels.len(), channels.peak()), (0, 1, 2));
         assert_eq!(tally.0[method::index(id::BASIC_PUBLISH)], 4);
     }
 

@@ -22,11 +22,8 @@ pub enum Misfit {
 
 impl Tune {
     /// What RabbitMQ offers unless configured otherwise.
-    pub const RABBITMQ_DEFAULT: Self = Self {
-        channel_max: 2047,
-        frame_max: 131_072,
-        heartbeat: 60,
-    };
+    pub const RABBITMQ_DEFAULT: Self =
+        Self { channel_max: 2047, frame_max: 131_072, heartbeat: 60 };
 
     /// The strictest of both, value by value: an offer that either side would accept the answer to.
     ///
@@ -59,20 +56,12 @@ impl Tune {
     /// by those 8, and so do we: the broker is the judge of the last bytes.
     #[must_use]
     pub fn max_payload(self) -> u32 {
-        if self.frame_max == 0 {
-            u32::MAX - 8
-        } else {
-            self.frame_max
-        }
+        if self.frame_max == 0 { u32::MAX - 8 } else { self.frame_max }
     }
 }
 
 fn lower<T: Ord + Default + Copy>(a: T, b: T) -> T {
-    if a == T::default() || (b != T::default() && b < a) {
-        b
-    } else {
-        a
-    }
+    if a == T::default() || (b != T::default() && b < a) { b } else { a }
 }
 
 fn exceeds(answer: u32, offer: u32) -> bool {
@@ -84,19 +73,12 @@ mod tests {
     use super::*;
 
     fn tune(channel_max: u16, frame_max: u32, heartbeat: u16) -> Tune {
-        Tune {
-            channel_max,
-            frame_max,
-            heartbeat,
-        }
+        Tune { channel_max, frame_max, heartbeat }
     }
 
     #[test]
     fn zero_is_no_limit_when_two_offers_are_joined() {
-        assert_eq!(
-            tune(0, 4096, 60).strictest(tune(100, 0, 10)),
-            tune(100, 4096, 10)
-        );
+        assert_eq!(tune(0, 4096, 60).strictest(tune(100, 0, 10)), tune(100, 4096, 10));
         assert_eq!(tune(0, 0, 0).strictest(tune(0, 0, 0)), tune(0, 0, 0));
     }
 

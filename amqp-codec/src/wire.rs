@@ -38,9 +38,7 @@ pub enum WireError {
 /// # Errors
 /// If it is no method of the connection class, is malformed, or has a table that the guard rejects.
 pub fn decode(payload: &[u8]) -> Result<ConnectionMethod, WireError> {
-    let id = payload
-        .first_chunk::<4>()
-        .map_or(0, |bytes| u32::from_be_bytes(*bytes));
+    let id = payload.first_chunk::<4>().map_or(0, |bytes| u32::from_be_bytes(*bytes));
     let name = crate::frame::method::name(crate::frame::method::index(id));
     match id {
         // version-major and version-minor stand before the table.
@@ -106,9 +104,7 @@ pub fn tune_ok(tune: Tune) -> Vec<u8> {
 /// Writes a connection.open.
 #[must_use]
 pub fn open(vhost: &str) -> Vec<u8> {
-    encode(AMQPMethod::Open(connection::Open {
-        virtual_host: short_string(vhost),
-    }))
+    encode(AMQPMethod::Open(connection::Open { virtual_host: short_string(vhost) }))
 }
 
 /// What a decoded connection.close says.
@@ -155,19 +151,15 @@ pub fn annotate_start_ok(
 ) -> Vec<u8> {
     const TABLE: usize = HEADER + 4;
     let mut added = Vec::new();
-    for (key, value) in entries
-        .iter()
-        .filter(|(key, _)| !properties.contains_key(key))
-    {
+    for (key, value) in entries.iter().filter(|(key, _)| !properties.contains_key(key)) {
         added.push(key.len() as u8);
         added.extend_from_slice(key.as_bytes());
         added.push(b'S');
         added.extend_from_slice(&(value.len() as u32).to_be_bytes());
         added.extend_from_slice(value.as_bytes());
     }
-    let Some((content, _)) = frame
-        .get(TABLE..)
-        .and_then(|rest| guard::split_long_string(rest).ok())
+    let Some((content, _)) =
+        frame.get(TABLE..).and_then(|rest| guard::split_long_string(rest).ok())
     else {
         return frame.to_vec();
     };
@@ -205,10 +197,7 @@ mod tests {
 
     #[test]
     fn the_constant_close_ok_is_what_the_library_writes() {
-        assert_eq!(
-            encode(AMQPMethod::CloseOk(connection::CloseOk {})),
-            CLOSE_OK
-        );
+        assert_eq!(encode(AMQPMethod::CloseOk(connection::CloseOk {})), CLOSE_OK);
     }
 
     #[test]
@@ -223,24 +212,15 @@ mod tests {
     fn trailing_bytes_and_other_classes_are_errors() {
         let frame = open("orders");
         let longer = [payload(&frame), b"x"].concat();
-        assert_eq!(
-            decode(&longer),
-            Err(WireError::Arguments("connection.open"))
-        );
-        assert_eq!(
-            decode(&[0, 20, 0, 10, 0]),
-            Err(WireError::NotConnection("channel.open"))
-        );
+        assert_eq!(decode(&longer), Err(WireError::Arguments("connection.open")));
+        assert_eq!(decode(&[0, 20, 0, 10, 0]), Err(WireError::NotConnection("channel.open")));
         assert_eq!(decode(&[]), Err(WireError::Arguments("other")));
     }
 
     #[test]
     fn properties_are_added_behind_the_clients_own() {
         let mut table = FieldTable::default();
-        table.insert(
-            short_string("product"),
-            AMQPValue::LongString("pika".into()),
-        );
+        table.insert(short_string("product"), AMQPValue::LongString("pika".into()));
         let frame = start_ok(table.clone());
         let entries = [("gateway", "gw1"), ("product", "not me")];
         let annotated = annotate_start_ok(&frame, &table, &entries, 4096);
@@ -250,10 +230,7 @@ mod tests {
         assert_eq!(text(&read.client_properties, "product"), Some("pika"));
         assert_eq!(text(&read.client_properties, "gateway"), Some("gw1"));
         assert_eq!(read.mechanism.as_str(), "PLAIN");
-        assert_eq!(
-            annotate_start_ok(&frame, &table, &entries, frame.len() + 5),
-            frame
-        );
+        assert_eq!(annotate_start_ok(&frame, &table, &entries, frame.len() + 5), frame);
     }
 
     /// DESIGN: 7.5 KB of nested client properties overflow a 2 MiB stack in amq-protocol's decoder.

@@ -154,14 +154,7 @@ fn verdict(config: &Path, model: Option<&Model>, problems: &[Problem]) -> String
             counted(model.listeners.len(), "listener"),
             counted(model.routes.len(), "route"),
             counted(model.clusters.len(), "cluster"),
-            counted(
-                model
-                    .clusters
-                    .iter()
-                    .map(|cluster| cluster.nodes.len())
-                    .sum(),
-                "node",
-            ),
+            counted(model.clusters.iter().map(|cluster| cluster.nodes.len()).sum(), "node"),
         ],
     };
     if warnings > 0 {

@@ -14,17 +14,8 @@ fn check_text(text: &str, format: &str) -> (Action, String) {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("gateway.toml");
     fs::write(&file, text).unwrap();
-    let (action, out) = run(&[
-        "check",
-        "--config",
-        file.to_str().unwrap(),
-        "--format",
-        format,
-    ]);
-    (
-        action,
-        out.replace(directory.path().to_str().unwrap(), "DIR"),
-    )
+    let (action, out) = run(&["check", "--config", file.to_str().unwrap(), "--format", format]);
+    (action, out.replace(directory.path().to_str().unwrap(), "DIR"))
 }
 
 const VALID: &str = "[listener.amqp]\nbind = '127.0.0.1:5672'\ncluster = 'main'\n\
@@ -38,10 +29,7 @@ fn the_definition_of_the_command_line_is_sound() {
 #[test]
 fn run_is_left_to_the_caller() {
     let config = PathBuf::from("/x.toml");
-    assert_eq!(
-        run(&["run", "--config", "/x.toml"]).0,
-        Action::Run { config }
-    );
+    assert_eq!(run(&["run", "--config", "/x.toml"]).0, Action::Run { config });
     let config = PathBuf::from("/etc/amqp-gateway/gateway.toml");
     assert_eq!(run(&["run"]).0, Action::Run { config });
 }
@@ -50,10 +38,7 @@ fn run_is_left_to_the_caller() {
 fn check_counts_the_parts_of_a_valid_file_and_exits_with_0() {
     let (action, out) = check_text(VALID, "text");
     assert_eq!(action, Action::Exit(0));
-    assert_eq!(
-        out,
-        "DIR/gateway.toml: valid: 1 listener, 0 routes, 1 cluster, 1 node\n"
-    );
+    assert_eq!(out, "DIR/gateway.toml: valid: 1 listener, 0 routes, 1 cluster, 1 node\n");
 }
 
 #[test]
@@ -73,24 +58,15 @@ DIR/gateway.toml: invalid: 1 error
 
 #[test]
 fn check_speaks_json_to_programs() {
-    let (_, out) = check_text(
-        &VALID.replace("cluster = 'main'", "clutser = 'main'"),
-        "json",
-    );
+    let (_, out) = check_text(&VALID.replace("cluster = 'main'", "clutser = 'main'"), "json");
     let answer: serde_json::Value = serde_json::from_str(&out).unwrap();
     assert_eq!(answer["valid"], false);
     assert_eq!(answer["problems"].as_array().map(Vec::len), Some(1));
     let problem = &answer["problems"][0];
     assert_eq!(problem["file"], "DIR/gateway.toml");
-    assert_eq!(
-        (&problem["line"], &problem["column"]),
-        (&3.into(), &1.into())
-    );
+    assert_eq!((&problem["line"], &problem["column"]), (&3.into(), &1.into()));
     assert_eq!(problem["severity"], "error");
-    assert_eq!(
-        problem["message"],
-        "unknown key \"clutser\" in listener.amqp"
-    );
+    assert_eq!(problem["message"], "unknown key \"clutser\" in listener.amqp");
     assert_eq!(problem["advice"], "did you mean \"cluster\"?");
 }
 
@@ -98,10 +74,7 @@ fn check_speaks_json_to_programs() {
 fn an_unreadable_file_is_a_problem_like_any_other() {
     let (action, out) = run(&["check", "--config", "/nowhere/gateway.toml"]);
     assert_eq!(action, Action::Exit(INVALID));
-    assert!(
-        out.contains("/nowhere/gateway.toml:1:1: error: cannot read"),
-        "{out}"
-    );
+    assert!(out.contains("/nowhere/gateway.toml:1:1: error: cannot read"), "{out}");
     let (action, out) = run(&["check", "--config", "/dev/zero", "--format", "json"]);
     assert_eq!(action, Action::Exit(INVALID));
     assert!(out.contains("larger than 16 MiB"), "{out}");
@@ -135,10 +108,7 @@ fn the_manual_page_and_the_completions_know_every_command() {
 
 #[test]
 fn version_is_that_of_the_package() {
-    assert_eq!(
-        run(&["version"]).1,
-        concat!("amqp-gateway ", env!("CARGO_PKG_VERSION"), "\n")
-    );
+    assert_eq!(run(&["version"]).1, concat!("amqp-gateway ", env!("CARGO_PKG_VERSION"), "\n"));
 }
 
 #[test]

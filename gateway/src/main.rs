@@ -2,15 +2,15 @@
 
 use std::process::ExitCode;
 
-use amqp_gateway::{cli, config};
+use amqp_gateway::{app, cli};
 
 fn main() -> ExitCode {
     match cli::start(std::env::args_os(), &mut std::io::stdout()) {
         cli::Action::Exit(code) => code.into(),
-        cli::Action::Run { config } => match config::load(&config) {
-            Ok(_) => ExitCode::FAILURE,
-            Err(problems) => {
-                problems.iter().for_each(|problem| eprintln!("{problem}"));
+        cli::Action::Run { config } => match app::run(&config) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("{error}");
                 ExitCode::FAILURE
             }
         },

@@ -92,20 +92,12 @@ impl FrameBuffer {
         }
         self.taken += whole;
         let channel = u16::from_be_bytes([c1, c0]);
-        Ok(Some(WholeFrame {
-            raw,
-            kind,
-            channel,
-            payload: &raw[HEADER..whole - 1],
-        }))
+        Ok(Some(WholeFrame { raw, kind, channel, payload: &raw[HEADER..whole - 1] }))
     }
 }
 
 fn is_kind(byte: u8) -> bool {
-    matches!(
-        byte,
-        kind::METHOD | kind::HEADER | kind::BODY | kind::HEARTBEAT
-    )
+    matches!(byte, kind::METHOD | kind::HEADER | kind::BODY | kind::HEARTBEAT)
 }
 
 #[cfg(test)]
@@ -122,10 +114,7 @@ mod tests {
         }
         buffer.push(b"x");
         let frame = buffer.take_frame(100).expect("a frame").expect("whole");
-        assert_eq!(
-            (frame.kind, frame.channel, frame.raw),
-            (8, 0, &HEARTBEAT[..])
-        );
+        assert_eq!((frame.kind, frame.channel, frame.raw), (8, 0, &HEARTBEAT[..]));
         assert_eq!(buffer.take_rest(), b"x");
         assert!(buffer.is_empty());
     }
@@ -137,13 +126,7 @@ mod tests {
         assert_eq!(buffer.take_frame(100), Err(FrameError::Kind(b'G')));
         let mut buffer = FrameBuffer::default();
         buffer.push(&[1, 0, 0, 0, 0, 1, 0]);
-        assert_eq!(
-            buffer.take_frame(255),
-            Err(FrameError::TooLarge {
-                size: 256,
-                limit: 255
-            })
-        );
+        assert_eq!(buffer.take_frame(255), Err(FrameError::TooLarge { size: 256, limit: 255 }));
         let mut buffer = FrameBuffer::default();
         buffer.push(&[1, 0, 0, 0, 0, 0, 1, 9, 0]);
         assert_eq!(buffer.take_frame(255), Err(FrameError::End(0)));

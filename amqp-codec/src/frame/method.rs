@@ -113,11 +113,7 @@ pub fn index(id: MethodId) -> usize {
         90 => 6,
         _ => return OTHER,
     };
-    if method >= METHODS {
-        OTHER
-    } else {
-        INDEX[row][method].into()
-    }
+    if method >= METHODS { OTHER } else { INDEX[row][method].into() }
 }
 
 /// The name under an index: `basic.publish`, `content-body`, `other`.
@@ -127,10 +123,7 @@ pub fn name(index: usize) -> &'static str {
         CONTENT_HEADER => "content-header",
         CONTENT_BODY => "content-body",
         HEARTBEAT => "heartbeat",
-        _ => index
-            .checked_sub(1)
-            .and_then(|i| TABLE.get(i))
-            .map_or("other", |(_, name)| name),
+        _ => index.checked_sub(1).and_then(|i| TABLE.get(i)).map_or("other", |(_, name)| name),
     }
 }
 
@@ -168,13 +161,7 @@ mod tests {
 
     #[test]
     fn unknown_methods_count_as_other() {
-        for id in [
-            0,
-            u32::MAX,
-            (60 << 16) | 1,
-            (60 << 16) | 500,
-            (30 << 16) | 10,
-        ] {
+        for id in [0, u32::MAX, (60 << 16) | 1, (60 << 16) | 500, (30 << 16) | 10] {
             assert_eq!(index(id), OTHER);
         }
         assert_eq!(name(OTHER), "other");

@@ -69,10 +69,7 @@ impl Walker {
     /// (see [`Tune::max_payload`](crate::tune::Tune::max_payload)).
     #[must_use]
     pub fn new(limit: u32) -> Self {
-        Self {
-            rest: 0,
-            limit: limit.min(u32::MAX - ENVELOPE as u32),
-        }
+        Self { rest: 0, limit: limit.min(u32::MAX - ENVELOPE as u32) }
     }
 
     /// Does what was walked end with a frame's end?
@@ -101,18 +98,12 @@ impl Walker {
             let rest = self.rest as usize;
             if bytes.len() < rest {
                 self.rest -= bytes.len() as u32;
-                return Walked {
-                    len: bytes.len(),
-                    stop: Stop::End,
-                };
+                return Walked { len: bytes.len(), stop: Stop::End };
             }
             if bytes[rest - 1] != END {
                 // The end octet is left out: whoever forwards must not make a whole frame of it.
                 self.rest = 1;
-                return Walked {
-                    len: rest - 1,
-                    stop: Stop::Bad(FrameError::End(bytes[rest - 1])),
-                };
+                return Walked { len: rest - 1, stop: Stop::Bad(FrameError::End(bytes[rest - 1])) };
             }
             self.rest = 0;
             at = rest;
@@ -136,21 +127,14 @@ impl Walker {
                     }
                     let here = left.len().min(whole);
                     if here < whole && (whole <= HOLD || here < HEADER + METHOD_ID) {
-                        return Walked {
-                            len: at,
-                            stop: Stop::End,
-                        };
+                        return Walked { len: at, stop: Stop::End };
                     }
                     if here == whole && left[whole - 1] != END {
                         return bad(at, FrameError::End(left[whole - 1]));
                     }
                     let id = u32::from_be_bytes([first, left[8], left[9], left[10]]);
                     if id >> 16 == CONNECTION_CLASS {
-                        let stop = Stop::Connection {
-                            id,
-                            channel,
-                            size: whole,
-                        };
+                        let stop = Stop::Connection { id, channel, size: whole };
                         return Walked { len: at, stop };
                     }
                     let end = if here == whole { whole - 1 } else { here };
@@ -168,10 +152,7 @@ impl Walker {
             }
             if left.len() < whole {
                 self.rest = (whole - left.len()) as u32;
-                return Walked {
-                    len: bytes.len(),
-                    stop: Stop::End,
-                };
+                return Walked { len: bytes.len(), stop: Stop::End };
             }
             if left[whole - 1] != END {
                 self.rest = 1;
@@ -189,19 +170,13 @@ fn short(left: &[u8], at: usize) -> Walked {
         Some(&first) if !matches!(first, 1..=3 | kind::HEARTBEAT) => {
             bad(at, FrameError::Kind(first))
         }
-        _ => Walked {
-            len: at,
-            stop: Stop::End,
-        },
+        _ => Walked { len: at, stop: Stop::End },
     }
 }
 
 #[cold]
 fn bad(len: usize, error: FrameError) -> Walked {
-    Walked {
-        len,
-        stop: Stop::Bad(error),
-    }
+    Walked { len, stop: Stop::Bad(error) }
 }
 
 #[cold]

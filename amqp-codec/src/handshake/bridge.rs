@@ -221,11 +221,7 @@ impl Bridge {
                 }
             }
             if self.waits_for_node_first() {
-                return Ok(if self.leg.is_none() {
-                    Step::Connect
-                } else {
-                    Step::Wait
-                });
+                return Ok(if self.leg.is_none() { Step::Connect } else { Step::Wait });
             }
             match self.client.next_said().map_err(Fault::Client)? {
                 Some(said) => match self.client_said(said)? {
@@ -317,9 +313,7 @@ impl Bridge {
     /// How far the present node has come.
     #[must_use]
     pub fn answered(&self) -> Answered {
-        self.leg
-            .as_ref()
-            .map_or(Answered::Nothing, |leg| leg.answered)
+        self.leg.as_ref().map_or(Answered::Nothing, |leg| leg.answered)
     }
 
     /// Is it the node's turn to speak?
@@ -372,15 +366,9 @@ impl Bridge {
     #[must_use]
     pub fn into_opened(mut self) -> Opened {
         Opened {
-            tune: self
-                .said
-                .tune_ok
-                .map_or(Tune::RABBITMQ_DEFAULT, |(_, tune)| tune),
+            tune: self.said.tune_ok.map_or(Tune::RABBITMQ_DEFAULT, |(_, tune)| tune),
             client_rest: self.client.take_rest(),
-            node_rest: self
-                .leg
-                .map(|mut leg| leg.node.take_rest())
-                .unwrap_or_default(),
+            node_rest: self.leg.map(|mut leg| leg.node.take_rest()).unwrap_or_default(),
         }
     }
 
@@ -389,8 +377,7 @@ impl Bridge {
             ClientSaid::Amqp10 { protocol_id } => return Ok(Some(Step::Amqp10 { protocol_id })),
             ClientSaid::Foreign(guess) => {
                 self.ended = true;
-                self.to_client
-                    .extend_from_slice(&protocol_header::AMQP_0_9_1);
+                self.to_client.extend_from_slice(&protocol_header::AMQP_0_9_1);
                 return Ok(Some(Step::Foreign(guess)));
             }
             ClientSaid::Close(reason) => {
@@ -417,9 +404,7 @@ impl Bridge {
                 if let Told::Tune(offer) = self.told
                     && !self.decided
                 {
-                    offer
-                        .admits(tune)
-                        .map_err(|m| Fault::Client(HandshakeError::Tune(m)))?;
+                    offer.admits(tune).map_err(|m| Fault::Client(HandshakeError::Tune(m)))?;
                 }
                 self.said.tune_ok = Some((raw, tune));
                 return Ok(self.pump());
@@ -436,10 +421,7 @@ impl Bridge {
     }
 
     fn secure_ok(&mut self, raw: &[u8]) -> Result<(), Fault> {
-        let Some(Leg {
-            challenged: true, ..
-        }) = &self.leg
-        else {
+        let Some(Leg { challenged: true, .. }) = &self.leg else {
             let (got, expected) = ("connection.secure-ok", "connection.tune-ok");
             return Err(Fault::Client(HandshakeError::Unexpected { got, expected }));
         };
@@ -488,10 +470,7 @@ impl Bridge {
             NodeSaid::Close { raw, reason } => {
                 self.to_client.extend_from_slice(&raw);
                 self.ended = true;
-                return Ok(Some(Step::Refused {
-                    reason,
-                    by_node: true,
-                }));
+                return Ok(Some(Step::Refused { reason, by_node: true }));
             }
         }
         Ok(self.pump())
@@ -501,10 +480,7 @@ impl Bridge {
     fn pump(&mut self) -> Option<Step> {
         let reason = self.tell_node()?;
         self.refuse(&reason);
-        Some(Step::Refused {
-            reason,
-            by_node: false,
-        })
+        Some(Step::Refused { reason, by_node: false })
     }
 
     fn refuse_conversation(&mut self) -> Step {
@@ -515,10 +491,7 @@ impl Bridge {
         );
         let reason = CloseReason::new(ReplyCode::COMMAND_INVALID, &cause);
         self.refuse(&reason);
-        Step::Refused {
-            reason,
-            by_node: false,
-        }
+        Step::Refused { reason, by_node: false }
     }
 
     /// Returns a refusal if what the client was promised does not hold with this node.
@@ -531,17 +504,10 @@ impl Bridge {
         if !leg.tune_ok_sent {
             leg.tune_ok_sent = true;
             // Where the node's own offer was answered, it is the judge of the answer.
-            match if self.told == Told::Tune(offer) {
-                Ok(())
-            } else {
-                offer.admits(*answer)
-            } {
+            match if self.told == Told::Tune(offer) { Ok(()) } else { offer.admits(*answer) } {
                 Ok(()) => self.to_node.extend_from_slice(raw),
                 Err(Misfit::ChannelMax) if fits_frames(offer, *answer) => {
-                    let tune = Tune {
-                        channel_max: offer.channel_max,
-                        ..*answer
-                    };
+                    let tune = Tune { channel_max: offer.channel_max, ..*answer };
                     self.to_node.extend_from_slice(&wire::tune_ok(tune));
                 }
                 Err(_) => return Some(misfit(offer, *answer)),
@@ -570,11 +536,7 @@ impl Bridge {
             self.to_node.extend_from_slice(raw);
             return;
         };
-        let entries: Vec<_> = self
-            .annotations
-            .iter()
-            .map(|(k, v)| (*k, v.as_str()))
-            .collect();
+        let entries: Vec<_> = self.annotations.iter().map(|(k, v)| (*k, v.as_str())).collect();
         let largest = START_OK_LARGEST;
         let frame = wire::annotate_start_ok(raw, &hello.properties, &entries, largest);
         self.to_node.extend_from_slice(&frame);
@@ -582,12 +544,7 @@ impl Bridge {
 }
 
 fn fits_frames(offer: Tune, answer: Tune) -> bool {
-    offer
-        .admits(Tune {
-            channel_max: offer.channel_max,
-            ..answer
-        })
-        .is_ok()
+    offer.admits(Tune { channel_max: offer.channel_max, ..answer }).is_ok()
 }
 
 fn misfit(offer: Tune, answer: Tune) -> CloseReason {

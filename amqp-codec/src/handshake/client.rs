@@ -81,10 +81,7 @@ enum Expect {
 
 impl Default for ClientHandshake {
     fn default() -> Self {
-        Self {
-            buffer: FrameBuffer::default(),
-            expect: Expect::Start,
-        }
+        Self { buffer: FrameBuffer::default(), expect: Expect::Start }
     }
 }
 
@@ -116,10 +113,7 @@ impl ClientHandshake {
         let Some(frame) = self.buffer.take_frame(MAX_PAYLOAD)? else {
             return Ok(None);
         };
-        let unexpected = |got| HandshakeError::Unexpected {
-            got,
-            expected: expect.name(),
-        };
+        let unexpected = |got| HandshakeError::Unexpected { got, expected: expect.name() };
         if frame.kind != kind::METHOD || frame.channel != 0 {
             return Err(unexpected("a frame of another kind or channel"));
         }
@@ -129,13 +123,9 @@ impl ClientHandshake {
                 let reason = wire::close_reason(close);
                 (NodeSaid::Close { raw, reason }, Expect::Nothing)
             }
-            (Expect::Start, ConnectionMethod::Start(start)) => (
-                NodeSaid::Start {
-                    raw,
-                    greeting: greeting(start),
-                },
-                Expect::Tune,
-            ),
+            (Expect::Start, ConnectionMethod::Start(start)) => {
+                (NodeSaid::Start { raw, greeting: greeting(start) }, Expect::Tune)
+            }
             (Expect::Tune, ConnectionMethod::Secure(_)) => (NodeSaid::Secure { raw }, Expect::Tune),
             (Expect::Tune, ConnectionMethod::Tune(t)) => {
                 let tune = Tune {

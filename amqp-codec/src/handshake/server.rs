@@ -93,10 +93,7 @@ enum Expect {
 
 impl Default for ServerHandshake {
     fn default() -> Self {
-        Self {
-            buffer: FrameBuffer::default(),
-            expect: Expect::Header,
-        }
+        Self { buffer: FrameBuffer::default(), expect: Expect::Header }
     }
 }
 
@@ -152,19 +149,15 @@ impl ServerHandshake {
                 Some(frame) => break frame,
             }
         };
-        let unexpected = |got| HandshakeError::Unexpected {
-            got,
-            expected: expect.name(),
-        };
+        let unexpected = |got| HandshakeError::Unexpected { got, expected: expect.name() };
         if frame.kind != kind::METHOD || frame.channel != 0 {
             return Err(unexpected("a frame of another kind or channel"));
         }
         let raw = frame.raw.to_vec();
         let (said, next) = match (expect, wire::decode(frame.payload)) {
-            (_, Ok(ConnectionMethod::Close(close))) => (
-                ClientSaid::Close(wire::close_reason(close)),
-                Expect::Nothing,
-            ),
+            (_, Ok(ConnectionMethod::Close(close))) => {
+                (ClientSaid::Close(wire::close_reason(close)), Expect::Nothing)
+            }
             (Expect::StartOk, decoded) => start_ok(raw, decoded).map_err(unexpected)?,
             (_, Err(error)) => return Err(error.into()),
             (Expect::TuneOk, Ok(ConnectionMethod::SecureOk(_))) => {

@@ -34,10 +34,7 @@ impl fmt::Debug for Sources {
 #[allow(missing_docs)]
 pub enum AdminError {
     #[error("admin.bind {address}: {source}; is another process listening there?")]
-    Bind {
-        address: SocketAddr,
-        source: io::Error,
-    },
+    Bind { address: SocketAddr, source: io::Error },
     #[error("the admin thread cannot be started: {0}")]
     Start(io::Error),
 }
@@ -89,11 +86,7 @@ impl BoundAdmin {
         };
         let thread = thread::Builder::new().name("admin".to_owned()).spawn(serve);
         let thread = Some(thread.map_err(AdminError::Start)?);
-        Ok(AdminServer {
-            address,
-            stop,
-            thread,
-        })
+        Ok(AdminServer { address, stop, thread })
     }
 }
 

@@ -51,12 +51,7 @@ async fn not_found(uri: Uri) -> Response {
 
 async fn method_not_allowed(method: Method, uri: Uri) -> Response {
     let detail = format!("{} does not take {method}.", uri.path());
-    problem(
-        StatusCode::METHOD_NOT_ALLOWED,
-        "Method not allowed",
-        &detail,
-        None,
-    )
+    problem(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed", &detail, None)
 }
 
 /// An error as RFC 9457 wants it.
@@ -75,28 +70,18 @@ fn problem(
     if let Some(reasons) = reasons {
         body["reasons"] = reasons.into();
     }
-    (
-        status,
-        [(CONTENT_TYPE, "application/problem+json")],
-        body.to_string(),
-    )
-        .into_response()
+    (status, [(CONTENT_TYPE, "application/problem+json")], body.to_string()).into_response()
 }
 
 /// What is served here is never cached, framed, guessed at, or a source of scripts.
 async fn harden(mut response: Response) -> Response {
     for (name, value) in [
         (CACHE_CONTROL, "no-store"),
-        (
-            CONTENT_SECURITY_POLICY,
-            "default-src 'none'; frame-ancestors 'none'",
-        ),
+        (CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (X_FRAME_OPTIONS, "DENY"),
     ] {
-        response
-            .headers_mut()
-            .insert(name, HeaderValue::from_static(value));
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
     }
     response
 }

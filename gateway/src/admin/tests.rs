@@ -15,17 +15,11 @@ use super::*;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 fn sources() -> Sources {
-    Sources {
-        metrics: Arc::new(|| "answer 42\n".to_owned()),
-        not_ready: Arc::new(Vec::new),
-    }
+    Sources { metrics: Arc::new(|| "answer 42\n".to_owned()), not_ready: Arc::new(Vec::new) }
 }
 
 fn start(sources: Sources) -> AdminServer {
-    bind("127.0.0.1:0".parse().unwrap())
-        .unwrap()
-        .start(sources)
-        .unwrap()
+    bind("127.0.0.1:0".parse().unwrap()).unwrap().start(sources).unwrap()
 }
 
 fn connect(server: &AdminServer) -> TcpStream {
@@ -37,11 +31,7 @@ fn connect(server: &AdminServer) -> TcpStream {
 /// Head and body of the answer to a request on a connection of its own.
 fn ask(server: &AdminServer, request: &str) -> (String, String) {
     let mut stream = connect(server);
-    write!(
-        stream,
-        "{request} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
-    )
-    .unwrap();
+    write!(stream, "{request} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
@@ -53,41 +43,23 @@ fn metrics_are_what_the_source_renders() {
     let server = start(sources());
     let (head, body) = ask(&server, "GET /metrics");
     assert!(head.starts_with("http/1.1 200 "), "{head}");
-    assert!(
-        head.contains("content-type: text/plain; version=0.0.4; charset=utf-8"),
-        "{head}"
-    );
+    assert!(head.contains("content-type: text/plain; version=0.0.4; charset=utf-8"), "{head}");
     assert_eq!(body, "answer 42\n");
 }
 
 #[test]
 fn live_answers_whether_ready_or_not() {
-    let reasons = Arc::new(Mutex::new(vec![
-        "cluster main has no usable node".to_owned(),
-    ]));
+    let reasons = Arc::new(Mutex::new(vec!["cluster main has no usable node".to_owned()]));
     let asked = Arc::clone(&reasons);
     let not_ready: Arc<dyn Fn() -> Vec<String> + Send + Sync> =
         Arc::new(move || asked.lock().unwrap().clone());
-    let server = start(Sources {
-        not_ready,
-        ..sources()
-    });
-    assert!(
-        ask(&server, "GET /health/live")
-            .0
-            .starts_with("http/1.1 200 ")
-    );
+    let server = start(Sources { not_ready, ..sources() });
+    assert!(ask(&server, "GET /health/live").0.starts_with("http/1.1 200 "));
     let (head, body) = ask(&server, "GET /health/ready");
     assert!(head.starts_with("http/1.1 503 "), "{head}");
-    assert!(
-        head.contains("content-type: application/problem+json"),
-        "{head}"
-    );
+    assert!(head.contains("content-type: application/problem+json"), "{head}");
     let body: Value = serde_json::from_str(&body).unwrap();
-    assert_eq!(
-        body["reasons"],
-        serde_json::json!(["cluster main has no usable node"])
-    );
+    assert_eq!(body["reasons"], serde_json::json!(["cluster main has no usable node"]));
     reasons.lock().unwrap().clear();
     let (head, body) = ask(&server, "GET /health/ready");
     assert!(head.starts_with("http/1.1 200 "), "{head}");
@@ -99,10 +71,7 @@ fn the_first_page_is_the_console_and_runs_no_scripts() {
     let server = start(sources());
     let (head, body) = ask(&server, "GET /");
     assert!(head.contains("content-type: text/html"), "{head}");
-    assert!(
-        head.contains("content-security-policy: default-src 'none'"),
-        "{head}"
-    );
+    assert!(head.contains("content-security-policy: default-src 'none'"), "{head}");
     assert_eq!(body, admin_ui::INDEX);
 }
 
@@ -112,18 +81,10 @@ fn errors_are_problem_json_with_their_status() {
     for (request, status) in [("GET /nowhere", 404), ("DELETE /metrics", 405)] {
         let (head, body) = ask(&server, request);
         assert!(head.starts_with(&format!("http/1.1 {status} ")), "{head}");
-        assert!(
-            head.contains("content-type: application/problem+json"),
-            "{head}"
-        );
+        assert!(head.contains("content-type: application/problem+json"), "{head}");
         let body: Value = serde_json::from_str(&body).unwrap();
         assert_eq!(body["status"], status);
-        assert!(
-            body["detail"]
-                .as_str()
-                .unwrap()
-                .contains(request.split(' ').nth(1).unwrap())
-        );
+        assert!(body["detail"].as_str().unwrap().contains(request.split(' ').nth(1).unwrap()));
     }
 }
 
@@ -154,18 +115,11 @@ fn a_taken_address_is_told_before_any_thread_starts() {
 fn silent_strangers_cannot_keep_others_out() {
     let server = start(sources());
     let begun = Instant::now();
-    let silent: Vec<TcpStream> = (0..server::MAX_CONNECTIONS)
-        .map(|_| connect(&server))
-        .collect();
+    let silent: Vec<TcpStream> = (0..server::MAX_CONNECTIONS).map(|_| connect(&server)).collect();
     // One that says a little is no better off.
-    (&silent[0])
-        .write_all(b"GET /metrics HTTP/1.1\r\nHost:")
-        .unwrap();
+    (&silent[0]).write_all(b"GET /metrics HTTP/1.1\r\nHost:").unwrap();
     assert_eq!(ask(&server, "GET /metrics").1, "answer 42\n");
-    assert!(
-        begun.elapsed() >= server::HEAD_TIMEOUT / 2,
-        "the limit of connections did not hold"
-    );
+    assert!(begun.elapsed() >= server::HEAD_TIMEOUT / 2, "the limit of connections did not hold");
     for mut stream in silent {
         let mut rest = Vec::new();
         // Closed with or without a farewell, but closed.
@@ -206,10 +160,7 @@ fn stop_lets_the_running_answer_out_and_frees_the_address() {
         gate.1.recv_timeout(PATIENCE).unwrap();
         "late answer".to_owned()
     });
-    let server = start(Sources {
-        metrics,
-        ..sources()
-    });
+    let server = start(Sources { metrics, ..sources() });
     let address = server.address();
     let _idle = connect(&server);
     let mut asking = connect(&server);

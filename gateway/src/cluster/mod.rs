@@ -85,7 +85,9 @@ impl Cluster {
         let mut on_trial: Vec<Arc<Node>> = Vec::new();
         loop {
             let lease = self.pick(|node| {
-                filter(node) && !node.is_skipped(now) && !on_trial.iter().any(|t| Arc::ptr_eq(t, node))
+                filter(node)
+                    && !node.is_skipped(now)
+                    && !on_trial.iter().any(|t| Arc::ptr_eq(t, node))
             })?;
             if lease.node().try_usable(now) {
                 return Some(lease);

@@ -109,12 +109,8 @@ impl Node {
             return false;
         }
         let again = now + millis(self.skip_time());
-        let swapped = self.skip_until.compare_exchange(
-            until,
-            again,
-            Ordering::Relaxed,
-            Ordering::Relaxed,
-        );
+        let swapped =
+            self.skip_until.compare_exchange(until, again, Ordering::Relaxed, Ordering::Relaxed);
         swapped.is_ok()
     }
 

@@ -51,15 +51,7 @@ impl Problem {
     #[must_use]
     pub fn of_file(file: &str, message: String, advice: String) -> Self {
         let (file, severity) = (file.to_owned(), Severity::Error);
-        Self {
-            file,
-            line: 1,
-            column: 1,
-            severity,
-            message,
-            advice,
-            excerpt: None,
-        }
+        Self { file, line: 1, column: 1, severity, message, advice, excerpt: None }
     }
 
     /// Does it make the configuration unusable?
@@ -72,26 +64,14 @@ impl Problem {
 /// For a terminal: place and message, the source line with the place marked, the advice.
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            file,
-            line,
-            column,
-            message,
-            ..
-        } = self;
+        let Self { file, line, column, message, .. } = self;
         let severity = if self.is_error() { "error" } else { "warning" };
         writeln!(f, "{file}:{line}:{column}: {severity}: {message}")?;
         if let Some(excerpt) = &self.excerpt {
             let gutter = line.to_string().len();
             let carets = "^".repeat(excerpt.caret_width);
             writeln!(f, " {line} | {}", excerpt.line)?;
-            writeln!(
-                f,
-                " {:gutter$} | {:from$}{carets}",
-                "",
-                "",
-                from = excerpt.caret_from
-            )?;
+            writeln!(f, " {:gutter$} | {:from$}{carets}", "", "", from = excerpt.caret_from)?;
         }
         writeln!(f, "   help: {}", self.advice)
     }
@@ -100,10 +80,7 @@ impl fmt::Display for Problem {
 /// The answer of `check --format json`.
 #[must_use]
 pub fn to_json(valid: bool, problems: &[Problem]) -> String {
-    format!(
-        "{:#}",
-        serde_json::json!({ "valid": valid, "problems": problems })
-    )
+    format!("{:#}", serde_json::json!({ "valid": valid, "problems": problems }))
 }
 
 /// Collects the problems of one text.
@@ -118,12 +95,7 @@ impl<'a> Report<'a> {
     pub(super) fn new(file: &'a str, text: &'a str) -> Self {
         let after_newlines = text.match_indices('\n').map(|(at, _)| at + 1);
         let line_starts = std::iter::once(0).chain(after_newlines).collect();
-        Self {
-            file,
-            text,
-            line_starts,
-            problems: Vec::new(),
-        }
+        Self { file, text, line_starts, problems: Vec::new() }
     }
 
     /// `span`: bytes of the text; one out of its bounds or inside a character is moved in.
@@ -147,20 +119,14 @@ impl<'a> Report<'a> {
         if self.problems.iter().any(|problem| problem.line == line) {
             return;
         }
-        let message = error
-            .message()
-            .lines()
-            .map(str::trim)
-            .collect::<Vec<_>>()
-            .join(", ");
+        let message = error.message().lines().map(str::trim).collect::<Vec<_>>().join(", ");
         let advice = syntax_advice(&message, self.source_line(line));
         self.error(span, message, advice.to_owned());
     }
 
     /// All of them, in the order of the text.
     pub(super) fn into_problems(mut self) -> Vec<Problem> {
-        self.problems
-            .sort_by_key(|problem| (problem.line, problem.column));
+        self.problems.sort_by_key(|problem| (problem.line, problem.column));
         self.problems
     }
 
@@ -169,79 +135,40 @@ impl<'a> Report<'a> {
         let line = self.line_of(start);
         let source = self.source_line(line);
         let line_start = self.line_starts.get(line - 1).copied().unwrap_or(0);
-        let before = self
-            .text
-            .get(line_start..start)
-            .unwrap_or(source)
-            .chars()
-            .count();
+        let before = self.text.get(line_start..start).unwrap_or(source).chars().count();
         let end = char_boundary(self.text, span.end.max(start));
-        let width = self
-            .text
-            .get(start..end)
-            .unwrap_or("")
-            .lines()
-            .next()
-            .unwrap_or("");
+        let width = self.text.get(start..end).unwrap_or("").lines().next().unwrap_or("");
         let excerpt = Some(excerpt(source, before, width.chars().count()));
         let (file, column) = (self.file.to_owned(), before + 1);
         let (message, advice) = (printable(&message), printable(&advice));
-        self.problems.push(Problem {
-            file,
-            line,
-            column,
-            severity,
-            message,
-            advice,
-            excerpt,
-        });
+        self.problems.push(Problem { file, line, column, severity, message, advice, excerpt });
     }
 
     fn source_line(&self, line: usize) -> &'a str {
         let start = self.line_starts.get(line - 1).copied().unwrap_or(0);
-        self.text
-            .get(start..)
-            .and_then(|rest| rest.lines().next())
-            .unwrap_or("")
+        self.text.get(start..).and_then(|rest| rest.lines().next()).unwrap_or("")
     }
 }
 
 /// The nearest character boundary at or before `at`.
 fn char_boundary(text: &str, at: usize) -> usize {
-    (0..=at.min(text.len()))
-        .rev()
-        .find(|at| text.is_char_boundary(*at))
-        .unwrap_or(0)
+    (0..=at.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
 }
 
 /// Values of the file end up in messages: keeps their control characters from the terminal.
 fn printable(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
-        .collect()
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
 /// Cuts a long line around the place; a tab is shown as one blank, to keep the caret in place.
 fn excerpt(source: &str, before: usize, width: usize) -> Excerpt {
-    let skipped = if before < EXCERPT_CHARS - EXCERPT_BEFORE {
-        0
-    } else {
-        before - EXCERPT_BEFORE
-    };
-    let line = source
-        .replace('\t', " ")
-        .chars()
-        .skip(skipped)
-        .take(EXCERPT_CHARS)
-        .collect::<String>();
+    let skipped = if before < EXCERPT_CHARS - EXCERPT_BEFORE { 0 } else { before - EXCERPT_BEFORE };
+    let line =
+        source.replace('\t', " ").chars().skip(skipped).take(EXCERPT_CHARS).collect::<String>();
     let line = printable(&line);
     let caret_from = before - skipped;
     let room = line.chars().count().saturating_sub(caret_from);
-    Excerpt {
-        line,
-        caret_from,
-        caret_width: width.min(room).max(1),
-    }
+    Excerpt { line, caret_from, caret_width: width.min(room).max(1) }
 }
 
 fn syntax_advice(message: &str, source: &str) -> &'static str {

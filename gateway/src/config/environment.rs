@@ -16,10 +16,7 @@ impl Environment<'_> {
     pub fn of_process() -> Self {
         Self {
             variable: &|name| std::env::var(name).ok(),
-            host_name: rustix::system::uname()
-                .nodename()
-                .to_string_lossy()
-                .into_owned(),
+            host_name: rustix::system::uname().nodename().to_string_lossy().into_owned(),
         }
     }
 
@@ -100,20 +97,14 @@ mod tests {
 
     fn expand(text: &str) -> Result<String, String> {
         let variable = |name: &str| (name == "HOST").then(|| "rabbit1".to_owned());
-        let environment = Environment {
-            variable: &variable,
-            host_name: String::new(),
-        };
+        let environment = Environment { variable: &variable, host_name: String::new() };
         environment.expand(text).map_err(|e| e.message)
     }
 
     #[test]
     fn variables_are_replaced_wherever_they_stand() {
         assert_eq!(expand("${HOST}:5672").as_deref(), Ok("rabbit1:5672"));
-        assert_eq!(
-            expand("a${HOST}b${HOST}").as_deref(),
-            Ok("arabbit1brabbit1")
-        );
+        assert_eq!(expand("a${HOST}b${HOST}").as_deref(), Ok("arabbit1brabbit1"));
     }
 
     #[test]

@@ -19,14 +19,8 @@ const LATER: &[(&str, What)] = &[
     ("admin.tls", What::Key),
     ("admin.metrics_auth", What::Key),
     ("admin.user", What::Key),
-    (
-        "listener.*.protocol",
-        What::Values(&["http", "tcp", "tls-passthrough"]),
-    ),
-    (
-        "listener.*.proxy_protocol",
-        What::Values(&["optional", "required"]),
-    ),
+    ("listener.*.protocol", What::Values(&["http", "tcp", "tls-passthrough"])),
+    ("listener.*.proxy_protocol", What::Values(&["optional", "required"])),
     ("listener.*.trusted_proxies", What::Key),
     ("listener.*.tls", What::Key),
     ("listener.*.balance", What::Key),
@@ -34,10 +28,7 @@ const LATER: &[(&str, What)] = &[
     ("listener.*.node_port", What::Key),
     ("route.*.sni", What::Key),
     ("route.*.limits", What::Key),
-    (
-        "cluster.*.balance",
-        What::Values(&["source-hash", "vhost-hash", "first"]),
-    ),
+    ("cluster.*.balance", What::Values(&["source-hash", "vhost-hash", "first"])),
     ("cluster.*.slow_start", What::Key),
     ("cluster.*.proxy_protocol", What::Values(&["v1", "v2"])),
     ("cluster.*.admission", What::Key),
@@ -50,9 +41,7 @@ const LATER: &[(&str, What)] = &[
 
 /// Is the key at `path` one that this build does not have?
 pub(super) fn is_later_key(path: &[String]) -> bool {
-    LATER
-        .iter()
-        .any(|(pattern, what)| matches!(what, What::Key) && reaches(pattern, path))
+    LATER.iter().any(|(pattern, what)| matches!(what, What::Key) && reaches(pattern, path))
 }
 
 /// Is `value` one that this build does not have, at a key that it has?
@@ -64,8 +53,7 @@ pub(super) fn is_later_value(path: &[String], value: &str) -> bool {
 
 fn reaches(pattern: &str, path: &[String]) -> bool {
     let mut steps = pattern.split('.');
-    path.iter()
-        .all(|step| steps.next().is_some_and(|p| p == "*" || p == step))
+    path.iter().all(|step| steps.next().is_some_and(|p| p == "*" || p == step))
         && steps.next().is_none()
 }
 

@@ -34,10 +34,7 @@ impl Pattern {
     /// What is wrong with a malformed or too large glob or regular expression.
     pub fn parse(source: &str) -> Result<Self, String> {
         if source.len() > MAX_BYTES {
-            return Err(format!(
-                "it has {} bytes, at most {MAX_BYTES} are allowed",
-                source.len()
-            ));
+            return Err(format!("it has {} bytes, at most {MAX_BYTES} are allowed", source.len()));
         }
         let matcher = match source.strip_prefix('/').and_then(|s| s.strip_suffix('/')) {
             Some(expression) if !expression.is_empty() => {
@@ -46,10 +43,7 @@ impl Pattern {
             _ if source.contains(['*', '?', '[', '{']) => Matcher::Glob(glob(source)?),
             _ => Matcher::Exact,
         };
-        Ok(Self {
-            source: source.to_owned(),
-            matcher,
-        })
+        Ok(Self { source: source.to_owned(), matcher })
     }
 
     /// Does `text` match?

@@ -9,10 +9,7 @@ use super::file::File;
 #[must_use]
 pub fn schema() -> Value {
     let settings = SchemaSettings::draft2020_12().with(|s| s.inline_subschemas = true);
-    let mut schema = settings
-        .into_generator()
-        .into_root_schema_for::<File>()
-        .to_value();
+    let mut schema = settings.into_generator().into_root_schema_for::<File>().to_value();
     without_null(&mut schema);
     schema
 }

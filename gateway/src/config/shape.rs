@@ -44,10 +44,7 @@ impl Dropped {
 
     /// Names of the sections under `prefix` that were taken out as a whole.
     pub(super) fn sections<'s>(&'s self, prefix: &'s str) -> impl Iterator<Item = &'s str> {
-        let names = self
-            .mistakes
-            .iter()
-            .filter_map(move |path| path.strip_prefix(prefix));
+        let names = self.mistakes.iter().filter_map(move |path| path.strip_prefix(prefix));
         names.filter(|name| !name.contains('.'))
     }
 }
@@ -58,12 +55,8 @@ pub(super) fn check(
     environment: &Environment<'_>,
     report: &mut Report<'_>,
 ) -> Dropped {
-    let mut checker = Checker {
-        report,
-        environment,
-        path: Vec::new(),
-        dropped: Dropped::default(),
-    };
+    let mut checker =
+        Checker { report, environment, path: Vec::new(), dropped: Dropped::default() };
     checker.table(&schema(), root.get_mut(), &(0..0));
     checker.dropped
 }
@@ -83,8 +76,7 @@ impl Checker<'_, '_> {
         }
         if schema["minProperties"].as_u64() > Some(table.len() as u64) {
             let message = format!("{} is empty", self.path.join("."));
-            self.report
-                .error(place.clone(), message, "fill it, or remove it".to_owned());
+            self.report.error(place.clone(), message, "fill it, or remove it".to_owned());
         }
         for (key, mut value) in mem::take(table) {
             self.path.push(key.get_ref().to_string());
@@ -92,11 +84,7 @@ impl Checker<'_, '_> {
                 table.insert(key, value);
             } else {
                 let later = later::is_later_key(&self.path);
-                let kind = if later {
-                    &mut self.dropped.later
-                } else {
-                    &mut self.dropped.mistakes
-                };
+                let kind = if later { &mut self.dropped.later } else { &mut self.dropped.mistakes };
                 kind.insert(self.path.join("."));
             }
             self.path.pop();
@@ -112,16 +100,11 @@ impl Checker<'_, '_> {
     ) -> bool {
         if later::is_later_key(&self.path) {
             let message = format!("{}: {NOT_AVAILABLE}", self.path.join("."));
-            self.report
-                .error(key.span(), message, "remove it".to_owned());
+            self.report.error(key.span(), message, "remove it".to_owned());
             return false;
         }
         let own = &parent["properties"][key.get_ref().as_ref()];
-        let schema = if own.is_null() {
-            &parent["additionalProperties"]
-        } else {
-            own
-        };
+        let schema = if own.is_null() { &parent["additionalProperties"] } else { own };
         if !schema.is_object() {
             self.unknown_key(parent, key);
             return false;
@@ -161,8 +144,7 @@ impl Checker<'_, '_> {
     fn list(&mut self, schema: &Value, items: &mut DeArray<'_>, span: Range<usize>) -> bool {
         if schema["minItems"].as_u64() > Some(items.len() as u64) {
             let message = format!("{} is an empty list", self.path.join("."));
-            self.report
-                .error(span, message, "fill it, or remove the key".to_owned());
+            self.report.error(span, message, "fill it, or remove the key".to_owned());
             return false;
         }
         for (index, mut item) in mem::replace(items, DeArray::new()).into_iter().enumerate() {
@@ -188,8 +170,7 @@ impl Checker<'_, '_> {
         }
         if later::is_later_value(&self.path, text) {
             let message = format!("{} = {text:?}: {NOT_AVAILABLE}", self.path.join("."));
-            self.report
-                .error(span, message, format!("write {}", any_of(choices(schema))));
+            self.report.error(span, message, format!("write {}", any_of(choices(schema))));
             return false;
         }
         if is_choice(schema) && !choices(schema).any(|choice| choice == text) {
@@ -211,8 +192,7 @@ impl Checker<'_, '_> {
         }
         let message = format!("{} = {number} is out of range", self.path.join("."));
         let (min, max) = (min.unwrap_or(0), max.unwrap_or(i64::MAX));
-        self.report
-            .error(span, message, format!("write a number from {min} to {max}"));
+        self.report.error(span, message, format!("write a number from {min} to {max}"));
         false
     }
 
@@ -239,16 +219,9 @@ impl Checker<'_, '_> {
         let known = || known.into_iter().flat_map(serde_json::Map::keys);
         let advice = match similar(key.get_ref(), known()) {
             Some(similar) => format!("did you mean {similar:?}?"),
-            None => format!(
-                "known here: {}",
-                known().cloned().collect::<Vec<_>>().join(", ")
-            ),
+            None => format!("known here: {}", known().cloned().collect::<Vec<_>>().join(", ")),
         };
-        self.report.error(
-            key.span(),
-            format!("unknown key {:?} {place}", key.get_ref()),
-            advice,
-        );
+        self.report.error(key.span(), format!("unknown key {:?} {place}", key.get_ref()), advice);
     }
 
     fn wrong_choice(&mut self, schema: &Value, found: &str, span: Range<usize>) {
@@ -257,8 +230,7 @@ impl Checker<'_, '_> {
             Some(similar) => format!("did you mean {similar:?}?"),
             None => format!("write {}", any_of(choices(schema))),
         };
-        self.report
-            .error(span, format!("{path} cannot be {found}"), advice);
+        self.report.error(span, format!("{path} cannot be {found}"), advice);
     }
 
     fn wrong_type(
@@ -285,8 +257,7 @@ impl Checker<'_, '_> {
         };
         let found = in_words(json_type(found));
         let message = format!("{path} must be {}, not {found}", expected.join(" or "));
-        self.report
-            .error(if section { place } else { span }, message, advice);
+        self.report.error(if section { place } else { span }, message, advice);
     }
 }
 
@@ -325,10 +296,7 @@ fn in_words(json_type: &str) -> &str {
 }
 
 fn strings(list: &Value) -> impl Iterator<Item = &str> {
-    list.as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
+    list.as_array().into_iter().flatten().filter_map(Value::as_str)
 }
 
 fn strings_or_one(value: &Value) -> impl Iterator<Item = &str> {
@@ -346,10 +314,7 @@ fn choices(schema: &Value) -> impl Iterator<Item = &str> {
 }
 
 fn any_of<'s>(choices: impl Iterator<Item = &'s str>) -> String {
-    choices
-        .map(|choice| format!("{choice:?}"))
-        .collect::<Vec<_>>()
-        .join(" or ")
+    choices.map(|choice| format!("{choice:?}")).collect::<Vec<_>>().join(" or ")
 }
 
 /// The default or first example of a value, as TOML.

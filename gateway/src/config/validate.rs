@@ -40,10 +40,7 @@ pub(super) fn model(
         dropped,
     };
     let routes = file.route.unwrap_or_default();
-    let listeners = file
-        .listener
-        .map(|listeners| listeners.0)
-        .unwrap_or_default();
+    let listeners = file.listener.map(|listeners| listeners.0).unwrap_or_default();
     let clusters = file.cluster.map(|clusters| clusters.0).unwrap_or_default();
     let gateway = gateway(&mut context, file.gateway.unwrap_or_default(), environment);
     let log = log(&mut context, file.log.unwrap_or_default());
@@ -126,11 +123,7 @@ impl Context<'_, '_> {
     fn no_such(&mut self, key: &str, kind: &str, name: &At<String>, known: &BTreeSet<String>) {
         let message = format!("{key}: there is no {kind} {:?}", name.as_str());
         let similar = values::similar(name, known.iter());
-        let known = known
-            .iter()
-            .map(String::as_str)
-            .collect::<Vec<_>>()
-            .join(", ");
+        let known = known.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
         let advice = match similar {
             Some(similar) => format!("did you mean {similar:?}?"),
             None if known.is_empty() => format!("add a section [{kind}.{}]", name.as_str()),
@@ -141,12 +134,8 @@ impl Context<'_, '_> {
 }
 
 fn names<T>(sections: Option<&Named<T>>, prefix: &str, dropped: &Dropped) -> BTreeSet<String> {
-    let kept = sections
-        .into_iter()
-        .flat_map(|named| &named.0)
-        .map(|(name, _)| String::clone(name));
-    kept.chain(dropped.sections(prefix).map(str::to_owned))
-        .collect()
+    let kept = sections.into_iter().flat_map(|named| &named.0).map(|(name, _)| String::clone(name));
+    kept.chain(dropped.sections(prefix).map(str::to_owned)).collect()
 }
 
 fn gateway(
@@ -160,12 +149,8 @@ fn gateway(
     };
     let (user, group) = account(context, &file);
     let (default, text) = (defaults::HANDSHAKE_TIMEOUT, file.handshake_timeout.as_ref());
-    let handshake_timeout = context.duration(
-        "gateway.handshake_timeout",
-        text,
-        MILLISECOND..=HOUR,
-        default,
-    );
+    let handshake_timeout =
+        context.duration("gateway.handshake_timeout", text, MILLISECOND..=HOUR, default);
     let (default, text) = (defaults::DRAIN_TIMEOUT, file.drain_timeout.as_ref());
     let drain_timeout =
         context.duration("gateway.drain_timeout", text, Duration::ZERO..=DAY, default);
@@ -191,21 +176,12 @@ fn account(
         && !context.dropped.contains("gateway.user")
     {
         let message = "gateway.group has no effect without gateway.user".to_owned();
-        context.report.error(
-            group.span(),
-            message,
-            "add user, or remove group".to_owned(),
-        );
+        context.report.error(group.span(), message, "add user, or remove group".to_owned());
     }
     let mut name = |key: &str, text: &Option<At<String>>| {
-        context.take(key, text.as_ref()?, |text| {
-            values::plain_text(text).map(str::to_owned)
-        })
+        context.take(key, text.as_ref()?, |text| values::plain_text(text).map(str::to_owned))
     };
-    (
-        name("gateway.user", &file.user),
-        name("gateway.group", &file.group),
-    )
+    (name("gateway.user", &file.user), name("gateway.group", &file.group))
 }
 
 fn idle_timeout(context: &mut Context<'_, '_>, text: Option<&At<String>>) -> Option<Duration> {
@@ -230,27 +206,13 @@ fn log(context: &mut Context<'_, '_>, file: file::Log) -> Log {
 fn log_output(context: &mut Context<'_, '_>, file: &file::Log) -> LogOutput {
     let target = file.output.as_deref().copied().unwrap_or(LogTarget::Stdout);
     let used = target == LogTarget::Syslog;
-    check_log_key(
-        context,
-        file,
-        ("syslog", &file.syslog),
-        used,
-        "127.0.0.1:514",
-    );
+    check_log_key(context, file, ("syslog", &file.syslog), used, "127.0.0.1:514");
     let used = target == LogTarget::File;
-    check_log_key(
-        context,
-        file,
-        ("file", &file.file),
-        used,
-        "/var/log/amqp-gateway.log",
-    );
+    check_log_key(context, file, ("file", &file.file), used, "/var/log/amqp-gateway.log");
     let syslog = file.syslog.as_ref();
     let syslog = syslog.and_then(|t| context.take("log.syslog", t, values::socket_address));
     let path = file.file.as_ref().and_then(|text| {
-        context.take("log.file", text, |text| {
-            values::plain_text(text).map(PathBuf::from)
-        })
+        context.take("log.file", text, |text| values::plain_text(text).map(PathBuf::from))
     });
     match (target, syslog, path) {
         (LogTarget::Syslog, Some(address), _) => LogOutput::Syslog(address),
@@ -273,9 +235,7 @@ fn check_log_key(
         None if used && !misread(key) => {
             let place = file.output.as_ref().map_or(0..0, At::span);
             let message = format!("log.output = \"{key}\" needs log.{key}");
-            context
-                .report
-                .error(place, message, format!("add {key} = \"{example}\""));
+            context.report.error(place, message, format!("add {key} = \"{example}\""));
         }
         Some(text) if !used && !misread("output") => {
             let message = format!("log.{key} has no effect: log.output is not \"{key}\"");

@@ -26,10 +26,7 @@ pub(super) struct Fault {
 type Parsed<T> = Result<T, Fault>;
 
 fn fault<T>(message: impl Into<String>, advice: impl Into<String>) -> Parsed<T> {
-    Err(Fault {
-        message: message.into(),
-        advice: advice.into(),
-    })
+    Err(Fault { message: message.into(), advice: advice.into() })
 }
 
 /// An IP address and a port to bind or send to.
@@ -61,24 +58,15 @@ pub(super) fn socket_address(text: &str) -> Parsed<SocketAddr> {
 pub(super) fn node_address(text: &str) -> Parsed<NodeAddress> {
     let (host, port) = host_and_port(text)?;
     if port == 0 {
-        return fault(
-            "a node cannot have port 0",
-            format!("write \"{host}:5672\""),
-        );
+        return fault("a node cannot have port 0", format!("write \"{host}:5672\""));
     }
     match host.parse::<IpAddr>() {
         Ok(address) if address.is_unspecified() => fault(
             format!("{host} is no node's address"),
             "write the address that the node is reached at",
         ),
-        Ok(_) => Ok(NodeAddress {
-            host: host.to_owned(),
-            port,
-        }),
-        Err(_) if is_host_name(host) => Ok(NodeAddress {
-            host: host.to_owned(),
-            port,
-        }),
+        Ok(_) => Ok(NodeAddress { host: host.to_owned(), port }),
+        Err(_) if is_host_name(host) => Ok(NodeAddress { host: host.to_owned(), port }),
         Err(_) => fault(
             format!("{host:?} is neither an IP address nor a host name"),
             "write it as in \"rabbit1.internal:5672\", \"192.168.1.10:5672\", \"[fd00::1]:5672\"",
@@ -104,9 +92,7 @@ fn host_and_port(text: &str) -> Parsed<(&str, u16)> {
             format!("write a number from 1 to 65535, as in \"{host}:5672\""),
         );
     };
-    let bracketed = host
-        .strip_prefix('[')
-        .and_then(|host| host.strip_suffix(']'));
+    let bracketed = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
     match bracketed {
         Some(host) if is_ipv6(host) => Ok((host, port)),
         Some(host) => fault(
@@ -125,10 +111,7 @@ fn no_port<T>(text: &str) -> Parsed<T> {
     let (message, right) = if text.parse::<u16>().is_ok() {
         ("is only a port", format!("192.168.1.10:{text}"))
     } else if text.contains(':') {
-        (
-            "has no port",
-            format!("[{}]:5672", text.trim_matches(['[', ']'])),
-        )
+        ("has no port", format!("[{}]:5672", text.trim_matches(['[', ']'])))
     } else {
         ("has no port", format!("{text}:5672"))
     };
@@ -175,10 +158,7 @@ pub(super) fn duration(text: &str, range: &RangeInclusive<Duration>) -> Parsed<D
         return Ok(duration);
     }
     let (min, max) = (duration_text(*range.start()), duration_text(*range.end()));
-    fault(
-        format!("{text:?} is out of range"),
-        format!("write a duration from {min} to {max}"),
-    )
+    fault(format!("{text:?} is out of range"), format!("write a duration from {min} to {max}"))
 }
 
 /// The name of a listener, cluster, node or gateway.
@@ -199,10 +179,7 @@ pub(super) fn plain_text(text: &str) -> Parsed<&str> {
         return fault("this text is empty", "fill it, or remove the key");
     }
     if text.contains(char::is_control) {
-        return fault(
-            "this text has control characters",
-            "write printable characters only",
-        );
+        return fault("this text has control characters", "write printable characters only");
     }
     Ok(text)
 }
@@ -239,12 +216,7 @@ pub(super) fn similar<'s, S: AsRef<str> + ?Sized + 's>(
     known: impl Iterator<Item = &'s S>,
 ) -> Option<&'s str> {
     known
-        .map(|candidate| {
-            (
-                strsim::jaro_winkler(written, candidate.as_ref()),
-                candidate.as_ref(),
-            )
-        })
+        .map(|candidate| (strsim::jaro_winkler(written, candidate.as_ref()), candidate.as_ref()))
         .filter(|(similarity, _)| *similarity > 0.84)
         .max_by(|(a, _), (b, _)| a.total_cmp(b))
         .map(|(_, candidate)| candidate)
@@ -275,27 +247,12 @@ mod tests {
 
     #[test]
     fn a_node_address_is_a_host_and_a_port() {
-        for good in [
-            "rabbit-1.internal:5672",
-            "rabbit_1:5672",
-            "10.0.0.1:5672",
-            "a.b.:1",
-        ] {
+        for good in ["rabbit-1.internal:5672", "rabbit_1:5672", "10.0.0.1:5672", "a.b.:1"] {
             assert!(node_address(good).is_ok(), "{good}");
         }
-        assert_eq!(
-            node_address("[fd00::1]:5672").map(|a| a.host).as_deref(),
-            Ok("fd00::1")
-        );
-        for bad in [
-            "",
-            "rabbit1",
-            "amqp://rabbit1:5672",
-            "a b:5672",
-            "1.2.3:5672",
-            "[x]:1",
-            "h:0",
-        ] {
+        assert_eq!(node_address("[fd00::1]:5672").map(|a| a.host).as_deref(), Ok("fd00::1"));
+        for bad in ["", "rabbit1", "amqp://rabbit1:5672", "a b:5672", "1.2.3:5672", "[x]:1", "h:0"]
+        {
             assert!(node_address(bad).is_err(), "{bad}");
         }
         assert!(message(node_address("0.0.0.0:5672")).contains("no node's address"));
@@ -325,10 +282,7 @@ mod tests {
 
     #[test]
     fn a_network_may_be_one_address() {
-        assert_eq!(
-            network("10.0.0.1").map(|n| n.to_string()).as_deref(),
-            Ok("10.0.0.1/32")
-        );
+        assert_eq!(network("10.0.0.1").map(|n| n.to_string()).as_deref(), Ok("10.0.0.1/32"));
         assert!(network("10.0.0.0/33").is_err());
     }
 }

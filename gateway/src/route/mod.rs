@@ -122,9 +122,7 @@ impl RouteTable {
 
     fn default_decision(&self, facts: &Facts<'_>) -> Decision {
         match self.default_of(facts.listener) {
-            Some(cluster) => {
-                Decision::To(Target { cluster: cluster.clone(), rename_vhost: None })
-            }
+            Some(cluster) => Decision::To(Target { cluster: cluster.clone(), rename_vhost: None }),
             None => Decision::Rejected(no_route(facts)),
         }
     }
@@ -145,10 +143,9 @@ fn agreed(open: &[&RouteAction], last: Decision) -> Decision {
 
 fn decision(action: &RouteAction) -> Decision {
     match action {
-        RouteAction::To { cluster, rename_vhost } => Decision::To(Target {
-            cluster: cluster.clone(),
-            rename_vhost: rename_vhost.clone(),
-        }),
+        RouteAction::To { cluster, rename_vhost } => {
+            Decision::To(Target { cluster: cluster.clone(), rename_vhost: rename_vhost.clone() })
+        }
         RouteAction::Reject { code, text } => {
             Decision::Rejected(CloseReason::new(ReplyCode(*code), text))
         }

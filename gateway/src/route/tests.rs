@@ -114,16 +114,11 @@ fn a_user_route_decides_at_start_ok_and_the_first_match_wins() {
 #[test]
 fn source_listener_and_client_property_are_conditions() {
     let session = Session::new();
-    let source = |net: &str| Conditions {
-        source: vec![net.parse().expect("net")],
-        ..Conditions::default()
-    };
+    let source =
+        |net: &str| Conditions { source: vec![net.parse().expect("net")], ..Conditions::default() };
     let routes = vec![
         route(source("10.30.0.0/16"), to("no")),
-        route(
-            Conditions { listener: Some(listener("other")), ..Conditions::default() },
-            to("no"),
-        ),
+        route(Conditions { listener: Some(listener("other")), ..Conditions::default() }, to("no")),
         route(
             Conditions {
                 client_property: vec![("product".into(), pattern("pika*").expect("some"))],

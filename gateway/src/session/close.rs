@@ -17,8 +17,8 @@ use tokio::net::TcpStream;
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 
 use super::end::{End, Phase, Who};
-use super::registry::{Order, Session};
 use super::io::poll_discard;
+use super::registry::{Order, Session};
 use super::relay::{Flow, Relay, Stop};
 
 /// How long the peers may take over a close.

@@ -8,7 +8,7 @@ mod dial;
 mod io;
 mod opaque;
 mod open;
-mod record;
+pub mod record;
 mod relay;
 
 use std::net::SocketAddr;
@@ -211,8 +211,7 @@ impl Live {
         self.session.heard.client.store(now, Ordering::Relaxed);
         self.session.heard.node.store(now, Ordering::Relaxed);
         let limit = tune.unwrap_or(Tune::RABBITMQ_DEFAULT).max_payload();
-        let watch =
-            Watch::new(self.session.clone(), self.seat.worker().clone(), tune.is_some());
+        let watch = Watch::new(self.session.clone(), self.seat.worker().clone(), tune.is_some());
         let (up, down) = (Flow::new(limit), Flow::new(limit));
         let mut relay = Relay { client, node, up, down, watch };
         let first_stop = relay.begin(from_client, from_node).await;

@@ -68,7 +68,7 @@ pub(super) struct Handshake<'a> {
     /// Nodes that dropped the connection after start-ok without a word.
     dropped: u32,
     /// When the client had said all it had to say.
-    pub(super) client_done: Option<Instant>,
+    client_done: Option<Instant>,
 }
 
 /// The node that is being tried.
@@ -180,7 +180,6 @@ impl<'a> Handshake<'a> {
 
     fn route(&mut self, stage: Stage) -> Result<(), End> {
         if stage == Stage::Open {
-            self.client_done = Some(Instant::now());
             self.parked = false;
         }
         let facts = Facts {
@@ -228,6 +227,9 @@ impl<'a> Handshake<'a> {
     }
 
     async fn connect(&mut self) -> Result<(), End> {
+        if self.bridge.vhost().is_some() {
+            self.client_done.get_or_insert_with(Instant::now);
+        }
         self.flush_client().await?;
         let Some(cluster) = self.cluster.clone() else { return self.no_node() };
         while self.tried.len() <= cluster.retry as usize {
@@ -238,8 +240,8 @@ impl<'a> Handshake<'a> {
                 Ok(stream) => {
                     self.bridge.connected();
                     let has_another = self.may_try_another(&cluster);
-                    let patience = has_another
-                        .then(|| Box::pin(tokio::time::sleep(START_PATIENCE)));
+                    let patience =
+                        has_another.then(|| Box::pin(tokio::time::sleep(START_PATIENCE)));
                     let (told, greeted) = (Instant::now(), false);
                     self.leg = Some(Leg { node: stream, lease, told, greeted, patience });
                     return Ok(());
@@ -299,6 +301,9 @@ impl<'a> Handshake<'a> {
 
     async fn wait(&mut self) -> Result<(), End> {
         self.note_start();
+        if self.bridge.vhost().is_some() {
+            self.client_done.get_or_insert_with(Instant::now);
+        }
         self.flush_client().await?;
         if let Err(error) = self.flush_node().await {
             return self.node_dropped(&error);
@@ -319,7 +324,10 @@ impl<'a> Handshake<'a> {
                 return Poll::Ready(heard);
             }
             let Some(leg) = leg else { return Poll::Pending };
-            let read = poll_take(&mut leg.node, cx, MAX_WAITING, |b| bridge.push_node(b));
+            let read = poll_take(&mut leg.node, cx, MAX_WAITING, |bytes| {
+                session.counters.bytes_from_node.add(bytes.len() as u64);
+                bridge.push_node(bytes);
+            });
             if let Poll::Ready(more) = read {
                 return Poll::Ready(if more { Heard::Bytes } else { Heard::NodeGone });
             }
@@ -407,7 +415,9 @@ impl<'a> Handshake<'a> {
             return Ok(());
         }
         let end = End::new(Who::Node, Phase::Connect, "node-lost");
-        Err(end.with_detail("in the middle of a SASL conversation, which no other node can go on with"))
+        Err(end.with_detail(
+            "in the middle of a SASL conversation, which no other node can go on with",
+        ))
     }
 
     fn node_unreachable(&self, node: &Node, reason: &'static str, how: &dyn std::fmt::Display) {

@@ -72,9 +72,8 @@ impl Software {
     /// Reads client properties.
     #[must_use]
     pub fn of(hello: &Hello) -> Self {
-        let text = |key| {
-            Some(Box::from(reply::cut(wire::text(&hello.properties, key)?, Self::LONGEST)))
-        };
+        let text =
+            |key| Some(Box::from(reply::cut(wire::text(&hello.properties, key)?, Self::LONGEST)));
         Self {
             product: text("product"),
             version: text("version"),

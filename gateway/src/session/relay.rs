@@ -268,7 +268,8 @@ impl Watch {
         let mut traffic = &self.worker.counters.from_client;
         let mut observer = FromClient::new(&mut traffic, &mut self.channels);
         let closing = &mut self.closing;
-        let walked = walk(walker, bytes, &mut observer, |id, frame| note(closing, id, frame, false));
+        let walked =
+            walk(walker, bytes, &mut observer, |id, frame| note(closing, id, frame, false));
         observer.finish();
         let counters = &self.session.counters;
         counters.published.add(observer.published.into());

@@ -11,10 +11,7 @@ pub(crate) fn push_time(out: &mut Vec<u8>, time: SystemTime) {
     // humantime panics outside the years 1970 to 9999, and a clock may be set to anything.
     let from = SystemTime::UNIX_EPOCH;
     let until = from + std::time::Duration::from_secs(253_402_300_799);
-    push_display(
-        out,
-        humantime::format_rfc3339_millis(time.clamp(from, until)),
-    );
+    push_display(out, humantime::format_rfc3339_millis(time.clamp(from, until)));
 }
 
 /// Appends what `value` displays, unescaped: for numbers and the gateway's own words.
@@ -53,11 +50,7 @@ pub(crate) fn push_json_message(out: &mut Vec<u8>, value: &str) {
 
 fn push_escaped(out: &mut Vec<u8>, value: &[u8], limit: usize, quoted: bool) {
     let cut = value.len() > limit;
-    let value = if cut {
-        &value[..char_start(value, limit)]
-    } else {
-        value
-    };
+    let value = if cut { &value[..char_start(value, limit)] } else { value };
     for chunk in value.utf8_chunks() {
         push_valid(out, chunk.valid(), quoted);
         if !chunk.invalid().is_empty() {
@@ -72,19 +65,13 @@ fn push_escaped(out: &mut Vec<u8>, value: &[u8], limit: usize, quoted: bool) {
 /// The nearest place at or before `limit` that does not split a UTF-8 character.
 fn char_start(value: &[u8], limit: usize) -> usize {
     let continuation = |at: usize| value[at] & 0xc0 == 0x80;
-    (limit.saturating_sub(3)..=limit)
-        .rev()
-        .find(|at| !continuation(*at))
-        .unwrap_or(limit)
+    (limit.saturating_sub(3)..=limit).rev().find(|at| !continuation(*at)).unwrap_or(limit)
 }
 
 /// Copies runs of harmless characters whole: nearly all text is one run.
 fn push_valid(out: &mut Vec<u8>, text: &str, quoted: bool) {
     let bytes = text.as_bytes();
-    if bytes
-        .iter()
-        .all(|b| (0x20..0x7f).contains(b) && *b != b'"' && *b != b'\\')
-    {
+    if bytes.iter().all(|b| (0x20..0x7f).contains(b) && *b != b'"' && *b != b'\\') {
         out.extend_from_slice(bytes);
         return;
     }
@@ -153,15 +140,9 @@ mod tests {
 
     #[test]
     fn what_could_forge_lines_or_steer_a_terminal_is_escaped() {
-        assert_eq!(
-            text(b"x\ny\r\t\x1b[31m\x00\x7f"),
-            r#""x\ny\r\t\u001b[31m\u0000\u007f""#
-        );
+        assert_eq!(text(b"x\ny\r\t\x1b[31m\x00\x7f"), r#""x\ny\r\t\u001b[31m\u0000\u007f""#);
         assert_eq!(text(b"\" who=\"\\"), r#""\" who=\"\\""#);
-        assert_eq!(
-            text("\u{202e}\u{2028}\u{85}".as_bytes()),
-            r#""\u202e\u2028\u0085""#
-        );
+        assert_eq!(text("\u{202e}\u{2028}\u{85}".as_bytes()), r#""\u202e\u2028\u0085""#);
         let mut out = Vec::new();
         push_message(&mut out, "say \"hi\"\nERROR forged");
         assert_eq!(out, b"say \"hi\"\\nERROR forged");
@@ -185,27 +166,15 @@ mod tests {
             assert!(shown.len() <= MAX_VALUE + "…".len());
         }
         assert!(text(&[b'a'; MAX_VALUE + 1]).ends_with("a…\""));
-        assert_eq!(
-            json(&[0x80; MAX_VALUE + 9])
-                .chars()
-                .filter(|c| *c == '\u{fffd}')
-                .count(),
-            512
-        );
+        assert_eq!(json(&[0x80; MAX_VALUE + 9]).chars().filter(|c| *c == '\u{fffd}').count(), 512);
     }
 
     #[test]
     fn times_are_rfc_3339_and_no_clock_panics() {
         let mut out = Vec::new();
-        push_time(
-            &mut out,
-            SystemTime::UNIX_EPOCH + Duration::from_millis(1_792_000_000_042),
-        );
+        push_time(&mut out, SystemTime::UNIX_EPOCH + Duration::from_millis(1_792_000_000_042));
         assert_eq!(out, b"2026-10-14T17:46:40.042Z");
         push_time(&mut out, SystemTime::UNIX_EPOCH - Duration::from_secs(1));
-        push_time(
-            &mut out,
-            SystemTime::UNIX_EPOCH + Duration::from_secs(1 << 40),
-        );
+        push_time(&mut out, SystemTime::UNIX_EPOCH + Duration::from_secs(1 << 40));
     }
 }

@@ -48,15 +48,11 @@ fn build(
     sink: SinkHandle,
 ) -> Result<Dispatch, FilterError> {
     let filter = match override_.filter(|value| !value.trim().is_empty()) {
-        Some(value) => EnvFilter::try_new(&value).map_err(|cause| FilterError {
-            value,
-            cause: cause.to_string(),
-        })?,
+        Some(value) => EnvFilter::try_new(&value)
+            .map_err(|cause| FilterError { value, cause: cause.to_string() })?,
         None => default_filter(level),
     };
-    Ok(Dispatch::new(
-        Registry::default().with(Lines { sink }.with_filter(filter)),
-    ))
+    Ok(Dispatch::new(Registry::default().with(Lines { sink }.with_filter(filter))))
 }
 
 fn default_filter(level: LogLevel) -> EnvFilter {
@@ -78,10 +74,7 @@ pub(crate) struct Value {
 impl Value {
     /// For numbers (finite ones) and booleans.
     pub(crate) fn bare(value: impl ToString) -> Self {
-        Self {
-            text: value.to_string(),
-            bare: true,
-        }
+        Self { text: value.to_string(), bare: true }
     }
 
     fn quoted(text: String) -> Self {
@@ -206,13 +199,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Lines {
         }
         let level = severity(*event.metadata().level());
         let time = SystemTime::now();
-        let line = line(
-            self.sink.style(),
-            time,
-            level,
-            &fields.message,
-            &fields.named,
-        );
+        let line = line(self.sink.style(), time, level, &fields.message, &fields.named);
         self.sink.push(level, &line);
     }
 }
@@ -253,13 +240,7 @@ impl Visit for Fields {
 
     fn record_f64(&mut self, field: &Field, value: f64) {
         // JSON has no word for infinity and NaN.
-        self.set(
-            field.name(),
-            Value {
-                text: value.to_string(),
-                bare: value.is_finite(),
-            },
-        );
+        self.set(field.name(), Value { text: value.to_string(), bare: value.is_finite() });
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {

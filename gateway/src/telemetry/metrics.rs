@@ -26,13 +26,11 @@ const GAUGE_LIFETIME: Duration = Duration::from_secs(300);
 const OBSERVATION_LIMIT: u32 = 1024;
 
 /// From a fast handshake on a LAN up to the default deadline and beyond.
-const HANDSHAKE_BUCKETS: &[f64] = &[
-    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
-];
+const HANDSHAKE_BUCKETS: &[f64] =
+    &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 /// From a connection for one message up to a week.
-const DURATION_BUCKETS: &[f64] = &[
-    0.01, 0.1, 1.0, 10.0, 60.0, 300.0, 1800.0, 3600.0, 14_400.0, 86_400.0, 604_800.0,
-];
+const DURATION_BUCKETS: &[f64] =
+    &[0.01, 0.1, 1.0, 10.0, 60.0, 300.0, 1800.0, 3600.0, 14_400.0, 86_400.0, 604_800.0];
 
 const METADATA: Metadata<'static> = Metadata::new("amqp_gateway", Level::INFO, None);
 
@@ -110,8 +108,7 @@ impl Metrics {
 
     /// A session ended before open-ok.
     pub fn handshake_failed(&self, listener: &str, reason: &'static str) {
-        self.handshake_failures
-            .increment(&self.recorder, listener, reason);
+        self.handshake_failures.increment(&self.recorder, listener, reason);
     }
 
     /// A stage of a handshake is done.
@@ -121,8 +118,7 @@ impl Metrics {
 
     /// An accept failed.
     pub fn accept_error(&self, listener: &str, reason: &'static str) {
-        self.accept_errors
-            .increment(&self.recorder, listener, reason);
+        self.accept_errors.increment(&self.recorder, listener, reason);
     }
 
     /// A node could not be reached, or was lost before open-ok.
@@ -134,27 +130,16 @@ impl Metrics {
 
     /// Adds what is asked at each scrape. Collectors run in the order of their adding.
     pub fn add_collector(&self, collector: impl Fn(&mut Scrape<'_>) + Send + Sync + 'static) {
-        let mut collectors = self
-            .collectors
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut collectors = self.collectors.write().unwrap_or_else(PoisonError::into_inner);
         collectors.push(Box::new(collector));
     }
 
     /// The page of `/metrics` in the Prometheus text format.
     #[must_use]
     pub fn render(&self) -> String {
-        let mut scrape = Scrape {
-            vhosts: lock(&self.vhosts),
-            values: BTreeMap::new(),
-        };
+        let mut scrape = Scrape { vhosts: lock(&self.vhosts), values: BTreeMap::new() };
         scrape.gauge(&names::BUILD_INFO, &[env!("CARGO_PKG_VERSION")], 1.0);
-        for collector in self
-            .collectors
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .iter()
-        {
+        for collector in self.collectors.read().unwrap_or_else(PoisonError::into_inner).iter() {
             collector(&mut scrape);
         }
         scrape.store(&self.recorder);
@@ -215,13 +200,8 @@ impl Scrape<'_> {
     fn add(&mut self, metric: &'static Metric, labels: &[&str], value: f64) {
         debug_assert_eq!(metric.labels.len(), labels.len(), "{}", metric.name);
         let values = metric.labels.iter().zip(labels);
-        let values = values
-            .map(|(name, value)| self.label_value(name, value))
-            .collect();
-        self.values
-            .entry((metric.name, values))
-            .or_insert((metric, 0.0))
-            .1 += value;
+        let values = values.map(|(name, value)| self.label_value(name, value)).collect();
+        self.values.entry((metric.name, values)).or_insert((metric, 0.0)).1 += value;
     }
 
     fn label_value(&mut self, name: &str, value: &str) -> String {
@@ -240,9 +220,7 @@ impl Scrape<'_> {
             let key = key(metric, &labels);
             match metric.kind {
                 Kind::Counter => {
-                    recorder
-                        .register_counter(&key, &METADATA)
-                        .absolute(value as u64);
+                    recorder.register_counter(&key, &METADATA).absolute(value as u64);
                 }
                 Kind::Gauge => recorder.register_gauge(&key, &METADATA).set(value),
                 Kind::Histogram => {}
@@ -259,10 +237,7 @@ struct Family {
 
 impl Family {
     fn new(metric: &'static Metric) -> Self {
-        Self {
-            metric,
-            handles: RwLock::default(),
-        }
+        Self { metric, handles: RwLock::default() }
     }
 
     fn increment(&self, recorder: &PrometheusRecorder, name: &str, reason: &'static str) {
@@ -276,10 +251,7 @@ impl Family {
         let counter = recorder.register_counter(&key, &METADATA);
         counter.increment(1);
         let mut handles = self.handles.write().unwrap_or_else(PoisonError::into_inner);
-        handles
-            .entry(name.into())
-            .or_default()
-            .insert(reason, counter);
+        handles.entry(name.into()).or_default().insert(reason, counter);
     }
 }
 
@@ -287,23 +259,16 @@ fn build_recorder(gauge_lifetime: Duration) -> PrometheusRecorder {
     let set = |builder: PrometheusBuilder, metric: &Metric, buckets| {
         // The only error is an empty list of buckets.
         let matcher = Matcher::Full(metric.name.to_owned());
-        builder
-            .set_buckets_for_metric(matcher, buckets)
-            .unwrap_or_default()
+        builder.set_buckets_for_metric(matcher, buckets).unwrap_or_default()
     };
     let builder = PrometheusBuilder::new();
     let builder = set(builder, &names::HANDSHAKE_SECONDS, HANDSHAKE_BUCKETS);
     let builder = set(builder, &names::SESSION_DURATION_SECONDS, DURATION_BUCKETS);
-    builder
-        .idle_timeout(MetricKindMask::GAUGE, Some(gauge_lifetime))
-        .build_recorder()
+    builder.idle_timeout(MetricKindMask::GAUGE, Some(gauge_lifetime)).build_recorder()
 }
 
 fn describe(recorder: &PrometheusRecorder) {
-    for Metric {
-        name, kind, help, ..
-    } in names::ALL
-    {
+    for Metric { name, kind, help, .. } in names::ALL {
         let (name, help) = (KeyName::from_const_str(name), (*help).into());
         match kind {
             Kind::Counter => recorder.describe_counter(name, None, help),
@@ -315,9 +280,7 @@ fn describe(recorder: &PrometheusRecorder) {
 
 fn key(metric: &'static Metric, values: &[String]) -> Key {
     let labels = metric.labels.iter().zip(values);
-    let labels: Vec<Label> = labels
-        .map(|(name, v)| Label::new(*name, v.clone()))
-        .collect();
+    let labels: Vec<Label> = labels.map(|(name, v)| Label::new(*name, v.clone())).collect();
     Key::from_parts(metric.name, labels)
 }
 

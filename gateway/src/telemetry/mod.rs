@@ -6,6 +6,6 @@ mod escape;
 pub mod log;
 pub mod metrics;
 pub mod names;
-mod output;
+pub mod output;
 mod process;
 pub mod sink;

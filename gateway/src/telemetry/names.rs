@@ -206,18 +206,8 @@ mod tests {
     fn names_follow_the_rules_of_prometheus() {
         let names: HashSet<_> = ALL.iter().map(|metric| metric.name).collect();
         assert_eq!(names.len(), ALL.len());
-        for Metric {
-            name,
-            kind,
-            unit,
-            help,
-            ..
-        } in ALL
-        {
-            assert!(
-                name.starts_with("amqp_gateway_") || name.starts_with("process_"),
-                "{name}"
-            );
+        for Metric { name, kind, unit, help, .. } in ALL {
+            assert!(name.starts_with("amqp_gateway_") || name.starts_with("process_"), "{name}");
             assert_eq!(name.ends_with("_total"), *kind == Kind::Counter, "{name}");
             let base = name.trim_end_matches("_total");
             assert_eq!(

@@ -29,10 +29,7 @@ pub enum SinkError {
     )]
     File { path: PathBuf, source: io::Error },
     #[error("log.syslog {address}: no UDP socket towards it: {source}")]
-    Syslog {
-        address: SocketAddr,
-        source: io::Error,
-    },
+    Syslog { address: SocketAddr, source: io::Error },
     #[error(
         "log.output \"journald\": no journal at {}: {source}; is systemd-journald running?",
         path.display()
@@ -116,11 +113,7 @@ impl Output {
         match self {
             Self::Stream(stream) => {
                 let written = stream.write_all(&batch.bytes).and_then(|()| stream.flush());
-                if written.is_ok() {
-                    0
-                } else {
-                    batch.lines.len() as u64
-                }
+                if written.is_ok() { 0 } else { batch.lines.len() as u64 }
             }
             Self::Syslog(syslog) => count_lost(batch, |level, line| syslog.send(level, line)),
             Self::Journal(journal) => count_lost(batch, |level, line| journal.send(level, line)),
@@ -130,17 +123,11 @@ impl Output {
 
 fn open_file(path: &Path) -> Result<File, SinkError> {
     let opened = OpenOptions::new().append(true).create(true).open(path);
-    opened.map_err(|source| SinkError::File {
-        path: path.to_owned(),
-        source,
-    })
+    opened.map_err(|source| SinkError::File { path: path.to_owned(), source })
 }
 
 fn count_lost(batch: &Batch, mut send: impl FnMut(LogLevel, &[u8]) -> io::Result<()>) -> u64 {
-    batch
-        .each()
-        .filter(|(level, line)| send(*level, line).is_err())
-        .count() as u64
+    batch.each().filter(|(level, line)| send(*level, line).is_err()).count() as u64
 }
 
 /// RFC 5424 messages over UDP (RFC 5426).
@@ -162,11 +149,7 @@ impl Syslog {
             Ok(socket)
         };
         let socket = connect().map_err(|source| SinkError::Syslog { address, source })?;
-        Ok(Self {
-            socket,
-            host: host_name(),
-            datagram: Vec::new(),
-        })
+        Ok(Self { socket, host: host_name(), datagram: Vec::new() })
     }
 
     fn send(&mut self, level: LogLevel, line: &[u8]) -> io::Result<()> {
@@ -195,20 +178,11 @@ pub(crate) struct Journal {
 
 impl Journal {
     pub(crate) fn at(path: &Path) -> Result<Self, SinkError> {
-        let fail = |source| SinkError::Journal {
-            path: path.to_owned(),
-            source,
-        };
+        let fail = |source| SinkError::Journal { path: path.to_owned(), source };
         let socket = UnixDatagram::unbound().map_err(fail)?;
         // Only a probe: datagrams name the path each time, so a restarted journal is found again.
-        UnixDatagram::unbound()
-            .and_then(|probe| probe.connect(path))
-            .map_err(fail)?;
-        Ok(Self {
-            socket,
-            path: path.to_owned(),
-            datagram: Vec::new(),
-        })
+        UnixDatagram::unbound().and_then(|probe| probe.connect(path)).map_err(fail)?;
+        Ok(Self { socket, path: path.to_owned(), datagram: Vec::new() })
     }
 
     fn send(&mut self, level: LogLevel, line: &[u8]) -> io::Result<()> {
@@ -239,17 +213,8 @@ fn severity(level: LogLevel) -> u8 {
 /// RFC 5424 HOSTNAME: visible ASCII, or `-` where nothing is known.
 fn host_name() -> String {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let name: String = name
-        .trim()
-        .chars()
-        .filter(char::is_ascii_graphic)
-        .take(255)
-        .collect();
-    if name.is_empty() {
-        "-".to_owned()
-    } else {
-        name
-    }
+    let name: String = name.trim().chars().filter(char::is_ascii_graphic).take(255).collect();
+    if name.is_empty() { "-".to_owned() } else { name }
 }
 
 #[cfg(test)]

@@ -14,16 +14,8 @@ pub(crate) fn render(out: &mut String) {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let kilobytes = |key| status_value(&status, key).map(|kb| kb * 1024.0);
     push(out, &names::PROCESS_CPU_SECONDS_TOTAL, cpu_seconds());
-    push(
-        out,
-        &names::PROCESS_RESIDENT_MEMORY_BYTES,
-        kilobytes("VmRSS:"),
-    );
-    push(
-        out,
-        &names::PROCESS_THREADS,
-        status_value(&status, "Threads:"),
-    );
+    push(out, &names::PROCESS_RESIDENT_MEMORY_BYTES, kilobytes("VmRSS:"));
+    push(out, &names::PROCESS_THREADS, status_value(&status, "Threads:"));
     push(out, &names::PROCESS_OPEN_FDS, open_fds());
     push(out, &names::PROCESS_MAX_FDS, max_fds());
     push(out, &names::PROCESS_START_TIME_SECONDS, start_time());
@@ -31,15 +23,10 @@ pub(crate) fn render(out: &mut String) {
 
 fn push(out: &mut String, metric: &Metric, value: Option<f64>) {
     if let Some(value) = value {
-        let Metric {
-            name, kind, help, ..
-        } = metric;
+        let Metric { name, kind, help, .. } = metric;
         let kind = kind.as_str();
         // Writing into a String cannot fail.
-        let _ = write!(
-            out,
-            "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}\n\n"
-        );
+        let _ = write!(out, "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}\n\n");
     }
 }
 
@@ -58,12 +45,7 @@ fn status_value(status: &str, key: &str) -> Option<f64> {
 
 fn open_fds() -> Option<f64> {
     // The directory being read is itself one of them.
-    Some(
-        std::fs::read_dir("/proc/self/fd")
-            .ok()?
-            .count()
-            .saturating_sub(1) as f64,
-    )
+    Some(std::fs::read_dir("/proc/self/fd").ok()?.count().saturating_sub(1) as f64)
 }
 
 fn max_fds() -> Option<f64> {
@@ -74,13 +56,7 @@ fn max_fds() -> Option<f64> {
 /// Boot time plus the ticks from boot to our start (field 22; the name before it may hold spaces).
 fn start_time() -> Option<f64> {
     let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
-    let ticks: f64 = stat
-        .rsplit_once(')')?
-        .1
-        .split_whitespace()
-        .nth(19)?
-        .parse()
-        .ok()?;
+    let ticks: f64 = stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()?;
     let system = std::fs::read_to_string("/proc/stat").ok()?;
     let boot = status_value(&system, "btime")?;
     Some(boot + ticks / rustix::param::clock_ticks_per_second() as f64)
@@ -96,16 +72,12 @@ mod tests {
         render(&mut out);
         let prefix = format!("{name} ");
         let line = out.lines().find_map(|line| line.strip_prefix(&prefix));
-        line.and_then(|value| value.parse().ok())
-            .expect("the metric is there")
+        line.and_then(|value| value.parse().ok()).expect("the metric is there")
     }
 
     #[test]
     fn every_figure_of_the_process_is_plausible() {
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .expect("a clock")
-            .as_secs_f64();
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock").as_secs_f64();
         assert!((now - 86_400.0..=now + 2.0).contains(&value("process_start_time_seconds")));
         assert!((1e6..1e11).contains(&value("process_resident_memory_bytes")));
         assert!(value("process_threads") >= 2.0);

@@ -88,11 +88,7 @@ impl Sink {
         let (output, warning) = or_stdout(Output::open(&log.output))?;
         let to_stdout = log.output == LogOutput::Stdout || warning.is_some();
         let colour = to_stdout && std::io::stdout().is_terminal();
-        let style = Style {
-            format: log.format,
-            stamp: output.wants_stamps(),
-            colour,
-        };
+        let style = Style { format: log.format, stamp: output.wants_stamps(), colour };
         let sink = Self::start(output, style, log.output.clone())?;
         if let Some(missing) = warning {
             let text = format!("{missing} Lines go to standard output instead.");
@@ -111,11 +107,7 @@ impl Sink {
             .map_err(SinkError::Thread)?;
         let _ = shared.thread.set(thread.thread().clone());
         let handle = SinkHandle { shared, style };
-        Ok(Self {
-            handle,
-            output,
-            thread: Some(thread),
-        })
+        Ok(Self { handle, output, thread: Some(thread) })
     }
 
     /// What pushes lines.
@@ -223,11 +215,7 @@ fn run(shared: &Shared, mut output: Output, style: Style) {
         if let Some(replacement) = next.replacement {
             output = replacement;
         }
-        let lost = if batch.lines.is_empty() {
-            0
-        } else {
-            output.write(&batch)
-        };
+        let lost = if batch.lines.is_empty() { 0 } else { output.write(&batch) };
         batch.clear();
         shared.dropped.fetch_add(lost, Ordering::Relaxed);
         let mut state = shared.lock();
@@ -263,11 +251,7 @@ fn take_batch(shared: &Shared, empty: Batch, style: Style) -> Option<Next> {
     if dropped > 0 {
         batch.push_front(LogLevel::Warn, dropped_warning(style, dropped));
     }
-    Some(Next {
-        batch,
-        replacement: next.0,
-        goal: next.1,
-    })
+    Some(Next { batch, replacement: next.0, goal: next.1 })
 }
 
 /// Parks until the condition holds or the deadline has passed.

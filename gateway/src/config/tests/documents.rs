@@ -9,9 +9,7 @@ use super::read;
 use crate::config::schema::{schema, schema_text};
 
 fn document(name: &str) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../docs")
-        .join(name);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs").join(name);
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
@@ -25,11 +23,7 @@ fn keys(schema: &Value) -> Vec<String> {
     }
     found.extend(["additionalProperties", "items"].iter().flat_map(|below| {
         let below = &schema[below];
-        if below.is_object() {
-            keys(below)
-        } else {
-            Vec::new()
-        }
+        if below.is_object() { keys(below) } else { Vec::new() }
     }));
     found
 }
@@ -50,14 +44,7 @@ fn visit(schema: &Value, path: &str, check: &mut impl FnMut(&str, &Value)) {
 fn the_example_is_valid_and_gives_no_warning() {
     let (model, warnings) = read(&document("gateway.example.toml")).expect("a valid example");
     assert_eq!(warnings, []);
-    assert_eq!(
-        (
-            model.listeners.len(),
-            model.routes.len(),
-            model.clusters.len()
-        ),
-        (2, 5, 2)
-    );
+    assert_eq!((model.listeners.len(), model.routes.len(), model.clusters.len()), (2, 5, 2));
 }
 
 #[test]
@@ -70,10 +57,7 @@ fn the_example_shows_every_key() {
             let line = line.strip_prefix("# ").unwrap_or(line);
             let assigned = |text: &str| text.trim().trim_start_matches(['{', ' ']) == key;
             let section = line.starts_with('[')
-                && line
-                    .trim_matches(['[', ']'])
-                    .split('.')
-                    .any(|step| step == key);
+                && line.trim_matches(['[', ']']).split('.').any(|step| step == key);
             section || line.split(['=', ',', '{']).any(assigned)
         });
         assert!(shown, "docs/gateway.example.toml does not show {key:?}");
@@ -106,16 +90,10 @@ fn the_schema_bounds_every_number_and_describes_every_key() {
     visit(&schema(), "", &mut |path, schema| {
         if schema["type"] == "integer" {
             let (min, max) = (schema["minimum"].as_u64(), schema["maximum"].as_u64());
-            assert!(
-                min.is_some() && max.is_some_and(|max| max <= u64::from(u32::MAX)),
-                "{path}"
-            );
+            assert!(min.is_some() && max.is_some_and(|max| max <= u64::from(u32::MAX)), "{path}");
         }
         if !path.ends_with('*') {
-            assert!(
-                schema["description"].is_string(),
-                "{path} has no description"
-            );
+            assert!(schema["description"].is_string(), "{path} has no description");
         }
     });
 }

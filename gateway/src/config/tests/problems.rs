@@ -23,19 +23,8 @@ fn only(text: &str) -> String {
 }
 
 fn in_one_line(problem: &Problem) -> String {
-    let Problem {
-        line,
-        column,
-        message,
-        advice,
-        severity,
-        ..
-    } = problem;
-    let severity = if *severity == Severity::Error {
-        "error"
-    } else {
-        "warning"
-    };
+    let Problem { line, column, message, advice, severity, .. } = problem;
+    let severity = if *severity == Severity::Error { "error" } else { "warning" };
     format!("{line}:{column} {severity} {message}; {advice}")
 }
 
@@ -59,119 +48,45 @@ fn says(found: &str, place: &str, message: &str, advice: &str) {
 #[test]
 fn unknown_keys_are_errors_with_the_likely_one() {
     let found = with("[gateway]\ndrain_rat = 1");
-    says(
-        &found,
-        "7:1",
-        "unknown key \"drain_rat\" in gateway",
-        "did you mean \"drain_rate\"?",
-    );
+    says(&found, "7:1", "unknown key \"drain_rat\" in gateway", "did you mean \"drain_rate\"?");
     let found = with("[gateway]\nxyz = 1");
-    says(
-        &found,
-        "7:1",
-        "error unknown key",
-        "known here: drain_rate, drain_timeout",
-    );
-    says(
-        &with("[nodes]"),
-        "6:2",
-        "unknown key \"nodes\" at the top level",
-        "known here: admin",
-    );
+    says(&found, "7:1", "error unknown key", "known here: drain_rate, drain_timeout");
+    says(&with("[nodes]"), "6:2", "unknown key \"nodes\" at the top level", "known here: admin");
     let found = instead("address", "adress");
-    says(
-        &found,
-        "5:1",
-        "unknown key \"adress\"",
-        "did you mean \"address\"?",
-    );
+    says(&found, "5:1", "unknown key \"adress\"", "did you mean \"address\"?");
 }
 
 #[test]
 fn values_of_the_wrong_type_are_errors_with_the_right_form() {
     let found = with("[gateway]\ndrain_rate = '200'");
-    says(
-        &found,
-        "7:14",
-        "must be a whole number, not a text",
-        "write drain_rate = 200",
-    );
+    says(&found, "7:14", "must be a whole number, not a text", "write drain_rate = 200");
     let found = with("[gateway]\ndrain_timeout = 60");
-    says(
-        &found,
-        "7:17",
-        "must be a text in quotes",
-        "write drain_timeout = \"1m\"",
-    );
+    says(&found, "7:17", "must be a text in quotes", "write drain_timeout = \"1m\"");
     let found = with("[route]\nvhost = 'x'");
-    says(
-        &found,
-        "6:2",
-        "route must be a list",
-        "write [[route]] with two brackets",
-    );
+    says(&found, "6:2", "route must be a list", "write [[route]] with two brackets");
     let found = with("[[admin]]\nbind = '127.0.0.1:1'");
-    says(
-        &found,
-        "6:3",
-        "admin must be a section",
-        "write a section [admin]",
-    );
+    says(&found, "6:3", "admin must be a section", "write a section [admin]");
     let found = with("[log]\naccess = 'yes'");
-    says(
-        &found,
-        "7:10",
-        "must be true or false",
-        "write access = true",
-    );
-    says(
-        &instead("'192.168.1.10:5672'", "[1]"),
-        "5:11",
-        "not a list",
-        "write address = ",
-    );
-    says(
-        &instead("'0.0.0.0:5672'", "[1]"),
-        "2:9",
-        "listener.amqp.bind.1 must be a text",
-        "write",
-    );
+    says(&found, "7:10", "must be true or false", "write access = true");
+    says(&instead("'192.168.1.10:5672'", "[1]"), "5:11", "not a list", "write address = ");
+    says(&instead("'0.0.0.0:5672'", "[1]"), "2:9", "listener.amqp.bind.1 must be a text", "write");
 }
 
 #[test]
 fn numbers_have_bounds() {
-    for (value, column) in [
-        ("0", 14),
-        ("-1", 14),
-        ("1_000_001", 14),
-        ("99999999999999999999", 14),
-    ] {
+    for (value, column) in [("0", 14), ("-1", 14), ("1_000_001", 14), ("99999999999999999999", 14)]
+    {
         let found = with(&format!("[gateway]\ndrain_rate = {value}"));
-        says(
-            &found,
-            &format!("7:{column}"),
-            "out of range",
-            "a number from 1 to 1000000",
-        );
+        says(&found, &format!("7:{column}"), "out of range", "a number from 1 to 1000000");
     }
 }
 
 #[test]
 fn words_are_chosen_from_a_list() {
     let found = with("[log]\nlevel = 'loud'");
-    says(
-        &found,
-        "7:9",
-        "log.level cannot be \"loud\"",
-        "write \"error\" or \"warn\" or",
-    );
+    says(&found, "7:9", "log.level cannot be \"loud\"", "write \"error\" or \"warn\" or");
     let found = with("[cluster.main]\nbalance = 'leastconnections'");
-    says(
-        &found,
-        "7:11",
-        "cannot be",
-        "did you mean \"least-connections\"?",
-    );
+    says(&found, "7:11", "cannot be", "did you mean \"least-connections\"?");
     says(&with("[log]\nlevel = 3"), "7:9", "log.level", "write");
     says(&with("[log]\nlevel = true"), "7:9", "log.level", "write");
 }
@@ -179,52 +94,22 @@ fn words_are_chosen_from_a_list() {
 #[test]
 fn what_a_section_needs_is_missed_at_its_name() {
     let found = instead("bind = '0.0.0.0:5672'", "");
-    says(
-        &found,
-        "1:11",
-        "listener.amqp has no bind",
-        "add bind = \"0.0.0.0:5672\"",
-    );
+    says(&found, "1:11", "listener.amqp has no bind", "add bind = \"0.0.0.0:5672\"");
     let found = instead("address = '192.168.1.10:5672'", "");
-    says(
-        &found,
-        "4:20",
-        "cluster.main.node.rabbit1 has no address",
-        "add address = ",
-    );
+    says(&found, "4:20", "cluster.main.node.rabbit1 has no address", "add address = ");
     let found = instead(".node.rabbit1]\naddress = '192.168.1.10:5672'", "]");
-    says(
-        &found,
-        "4:10",
-        "cluster.main has no node",
-        "add a section [cluster.main.node.NAME]",
-    );
+    says(&found, "4:10", "cluster.main has no node", "add a section [cluster.main.node.NAME]");
     let found = only("");
-    says(
-        &found,
-        "1:1",
-        "there is no listener",
-        "add a section [listener.NAME]",
-    );
+    says(&found, "1:1", "there is no listener", "add a section [listener.NAME]");
     let found = instead(".rabbit1]\naddress = '192.168.1.10:5672'", "]");
     says(&found, "4:15", "cluster.main.node is empty", "fill it");
-    says(
-        &instead("'0.0.0.0:5672'", "[]"),
-        "2:8",
-        "listener.amqp.bind is an empty list",
-        "fill it",
-    );
+    says(&instead("'0.0.0.0:5672'", "[]"), "2:8", "listener.amqp.bind is an empty list", "fill it");
 }
 
 #[test]
 fn an_unset_variable_is_an_error_at_its_place() {
     let found = instead("192.168.1.10", "${RABBIT}");
-    says(
-        &found,
-        "5:11",
-        "RABBIT is not set",
-        "write $${RABBIT} for the text itself",
-    );
+    says(&found, "5:11", "RABBIT is not set", "write $${RABBIT} for the text itself");
 }
 
 #[test]
@@ -252,15 +137,8 @@ fn a_long_or_strange_line_is_shown_around_its_place() {
         format!("{SMALLEST}[[route]]\nreject = {{ code = 530, text = '{filler}', a\t= 1 }}\n");
     let shown: Vec<_> = problems(&text).iter().map(ToString::to_string).collect();
     assert!(
-        shown
-            .iter()
-            .flat_map(|shown| shown.lines())
-            .all(|line| line.len() < 300),
+        shown.iter().flat_map(|shown| shown.lines()).all(|line| line.len() < 300),
         "{shown:#?}"
     );
-    assert!(
-        shown
-            .iter()
-            .any(|shown| shown.contains("a = 1 }\n") && shown.contains(" ^\n"))
-    );
+    assert!(shown.iter().any(|shown| shown.contains("a = 1 }\n") && shown.contains(" ^\n")));
 }

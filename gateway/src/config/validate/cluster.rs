@@ -14,10 +14,7 @@ pub(super) fn clusters(
     files: &[(At<String>, file::Cluster)],
     listeners: &[Listener],
 ) -> Vec<Cluster> {
-    files
-        .iter()
-        .map(|(name, file)| cluster(context, name, file, listeners))
-        .collect()
+    files.iter().map(|(name, file)| cluster(context, name, file, listeners)).collect()
 }
 
 fn cluster(
@@ -49,9 +46,7 @@ fn cluster(
 }
 
 fn warn_unused(context: &mut Context<'_, '_>, section: &str, name: &At<String>) {
-    let misread = ["listener", "route"]
-        .iter()
-        .any(|part| context.dropped.mistake_under(part));
+    let misread = ["listener", "route"].iter().any(|part| context.dropped.mistake_under(part));
     let used = context.used_clusters.contains(name.as_str());
     if !used && !context.misnamed_cluster && !misread {
         context.report.warning(
@@ -95,10 +90,7 @@ fn node(name: String, address: NodeAddress, file: &file::Node) -> Node {
         name: name.into(),
         address,
         weight: positive(file.weight.as_ref(), defaults::WEIGHT),
-        max_connections: file
-            .max_connections
-            .as_ref()
-            .map(|number| **number as usize),
+        max_connections: file.max_connections.as_ref().map(|number| **number as usize),
         backup: file.backup.unwrap_or(defaults::BACKUP),
     }
 }
@@ -119,16 +111,10 @@ fn warn_of_loop(
         bound.port() == node.port()
             && (bound.ip() == node.ip() || (everywhere && node.ip().is_loopback()))
     };
-    if let Some(listener) = listeners
-        .iter()
-        .find(|listener| listener.bind.iter().any(reaches))
-    {
+    if let Some(listener) = listeners.iter().find(|listener| listener.bind.iter().any(reaches)) {
         context.report.warning(
             text.span(),
-            format!(
-                "{key}: {node} is listener {} of this gateway",
-                listener.name
-            ),
+            format!("{key}: {node} is listener {} of this gateway", listener.name),
             "write the address of the RabbitMQ node, or give the listener another port".to_owned(),
         );
     }

@@ -15,13 +15,10 @@ pub(super) fn listeners(
     admin: Option<file::Admin>,
 ) -> (Vec<Listener>, Option<SocketAddr>) {
     let mut bound = Bound(Vec::new());
-    let listeners = files
-        .iter()
-        .map(|(name, file)| listener(context, name, file, &mut bound));
+    let listeners = files.iter().map(|(name, file)| listener(context, name, file, &mut bound));
     let listeners = listeners.collect();
-    let admin = admin
-        .and_then(|admin| admin.bind)
-        .and_then(|text| bound.add(context, "admin.bind", &text));
+    let admin =
+        admin.and_then(|admin| admin.bind).and_then(|text| bound.add(context, "admin.bind", &text));
     (listeners, admin)
 }
 
@@ -64,17 +61,9 @@ fn listener(
     let key = format!("{section}.bind");
     Listener {
         name: ListenerName(name.into()),
-        bind: texts
-            .filter_map(|text| bound.add(context, &key, text))
-            .collect(),
-        cluster: file
-            .cluster
-            .as_ref()
-            .map(|name| ClusterName(name.as_str().into())),
-        max_connections: file
-            .max_connections
-            .as_ref()
-            .map(|number| **number as usize),
+        bind: texts.filter_map(|text| bound.add(context, &key, text)).collect(),
+        cluster: file.cluster.as_ref().map(|name| ClusterName(name.as_str().into())),
+        max_connections: file.max_connections.as_ref().map(|number| **number as usize),
     }
 }
 
@@ -102,15 +91,11 @@ impl Bound {
             if *other == address {
                 let message = format!("{key}: {address} is bound in line {line} already");
                 let advice = "give one of them another address or port";
-                context
-                    .report
-                    .error(text.span(), message, advice.to_owned());
+                context.report.error(text.span(), message, advice.to_owned());
             } else {
                 let message = format!("{key}: {address} overlaps with {other} in line {line}");
                 let advice = "bind either all addresses or single ones of this port";
-                context
-                    .report
-                    .warning(text.span(), message, advice.to_owned());
+                context.report.warning(text.span(), message, advice.to_owned());
             }
         }
         self.0.push((address, text.span()));

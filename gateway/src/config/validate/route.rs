@@ -11,9 +11,8 @@ use crate::config::pattern::Pattern;
 use crate::config::values;
 
 /// AMQP 0-9-1 reply codes; client libraries know what to make of these.
-const REPLY_CODES: &[u32] = &[
-    311, 312, 313, 320, 402, 403, 404, 405, 406, 501, 502, 503, 504, 505, 506, 530, 540, 541,
-];
+const REPLY_CODES: &[u32] =
+    &[311, 312, 313, 320, 402, 403, 404, 405, 406, 501, 502, 503, 504, 505, 506, 530, 540, 541];
 
 pub(super) fn routes(context: &mut Context<'_, '_>, files: &[At<file::Route>]) -> Vec<Route> {
     let numbered = || (1..).zip(files);
@@ -23,9 +22,7 @@ pub(super) fn routes(context: &mut Context<'_, '_>, files: &[At<file::Route>]) -
             warn_never_matches(context, earlier, later);
         }
     }
-    numbered()
-        .filter_map(|(number, file)| route(context, number, file))
-        .collect()
+    numbered().filter_map(|(number, file)| route(context, number, file)).collect()
 }
 
 fn warn_never_matches(
@@ -51,11 +48,7 @@ fn route(context: &mut Context<'_, '_>, number: usize, file: &At<file::Route>) -
         context.take(&key, name, |text| values::plain_text(text).map(Into::into))
     });
     let conditions = conditions(context, number, file);
-    Some(Route {
-        name,
-        conditions,
-        action: action(context, number, file)?,
-    })
+    Some(Route { name, conditions, action: action(context, number, file)? })
 }
 
 fn conditions(context: &mut Context<'_, '_>, number: usize, file: &file::Route) -> Conditions {
@@ -68,30 +61,16 @@ fn conditions(context: &mut Context<'_, '_>, number: usize, file: &file::Route) 
     let properties = file.client_property.iter().flat_map(|named| &named.0);
     let client_property = properties.filter_map(|(property, text)| {
         let key = key(&format!("client_property.{}", property.as_str()));
-        Some((
-            String::clone(property),
-            context.take(&key, text, values::pattern)?,
-        ))
+        Some((String::clone(property), context.take(&key, text, values::pattern)?))
     });
     let client_property = client_property.collect();
     if let Some(listener) = &file.listener {
         context.check_listener(&key("listener"), listener);
     }
     let networks = file.source.iter().flat_map(|source| &source.0);
-    let source = networks
-        .filter_map(|text| network(context, &key("source"), text))
-        .collect();
-    let listener = file
-        .listener
-        .as_ref()
-        .map(|name| ListenerName(name.as_str().into()));
-    Conditions {
-        vhost,
-        user,
-        listener,
-        source,
-        client_property,
-    }
+    let source = networks.filter_map(|text| network(context, &key("source"), text)).collect();
+    let listener = file.listener.as_ref().map(|name| ListenerName(name.as_str().into()));
+    Conditions { vhost, user, listener, source, client_property }
 }
 
 fn network(context: &mut Context<'_, '_>, key: &str, text: &At<String>) -> Option<IpNet> {
@@ -118,15 +97,12 @@ fn action(
     }
     check_combination(context, number, file);
     let rename_vhost = file.rename_vhost.as_ref().and_then(|vhost| {
-        context.take(&key("rename_vhost"), vhost, |t| {
-            values::short_string(t).map(Into::into)
-        })
+        context.take(&key("rename_vhost"), vhost, |t| values::short_string(t).map(Into::into))
     });
     match (&file.cluster, &file.reject) {
-        (Some(cluster), _) => Some(RouteAction::To {
-            cluster: ClusterName(cluster.as_str().into()),
-            rename_vhost,
-        }),
+        (Some(cluster), _) => {
+            Some(RouteAction::To { cluster: ClusterName(cluster.as_str().into()), rename_vhost })
+        }
         (None, Some(reject)) => self::reject(context, &key("reject"), reject),
         (None, None) => None,
     }
@@ -138,11 +114,9 @@ fn check_combination(context: &mut Context<'_, '_>, number: usize, file: &At<fil
         return;
     }
     let (place, message, advice) = match (&file.cluster, &file.reject, &file.rename_vhost) {
-        (Some(_), Some(reject), _) => (
-            reject.span(),
-            "has both cluster and reject",
-            "keep one of the two",
-        ),
+        (Some(_), Some(reject), _) => {
+            (reject.span(), "has both cluster and reject", "keep one of the two")
+        }
         (None, None, _) => (
             file.span(),
             "says nothing about what happens to the session",
@@ -155,11 +129,7 @@ fn check_combination(context: &mut Context<'_, '_>, number: usize, file: &At<fil
         ),
         _ => return,
     };
-    context.report.error(
-        place,
-        format!("route.{number} {message}"),
-        advice.to_owned(),
-    );
+    context.report.error(place, format!("route.{number} {message}"), advice.to_owned());
 }
 
 fn reject(
@@ -167,21 +137,14 @@ fn reject(
     key: &str,
     file: &At<file::Reject>,
 ) -> Option<RouteAction> {
-    if let Some(code) = file
-        .code
-        .as_ref()
-        .filter(|code| !REPLY_CODES.contains(code))
-    {
+    if let Some(code) = file.code.as_ref().filter(|code| !REPLY_CODES.contains(code)) {
         let message = format!("{key}.code: {} is no reply code of AMQP 0-9-1", **code);
         let advice = "clients expect 530 (not allowed), 403 (access refused), 320 (try again)";
-        context
-            .report
-            .warning(code.span(), message, advice.to_owned());
+        context.report.warning(code.span(), message, advice.to_owned());
     }
     let text = file.text.as_ref()?;
-    let text = context.take(&format!("{key}.text"), text, |t| {
-        values::short_string(t).map(Into::into)
-    })?;
+    let text =
+        context.take(&format!("{key}.text"), text, |t| values::short_string(t).map(Into::into))?;
     let code = u16::try_from(**file.code.as_ref()?).ok()?;
     Some(RouteAction::Reject { code, text })
 }
@@ -202,24 +165,18 @@ fn covers(earlier: &file::Route, later: &file::Route) -> bool {
 
 fn sources_cover(earlier: Option<&OneOrMany>, later: Option<&OneOrMany>) -> bool {
     let networks = |source: &OneOrMany| -> Option<Vec<IpNet>> {
-        source
-            .0
-            .iter()
-            .map(|text| values::network(text).ok())
-            .collect()
+        source.0.iter().map(|text| values::network(text).ok()).collect()
     };
     let Some(earlier) = earlier else { return true };
     match (networks(earlier), later.and_then(networks)) {
-        (Some(earlier), Some(later)) => later
-            .iter()
-            .all(|inner| earlier.iter().any(|outer| outer.contains(inner))),
+        (Some(earlier), Some(later)) => {
+            later.iter().all(|inner| earlier.iter().any(|outer| outer.contains(inner)))
+        }
         _ => false,
     }
 }
 
 fn properties(route: &file::Route) -> BTreeSet<(&str, &str)> {
     let named = route.client_property.iter().flat_map(|named| &named.0);
-    named
-        .map(|(name, pattern)| (name.as_str(), pattern.as_str()))
-        .collect()
+    named.map(|(name, pattern)| (name.as_str(), pattern.as_str())).collect()
 }

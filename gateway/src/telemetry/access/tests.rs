@@ -6,16 +6,8 @@ use serde_json::{Value, json};
 
 use super::*;
 
-const TEXT: Style = Style {
-    format: LogFormat::Text,
-    stamp: true,
-    colour: false,
-};
-const JSON: Style = Style {
-    format: LogFormat::Json,
-    stamp: true,
-    colour: false,
-};
+const TEXT: Style = Style { format: LogFormat::Text, stamp: true, colour: false };
+const JSON: Style = Style { format: LogFormat::Json, stamp: true, colour: false };
 
 fn full() -> AccessRecord<'static> {
     AccessRecord {
@@ -125,17 +117,8 @@ fn what_is_unknown_is_left_out() {
     );
     let value: Value = serde_json::from_str(&line(&bare(), JSON)).unwrap();
     assert_eq!(value.as_object().unwrap().len(), 13);
-    let unstamped = line(
-        &bare(),
-        Style {
-            stamp: false,
-            ..TEXT
-        },
-    );
-    assert!(
-        unstamped.starts_with("session session=000000000000002a "),
-        "{unstamped}"
-    );
+    let unstamped = line(&bare(), Style { stamp: false, ..TEXT });
+    assert!(unstamped.starts_with("session session=000000000000002a "), "{unstamped}");
 }
 
 #[test]
@@ -156,30 +139,15 @@ fn no_peer_forges_a_line_or_a_field() {
     assert_eq!(unquoted(&text).matches("who=").count(), 1, "{text}");
     let json: Value = serde_json::from_str(&line(&record, JSON)).unwrap();
     assert_eq!(json["who"], "client");
-    for field in [
-        "user",
-        "vhost",
-        "product",
-        "version",
-        "connection_name",
-        "reply_text",
-    ] {
-        assert_eq!(
-            json[field],
-            String::from_utf8_lossy(evil).as_ref(),
-            "{field}"
-        );
+    for field in ["user", "vhost", "product", "version", "connection_name", "reply_text"] {
+        assert_eq!(json[field], String::from_utf8_lossy(evil).as_ref(), "{field}");
     }
 }
 
 #[test]
 fn a_peer_cannot_make_the_line_long() {
     let long = vec![b'\x01'; 100_000];
-    let record = AccessRecord {
-        user: Some(&long),
-        product: Some(&long),
-        ..full()
-    };
+    let record = AccessRecord { user: Some(&long), product: Some(&long), ..full() };
     assert!(line(&record, TEXT).len() < 10_000);
     assert!(line(&record, JSON).len() < 10_000);
 }

@@ -23,20 +23,11 @@ fn logged(
     let dispatch = build(level, override_.map(str::to_owned), sink.handle()).unwrap();
     tracing::dispatcher::with_default(&dispatch, events);
     drop(sink);
-    std::fs::read_to_string(&path)
-        .unwrap()
-        .lines()
-        .map(str::to_owned)
-        .collect()
+    std::fs::read_to_string(&path).unwrap().lines().map(str::to_owned).collect()
 }
 
 fn log_to(path: &Path, format: LogFormat, level: LogLevel) -> Log {
-    Log {
-        level,
-        format,
-        output: LogOutput::File(path.to_owned()),
-        access: true,
-    }
+    Log { level, format, output: LogOutput::File(path.to_owned()), access: true }
 }
 
 /// The line without its time, which must be one.
@@ -53,10 +44,7 @@ fn a_text_line_has_time_level_message_and_fields() {
         info!(listener = "amqp", address = %"127.0.0.1:5672", "listening");
         error!(error = "no such file", "cannot read the configuration");
     });
-    assert_eq!(
-        without_time(&lines[0]),
-        "INFO  listening listener=amqp address=127.0.0.1:5672"
-    );
+    assert_eq!(without_time(&lines[0]), "INFO  listening listener=amqp address=127.0.0.1:5672");
     assert_eq!(
         without_time(&lines[1]),
         "ERROR cannot read the configuration error=\"no such file\""
@@ -66,12 +54,7 @@ fn a_text_line_has_time_level_message_and_fields() {
 #[test]
 fn a_json_line_has_the_same_flat() {
     let lines = logged(LogFormat::Json, LogLevel::Info, None, || {
-        warn!(
-            node = "rabbit1",
-            attempt = 3,
-            share = f64::NAN,
-            "node \"refused\""
-        );
+        warn!(node = "rabbit1", attempt = 3, share = f64::NAN, "node \"refused\"");
     });
     let value: serde_json::Value = serde_json::from_str(&lines[0]).unwrap();
     humantime::parse_rfc3339(value["time"].as_str().unwrap()).unwrap();
@@ -90,11 +73,7 @@ fn nobody_forges_a_line_through_a_message_or_a_field() {
             info!(vhost = evil, user = ?evil, "vhost {evil}");
         });
         assert_eq!(lines.len(), 1);
-        assert!(
-            !lines[0].contains(['\x1b', '\r', '\u{2028}']),
-            "{}",
-            lines[0]
-        );
+        assert!(!lines[0].contains(['\x1b', '\r', '\u{2028}']), "{}", lines[0]);
     }
 }
 
@@ -108,10 +87,7 @@ fn fields_of_spans_follow_those_of_the_event_and_the_nearest_wins() {
         let _inner = inner.enter();
         info!(cluster = "blue", "connected");
     });
-    assert_eq!(
-        without_time(&lines[0]),
-        "INFO  connected cluster=blue node=rabbit2 session=7"
-    );
+    assert_eq!(without_time(&lines[0]), "INFO  connected cluster=blue node=rabbit2 session=7");
 }
 
 #[test]
@@ -137,18 +113,11 @@ fn the_level_is_the_configured_one_unless_the_environment_overrides_it() {
 #[test]
 fn a_filter_that_cannot_be_read_is_an_error_that_names_the_variable() {
     let directory = tempfile::tempdir().unwrap();
-    let log = log_to(
-        &directory.path().join("log"),
-        LogFormat::Text,
-        LogLevel::Info,
-    );
+    let log = log_to(&directory.path().join("log"), LogFormat::Text, LogLevel::Info);
     let sink = Sink::open(&log).unwrap();
     let result = build(LogLevel::Info, Some("a=b=c".to_owned()), sink.handle());
     let error = result.err().unwrap().to_string();
-    assert!(
-        error.starts_with("environment variable AMQP_GATEWAY_LOG = \"a=b=c\""),
-        "{error}"
-    );
+    assert!(error.starts_with("environment variable AMQP_GATEWAY_LOG = \"a=b=c\""), "{error}");
     assert!(error.contains("right would be"), "{error}");
 }
 
@@ -166,21 +135,8 @@ fn two_gateways_in_one_process_do_not_mix_their_logs() {
 
 #[test]
 fn colour_and_stamp_depend_on_the_style_alone() {
-    let style = Style {
-        format: LogFormat::Text,
-        stamp: true,
-        colour: true,
-    };
+    let style = Style { format: LogFormat::Text, stamp: true, colour: true };
     let line = |style| line(style, SystemTime::UNIX_EPOCH, LogLevel::Warn, "hot", &[]);
-    assert_eq!(
-        line(style),
-        b"1970-01-01T00:00:00.000Z \x1b[33mWARN \x1b[0m hot"
-    );
-    assert_eq!(
-        line(Style {
-            stamp: false,
-            ..style
-        }),
-        b"hot"
-    );
+    assert_eq!(line(style), b"1970-01-01T00:00:00.000Z \x1b[33mWARN \x1b[0m hot");
+    assert_eq!(line(Style { stamp: false, ..style }), b"hot");
 }

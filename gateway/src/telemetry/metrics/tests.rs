@@ -9,8 +9,7 @@ const SECOND: Duration = Duration::from_secs(1);
 /// The value of a line such as `name{label="x"} 3`.
 fn value(page: &str, series: &str) -> Option<f64> {
     let prefix = format!("{series} ");
-    page.lines()
-        .find_map(|line| line.strip_prefix(&prefix)?.parse().ok())
+    page.lines().find_map(|line| line.strip_prefix(&prefix)?.parse().ok())
 }
 
 #[test]
@@ -34,10 +33,7 @@ fn the_end_of_a_session_is_counted_by_listener_and_reason() {
     assert_eq!(at(r#"listener="other",reason="node-lost""#), Some(1.0));
     let duration = "amqp_gateway_session_duration_seconds";
     assert_eq!(value(&format!("{duration}_bucket{{le=\"1\"}}")), Some(4.0));
-    assert_eq!(
-        value(&format!("{duration}_bucket{{le=\"300\"}}")),
-        Some(5.0)
-    );
+    assert_eq!(value(&format!("{duration}_bucket{{le=\"300\"}}")), Some(5.0));
     assert_eq!(value(&format!("{duration}_sum")), Some(104.0));
     let failures = r#"amqp_gateway_handshake_failures_total{listener="amqp",reason="no-route"}"#;
     assert_eq!(value(failures), Some(1.0));
@@ -55,11 +51,7 @@ fn each_stage_of_the_handshake_is_a_histogram() {
     metrics.handshake(Stage::Upstream, Duration::from_millis(3));
     metrics.handshake(Stage::Total, Duration::from_millis(500));
     let page = metrics.render();
-    for (stage, bound) in [
-        ("client", "0.0025"),
-        ("upstream", "0.005"),
-        ("total", "0.5"),
-    ] {
+    for (stage, bound) in [("client", "0.0025"), ("upstream", "0.005"), ("total", "0.5")] {
         let count = format!("amqp_gateway_handshake_seconds_count{{stage=\"{stage}\"}}");
         assert_eq!(value(&page, &count), Some(1.0), "{page}");
         let bucket =
@@ -102,10 +94,7 @@ fn vhosts_beyond_the_limit_count_together_as_other() {
         let page = metrics.render();
         let published = |vhost| {
             let series = "amqp_gateway_messages_published_total";
-            value(
-                &page,
-                &format!("{series}{{vhost=\"{vhost}\",cluster=\"main\"}}"),
-            )
+            value(&page, &format!("{series}{{vhost=\"{vhost}\",cluster=\"main\"}}"))
         };
         assert_eq!(published("v0"), Some(2.0));
         assert_eq!(published("v199"), Some(2.0));
@@ -113,10 +102,7 @@ fn vhosts_beyond_the_limit_count_together_as_other() {
         assert_eq!(published("other"), Some(100.0));
         let unconfirmed = r#"amqp_gateway_messages_unconfirmed{vhost="other",cluster="main"}"#;
         assert_eq!(value(&page, unconfirmed), Some(50.0));
-        assert_eq!(
-            page.matches("amqp_gateway_messages_unconfirmed{").count(),
-            VHOST_LIMIT + 1
-        );
+        assert_eq!(page.matches("amqp_gateway_messages_unconfirmed{").count(), VHOST_LIMIT + 1);
     }
 }
 
@@ -128,14 +114,8 @@ fn names_that_peers_choose_cannot_break_the_page() {
         scrape.counter(&names::MESSAGES_PUBLISHED_TOTAL, &[vhost, "main"], 7);
     });
     let page = metrics.render();
-    assert!(
-        !page.lines().any(|line| line.starts_with("forged_total")),
-        "{page}"
-    );
-    assert!(
-        page.contains(r#"{vhost="a\"} 1\nforged_total 9\\",cluster="main"} 7"#),
-        "{page}"
-    );
+    assert!(!page.lines().any(|line| line.starts_with("forged_total")), "{page}");
+    assert!(page.contains(r#"{vhost="a\"} 1\nforged_total 9\\",cluster="main"} 7"#), "{page}");
 }
 
 #[test]
@@ -144,10 +124,7 @@ fn every_series_has_the_help_text_and_type_of_the_table() {
     metrics.session_ended("amqp", "drained", SECOND);
     metrics.handshake(Stage::Total, SECOND);
     metrics.add_collector(|scrape| {
-        for metric in names::ALL
-            .iter()
-            .filter(|metric| metric.name.starts_with("amqp_"))
-        {
+        for metric in names::ALL.iter().filter(|metric| metric.name.starts_with("amqp_")) {
             let labels = vec!["x"; metric.labels.len()];
             match metric.kind {
                 Kind::Counter => scrape.counter(metric, &labels, 1),
@@ -157,18 +134,9 @@ fn every_series_has_the_help_text_and_type_of_the_table() {
         }
     });
     let page = metrics.render();
-    for Metric {
-        name, kind, help, ..
-    } in names::ALL
-    {
-        assert!(
-            page.contains(&format!("# HELP {name} {help}\n")),
-            "{name}: {page}"
-        );
-        assert!(
-            page.contains(&format!("# TYPE {name} {}\n", kind.as_str())),
-            "{name}: {page}"
-        );
+    for Metric { name, kind, help, .. } in names::ALL {
+        assert!(page.contains(&format!("# HELP {name} {help}\n")), "{name}: {page}");
+        assert!(page.contains(&format!("# TYPE {name} {}\n", kind.as_str())), "{name}: {page}");
     }
     let version = env!("CARGO_PKG_VERSION");
     let build = format!("amqp_gateway_build_info{{version=\"{version}\"}}");
@@ -188,10 +156,7 @@ fn a_gauge_that_nothing_reports_any_more_vanishes_and_others_stay() {
         }
     });
     let node = |page: &str, node| {
-        value(
-            page,
-            &format!("amqp_gateway_node_sessions{{cluster=\"main\",node=\"{node}\"}}"),
-        )
+        value(page, &format!("amqp_gateway_node_sessions{{cluster=\"main\",node=\"{node}\"}}"))
     };
     assert_eq!(node(&metrics.render(), "removed"), Some(3.0));
     removed.store(1, Ordering::Relaxed);

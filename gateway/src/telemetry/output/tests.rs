@@ -17,17 +17,11 @@ fn batch() -> Batch {
 #[test]
 fn syslog_gets_one_rfc_5424_datagram_a_line() {
     let server = UdpSocket::bind("127.0.0.1:0").unwrap();
-    server
-        .set_read_timeout(Some(Duration::from_secs(20)))
-        .unwrap();
+    server.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     let address = server.local_addr().unwrap();
     let mut output = Output::open(&LogOutput::Syslog(address)).unwrap();
     assert_eq!(output.write(&batch()), 0);
-    for (priority, text) in [
-        ("<132>1 ", "zeroth"),
-        ("<134>1 ", "first"),
-        ("<131>1 ", "second"),
-    ] {
+    for (priority, text) in [("<132>1 ", "zeroth"), ("<134>1 ", "first"), ("<131>1 ", "second")] {
         let mut buffer = [0; 1024];
         let length = server.recv(&mut buffer).unwrap();
         let datagram = std::str::from_utf8(&buffer[..length]).unwrap();
@@ -48,9 +42,7 @@ fn a_syslog_server_that_comes_later_gets_later_lines() {
     let mut output = Output::open(&LogOutput::Syslog(address)).unwrap();
     output.write(&batch());
     let server = UdpSocket::bind(address).unwrap();
-    server
-        .set_read_timeout(Some(Duration::from_secs(20)))
-        .unwrap();
+    server.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     assert_eq!(output.write(&batch()), 0);
     let mut buffer = [0; 1024];
     let length = server.recv(&mut buffer).unwrap();
@@ -62,9 +54,7 @@ fn the_journal_gets_message_priority_and_identifier() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("socket");
     let server = UnixDatagram::bind(&path).unwrap();
-    server
-        .set_read_timeout(Some(Duration::from_secs(20)))
-        .unwrap();
+    server.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     let mut output = Output::Journal(Journal::at(&path).unwrap());
     assert!(!output.wants_stamps());
     assert_eq!(output.write(&batch()), 0);
@@ -93,12 +83,6 @@ fn a_journal_that_restarts_is_found_again() {
 #[test]
 fn a_file_that_cannot_be_opened_is_named_with_the_key() {
     let path = PathBuf::from("/nonexistent/gateway.log");
-    let error = Output::open(&LogOutput::File(path))
-        .err()
-        .unwrap()
-        .to_string();
-    assert!(
-        error.starts_with("log.file /nonexistent/gateway.log: No such file"),
-        "{error}"
-    );
+    let error = Output::open(&LogOutput::File(path)).err().unwrap().to_string();
+    assert!(error.starts_with("log.file /nonexistent/gateway.log: No such file"), "{error}");
 }

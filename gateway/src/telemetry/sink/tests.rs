@@ -8,11 +8,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use super::*;
 
 const PATIENCE: Duration = Duration::from_secs(30);
-const STYLE: Style = Style {
-    format: LogFormat::Json,
-    stamp: true,
-    colour: false,
-};
+const STYLE: Style = Style { format: LogFormat::Json, stamp: true, colour: false };
 
 /// A destination that takes a write only when told to.
 struct Gate {
@@ -44,38 +40,19 @@ struct Gated {
 fn gated() -> Gated {
     let ((enter, entered), (open, opened)) = (channel(), channel());
     let (write, writes) = channel();
-    let gate = Gate {
-        entered: enter,
-        open: opened,
-        writes: write,
-    };
+    let gate = Gate { entered: enter, open: opened, writes: write };
     let sink = Sink::start(Output::Stream(Box::new(gate)), STYLE, LogOutput::Stdout).unwrap();
-    Gated {
-        sink,
-        entered,
-        open,
-        writes,
-    }
+    Gated { sink, entered, open, writes }
 }
 
 fn file_log(path: &std::path::Path) -> Log {
     let output = LogOutput::File(path.to_owned());
-    Log {
-        level: LogLevel::Info,
-        format: LogFormat::Text,
-        output,
-        access: true,
-    }
+    Log { level: LogLevel::Info, format: LogFormat::Text, output, access: true }
 }
 
 #[test]
 fn lines_that_arrive_during_a_write_go_out_in_one_further_write() {
-    let Gated {
-        sink,
-        entered,
-        open,
-        writes,
-    } = gated();
+    let Gated { sink, entered, open, writes } = gated();
     let handle = sink.handle();
     handle.push(LogLevel::Info, b"line 0");
     entered.recv_timeout(PATIENCE).unwrap();
@@ -94,12 +71,7 @@ fn lines_that_arrive_during_a_write_go_out_in_one_further_write() {
 
 #[test]
 fn a_destination_that_hangs_costs_lines_but_never_the_time_of_those_who_log() {
-    let Gated {
-        sink,
-        entered,
-        open,
-        writes,
-    } = gated();
+    let Gated { sink, entered, open, writes } = gated();
     let handle = sink.handle();
     handle.push(LogLevel::Info, b"first");
     entered.recv_timeout(PATIENCE).unwrap();
@@ -123,12 +95,7 @@ fn a_destination_that_hangs_costs_lines_but_never_the_time_of_those_who_log() {
 
 #[test]
 fn lines_of_a_failed_write_are_told_in_the_next_batch() {
-    let Gated {
-        sink,
-        entered: _entered,
-        open,
-        writes,
-    } = gated();
+    let Gated { sink, entered: _entered, open, writes } = gated();
     let handle = sink.handle();
     open.send(Err(io::Error::other("disk full"))).unwrap();
     open.send(Ok(())).unwrap();
@@ -138,10 +105,7 @@ fn lines_of_a_failed_write_are_told_in_the_next_batch() {
     handle.push(LogLevel::Info, b"kept");
     assert!(sink.flush(PATIENCE));
     let batch = String::from_utf8(writes.recv().unwrap()).unwrap();
-    assert!(
-        batch.contains("\"dropped\":1") && batch.ends_with("\nkept\n"),
-        "{batch}"
-    );
+    assert!(batch.contains("\"dropped\":1") && batch.ends_with("\nkept\n"), "{batch}");
 }
 
 #[test]
@@ -154,10 +118,7 @@ fn a_dropped_sink_has_written_everything() {
     handle.push(LogLevel::Info, b"one");
     handle.push(LogLevel::Info, b"two");
     drop(sink);
-    assert_eq!(
-        std::fs::read_to_string(&path).unwrap(),
-        "before\none\ntwo\n"
-    );
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "before\none\ntwo\n");
     handle.push(LogLevel::Info, b"too late");
     assert_eq!(handle.dropped(), 1);
 }
@@ -171,10 +132,7 @@ fn lines_go_out_without_a_flush() {
     for round in 1..=3 {
         sink.handle().push(LogLevel::Info, b"line");
         while std::fs::read_to_string(&path).unwrap().lines().count() < round {
-            assert!(
-                Instant::now() < deadline,
-                "round {round} never reached the file"
-            );
+            assert!(Instant::now() < deadline, "round {round} never reached the file");
             thread::yield_now();
         }
     }
@@ -184,10 +142,7 @@ fn lines_go_out_without_a_flush() {
 fn reopen_writes_to_a_new_file_after_rotation_and_keeps_the_old_one_on_failure() {
     let directory = tempfile::tempdir().unwrap();
     let folder = directory.path().join("logs");
-    let (path, rotated) = (
-        folder.join("gateway.log"),
-        directory.path().join("gateway.log.1"),
-    );
+    let (path, rotated) = (folder.join("gateway.log"), directory.path().join("gateway.log.1"));
     std::fs::create_dir(&folder).unwrap();
     let sink = Sink::open(&file_log(&path)).unwrap();
     sink.handle().push(LogLevel::Info, b"old");
@@ -202,10 +157,7 @@ fn reopen_writes_to_a_new_file_after_rotation_and_keeps_the_old_one_on_failure()
     sink.reopen().unwrap();
     sink.handle().push(LogLevel::Info, b"new");
     assert!(sink.flush(PATIENCE));
-    assert_eq!(
-        std::fs::read_to_string(&rotated).unwrap(),
-        "old\nstill old\n"
-    );
+    assert_eq!(std::fs::read_to_string(&rotated).unwrap(), "old\nstill old\n");
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "new\n");
 }
 
@@ -215,11 +167,6 @@ fn a_missing_journal_is_a_warning_but_a_missing_directory_is_an_error() {
     let (output, warning) =
         or_stdout(super::super::output::Journal::at(&nowhere).map(Output::Journal)).unwrap();
     assert!(output.wants_stamps());
-    assert!(
-        warning
-            .unwrap()
-            .to_string()
-            .contains("no journal at /nonexistent/socket")
-    );
+    assert!(warning.unwrap().to_string().contains("no journal at /nonexistent/socket"));
     assert!(or_stdout(Output::open(&LogOutput::File(nowhere))).is_err());
 }

@@ -50,11 +50,7 @@ impl Command {
         let (mut only, mut peers) = (Vec::new(), Peer::ALL.to_vec());
         let mut json = PathBuf::from("target/bench.json");
         while let Some(word) = words.next() {
-            let mut value = || {
-                words
-                    .next()
-                    .with_context(|| format!("{word} needs a value"))
-            };
+            let mut value = || words.next().with_context(|| format!("{word} needs a value"));
             match word.as_str() {
                 "broker" => return Ok(Command::Broker),
                 "--help" | "-h" => return Ok(Command::Help),
@@ -76,13 +72,7 @@ impl Command {
             idle_sessions: if quick { 1000 } else { 5000 },
         };
         let repetitions = repetitions.unwrap_or(if quick { 1 } else { 3 });
-        Ok(Command::Run(Args {
-            repetitions,
-            scale,
-            cases,
-            peers,
-            json,
-        }))
+        Ok(Command::Run(Args { repetitions, scale, cases, peers, json }))
     }
 }
 
@@ -116,10 +106,7 @@ fn positive(text: &str) -> Result<usize> {
 }
 
 fn seconds(text: &str) -> Result<Duration> {
-    let number = text
-        .parse()
-        .ok()
-        .filter(|number| (0.1..=60.0).contains(number));
+    let number = text.parse().ok().filter(|number| (0.1..=60.0).contains(number));
     let number: f64 = number.with_context(|| format!("{text} is not 0.1 to 60 seconds"))?;
     Ok(Duration::from_secs_f64(number))
 }
@@ -145,13 +132,7 @@ mod tests {
 
     #[test]
     fn a_word_that_names_no_case_or_peer_or_option_is_refused() {
-        for line in [
-            "--only nonsense",
-            "--peers squid",
-            "--fast",
-            "--repetitions 0",
-            "--json",
-        ] {
+        for line in ["--only nonsense", "--peers squid", "--fast", "--repetitions 0", "--json"] {
             assert!(parse(line).is_err(), "{line}");
         }
     }

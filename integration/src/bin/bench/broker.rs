@@ -149,19 +149,13 @@ impl Connection {
 
     /// Probes that never spoke may come and go; a session must have closed.
     fn ended(&self) -> Result<bool> {
-        ensure!(
-            self.talk.closed || !self.greeted,
-            "a session ended without connection.close"
-        );
+        ensure!(self.talk.closed || !self.greeted, "a session ended without connection.close");
         Ok(false)
     }
 
     fn take(&mut self, mut data: &[u8], shared: &mut Shared) -> Result<()> {
         if !self.greeted {
-            ensure!(
-                data.starts_with(&wire::PROTOCOL_HEADER),
-                "no AMQP 0-9-1 protocol header"
-            );
+            ensure!(data.starts_with(&wire::PROTOCOL_HEADER), "no AMQP 0-9-1 protocol header");
             self.greeted = true;
             shared.counters.live += 1;
             self.talk.greet();

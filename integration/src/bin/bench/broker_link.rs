@@ -21,29 +21,14 @@ impl BrokerLink {
     pub(crate) fn start() -> Result<Self> {
         let program = std::env::current_exe()?;
         let mut command = Command::new(program);
-        command
-            .arg("broker")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped());
+        command.arg("broker").stdin(Stdio::piped()).stdout(Stdio::piped());
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
         let mut child = command.spawn().context("starting the scripted broker")?;
         let ask = child.stdin.take();
-        let answers = child
-            .stdout
-            .take()
-            .context("the scripted broker has no output")?;
+        let answers = child.stdout.take().context("the scripted broker has no output")?;
         let address = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut link = Self {
-            child,
-            ask,
-            answers: BufReader::new(answers),
-            address,
-        };
-        let port = link
-            .line()?
-            .trim()
-            .parse()
-            .context("the scripted broker's port")?;
+        let mut link = Self { child, ask, answers: BufReader::new(answers), address };
+        let port = link.line()?.trim().parse().context("the scripted broker's port")?;
         link.address.set_port(port);
         Ok(link)
     }

@@ -92,10 +92,7 @@ impl Case {
                 (Figure::CpuPerGb, "CPU s/GB"),
                 (Figure::Rate, "messages/s"),
             ],
-            Kind::Paced => &[
-                (Figure::Cpu, "CPU µs/message"),
-                (Figure::Rate, "messages/s"),
-            ],
+            Kind::Paced => &[(Figure::Cpu, "CPU µs/message"), (Figure::Rate, "messages/s")],
             Kind::PingPong => &[
                 (Figure::Cpu, "CPU µs/round trip"),
                 (Figure::Rate, "round trips/s"),
@@ -104,10 +101,7 @@ impl Case {
                 (Figure::AddedP50, "added p50 µs"),
                 (Figure::AddedP99, "added p99 µs"),
             ],
-            Kind::Connect => &[
-                (Figure::Cpu, "CPU µs/connection"),
-                (Figure::Rate, "connections/s"),
-            ],
+            Kind::Connect => &[(Figure::Cpu, "CPU µs/connection"), (Figure::Rate, "connections/s")],
             Kind::Idle => &[
                 (Figure::Idle, "octets/session"),
                 (Figure::IdleUsed, "after 2 messages"),
@@ -118,19 +112,14 @@ impl Case {
 
     /// What the gateway must reach in `figure`, if anything.
     pub(crate) fn target(&self, figure: Figure) -> Option<Target> {
-        self.targets
-            .iter()
-            .find(|(of, _)| *of == figure)
-            .map(|(_, target)| *target)
+        self.targets.iter().find(|(of, _)| *of == figure).map(|(_, target)| *target)
     }
 }
 
 const SMALL: &[(Figure, Target)] = &[(Figure::Cpu, Target::Ratio(1.15))];
 const BULK: &[(Figure, Target)] = &[(Figure::Cpu, Target::Ratio(0.75))];
-const ROUND_TRIP: &[(Figure, Target)] = &[
-    (Figure::Cpu, Target::Ratio(1.0)),
-    (Figure::P99, Target::Ratio(1.0)),
-];
+const ROUND_TRIP: &[(Figure, Target)] =
+    &[(Figure::Cpu, Target::Ratio(1.0)), (Figure::P99, Target::Ratio(1.0))];
 const IDLE: &[(Figure, Target)] = &[(Figure::Idle, Target::Value(2500.0))];
 
 /// All cases in the order they are run and printed.
@@ -145,96 +134,23 @@ pub(crate) fn all() -> Vec<Case> {
         by_vhost: false,
         targets,
     };
-    let by_vhost = |case: Case| Case {
-        by_vhost: true,
-        ..case
-    };
+    let by_vhost = |case: Case| Case { by_vhost: true, ..case };
     let (kib, mib) = (1024, 1024 * 1024);
     vec![
         plain("publish-16b-c1", "publish 16 B C=1", Publish, 16, 1, SMALL),
-        plain(
-            "publish-16b-c50",
-            "publish 16 B C=50",
-            Publish,
-            16,
-            50,
-            SMALL,
-        ),
+        plain("publish-16b-c50", "publish 16 B C=50", Publish, 16, 50, SMALL),
         plain("publish-1k-c1", "publish 1 KiB C=1", Publish, kib, 1, &[]),
-        plain(
-            "publish-1k-c50",
-            "publish 1 KiB C=50",
-            Publish,
-            kib,
-            50,
-            BULK,
-        ),
-        plain(
-            "publish-64k-c1",
-            "publish 64 KiB C=1",
-            Publish,
-            64 * kib,
-            1,
-            BULK,
-        ),
-        plain(
-            "publish-64k-c50",
-            "publish 64 KiB C=50",
-            Publish,
-            64 * kib,
-            50,
-            BULK,
-        ),
+        plain("publish-1k-c50", "publish 1 KiB C=50", Publish, kib, 50, BULK),
+        plain("publish-64k-c1", "publish 64 KiB C=1", Publish, 64 * kib, 1, BULK),
+        plain("publish-64k-c50", "publish 64 KiB C=50", Publish, 64 * kib, 50, BULK),
         plain("publish-1m-c1", "publish 1 MiB C=1", Publish, mib, 1, &[]),
-        plain(
-            "publish-1m-c50",
-            "publish 1 MiB C=50",
-            Publish,
-            mib,
-            50,
-            &[],
-        ),
+        plain("publish-1m-c50", "publish 1 MiB C=50", Publish, mib, 50, &[]),
         plain("consume-1k-c4", "consume 1 KiB C=4", Consume, kib, 4, &[]),
-        plain(
-            "consume-64k-c4",
-            "consume 64 KiB C=4",
-            Consume,
-            64 * kib,
-            4,
-            BULK,
-        ),
-        plain(
-            "paced-1k-c50",
-            "paced 20k/s 1 KiB C=50",
-            Paced,
-            kib,
-            50,
-            &[],
-        ),
-        plain(
-            "pingpong-16b-c1",
-            "ping-pong 16 B C=1",
-            PingPong,
-            16,
-            1,
-            &[],
-        ),
-        plain(
-            "pingpong-16b-c50",
-            "ping-pong 16 B C=50",
-            PingPong,
-            16,
-            50,
-            ROUND_TRIP,
-        ),
-        plain(
-            "connect-k16",
-            "connect K=16",
-            Connect,
-            0,
-            16,
-            &[(Figure::Cpu, Target::Ratio(1.3))],
-        ),
+        plain("consume-64k-c4", "consume 64 KiB C=4", Consume, 64 * kib, 4, BULK),
+        plain("paced-1k-c50", "paced 20k/s 1 KiB C=50", Paced, kib, 50, &[]),
+        plain("pingpong-16b-c1", "ping-pong 16 B C=1", PingPong, 16, 1, &[]),
+        plain("pingpong-16b-c50", "ping-pong 16 B C=50", PingPong, 16, 50, ROUND_TRIP),
+        plain("connect-k16", "connect K=16", Connect, 0, 16, &[(Figure::Cpu, Target::Ratio(1.3))]),
         by_vhost(plain(
             "connect-k16-vhost",
             "connect K=16, by vhost",
@@ -244,13 +160,6 @@ pub(crate) fn all() -> Vec<Case> {
             &[(Figure::Cpu, Target::Ratio(1.6))],
         )),
         plain("idle", "idle session", Idle, kib, 5000, IDLE),
-        by_vhost(plain(
-            "idle-vhost",
-            "idle session, by vhost",
-            Idle,
-            kib,
-            5000,
-            IDLE,
-        )),
+        by_vhost(plain("idle-vhost", "idle session, by vhost", Idle, kib, 5000, IDLE)),
     ]
 }

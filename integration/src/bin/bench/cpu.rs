@@ -21,11 +21,7 @@ pub(crate) struct Meter {
 impl Meter {
     /// For the process `pid`.
     pub(crate) fn new(pid: u32) -> Self {
-        Self {
-            pid,
-            threads: HashMap::new(),
-            base: None,
-        }
+        Self { pid, threads: HashMap::new(), base: None }
     }
 
     /// On-CPU nanoseconds of all threads seen so far.
@@ -41,12 +37,8 @@ impl Meter {
                 let Ok(text) = fs::read_to_string(path) else {
                     continue;
                 };
-                let spent = text
-                    .split_whitespace()
-                    .next()
-                    .and_then(|field| field.parse().ok());
-                self.threads
-                    .insert((pid, tid), spent.context("schedstat is not a number")?);
+                let spent = text.split_whitespace().next().and_then(|field| field.parse().ok());
+                self.threads.insert((pid, tid), spent.context("schedstat is not a number")?);
             }
             whole += process_time(pid)?;
         }
@@ -86,10 +78,7 @@ pub(crate) fn family(pid: u32) -> Vec<u32> {
     let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
     let mut all = vec![pid];
     all.extend(
-        children
-            .iter()
-            .flat_map(|list| list.split_whitespace())
-            .flat_map(str::parse::<u32>),
+        children.iter().flat_map(|list| list.split_whitespace()).flat_map(str::parse::<u32>),
     );
     all
 }
@@ -100,20 +89,14 @@ fn process_time(pid: u32) -> Result<u64> {
         .with_context(|| format!("process {pid} has ended"))?;
     let fields = text.rsplit_once(')').context("stat without a name")?.1;
     let fields: Vec<&str> = fields.split_whitespace().collect();
-    let ticks = |index: usize| {
-        fields
-            .get(index)
-            .and_then(|field| field.parse::<u64>().ok())
-    };
+    let ticks = |index: usize| fields.get(index).and_then(|field| field.parse::<u64>().ok());
     let (user, system) = ticks(11).zip(ticks(12)).context("stat without times")?;
     Ok((user + system) * (1_000_000_000 / TICKS))
 }
 
 fn numbers(directory: &str) -> Vec<u32> {
     let entries = fs::read_dir(directory).into_iter().flatten().flatten();
-    entries
-        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-        .collect()
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
 }
 
 #[cfg(test)]
@@ -128,12 +111,7 @@ mod tests {
     impl Busy {
         fn start() -> Self {
             let mut command = Command::new("sh");
-            Self(
-                command
-                    .args(["-c", "while :; do :; done"])
-                    .spawn()
-                    .expect("a shell"),
-            )
+            Self(command.args(["-c", "while :; do :; done"]).spawn().expect("a shell"))
         }
     }
 
@@ -151,19 +129,13 @@ mod tests {
         let before = meter.on_cpu().expect("a running process");
         let mut spent = 0;
         while spent < 50_000_000 {
-            assert!(
-                start.elapsed() < Duration::from_secs(30),
-                "{spent} ns in 30 s"
-            );
+            assert!(start.elapsed() < Duration::from_secs(30), "{spent} ns in 30 s");
             std::thread::yield_now();
             spent = meter.on_cpu().expect("a running process") - before;
         }
         // The kernel brings the figure up to date at its ticks.
         let passed = start.elapsed() + Duration::from_millis(20);
-        assert!(
-            u128::from(spent) <= passed.as_nanos(),
-            "{spent} ns in {passed:?}"
-        );
+        assert!(u128::from(spent) <= passed.as_nanos(), "{spent} ns in {passed:?}");
     }
 
     #[test]

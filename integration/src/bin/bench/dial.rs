@@ -74,11 +74,7 @@ pub(crate) fn open_while(
         }
         if moved.elapsed() > PATIENCE {
             let waiting: Vec<_> = dials.values().map(|dial| dial.awaited).collect();
-            bail!(
-                "{} sessions hang, the first one waits for {:?}",
-                waiting.len(),
-                waiting[0]
-            );
+            bail!("{} sessions hang, the first one waits for {:?}", waiting.len(), waiting[0]);
         }
     }
 }
@@ -119,11 +115,7 @@ impl Dial {
             Err(error) => return Err(error).context("connecting"),
         }
         let session = Session::new(socket.into());
-        Ok(Self {
-            session,
-            connecting: true,
-            awaited: wire::START,
-        })
+        Ok(Self { session, connecting: true, awaited: wire::START })
     }
 
     /// Goes on; true at the goal.
@@ -168,10 +160,7 @@ fn answer(id: Method, goal: &Goal) -> Option<(Vec<u8>, Method)> {
     match (id, goal) {
         (wire::START, _) => Some((start_ok(), wire::TUNE)),
         (wire::TUNE, _) => {
-            let tune = Args::default()
-                .short(2047)
-                .long(wire::FRAME_MAX as u32)
-                .short(60);
+            let tune = Args::default().short(2047).long(wire::FRAME_MAX as u32).short(60);
             let mut reply = wire::method(0, wire::TUNE_OK, tune);
             let open = Args::default().shortstr(VHOST).shortstr("").octet(0);
             reply.extend(wire::method(0, wire::OPEN, open));
@@ -180,22 +169,12 @@ fn answer(id: Method, goal: &Goal) -> Option<(Vec<u8>, Method)> {
         (wire::OPEN_OK, Goal::Closed) => Some(close()),
         (wire::OPEN_OK, _) => {
             let open = Args::default().shortstr("");
-            Some((
-                wire::method(1, wire::CHANNEL_OPEN, open),
-                wire::CHANNEL_OPEN_OK,
-            ))
+            Some((wire::method(1, wire::CHANNEL_OPEN, open), wire::CHANNEL_OPEN_OK))
         }
         (wire::CHANNEL_OPEN_OK, Goal::Consumer(queue)) => {
             // no-ack (bit 1): an acknowledgement is not part of these cases.
-            let args = Args::default()
-                .short(0)
-                .shortstr(queue)
-                .shortstr("bench")
-                .octet(2);
-            Some((
-                wire::method(1, wire::CONSUME, args.long(0)),
-                wire::CONSUME_OK,
-            ))
+            let args = Args::default().short(0).shortstr(queue).shortstr("bench").octet(2);
+            Some((wire::method(1, wire::CONSUME, args.long(0)), wire::CONSUME_OK))
         }
         _ => None,
     }
@@ -215,12 +194,6 @@ fn start_ok() -> Vec<u8> {
         "connection.blocked",
         "authentication_failure_close",
     ];
-    let args = Args::default()
-        .properties(&texts, &capabilities)
-        .shortstr("PLAIN");
-    wire::method(
-        0,
-        wire::START_OK,
-        args.longstr(b"\0guest\0guest").shortstr("en_US"),
-    )
+    let args = Args::default().properties(&texts, &capabilities).shortstr("PLAIN");
+    wire::method(0, wire::START_OK, args.longstr(b"\0guest\0guest").shortstr("en_US"))
 }

@@ -22,13 +22,8 @@ pub(crate) fn write(results: &Results, versions: &[(Peer, String)], args: &Args)
 }
 
 fn document(results: &Results, versions: &[(Peer, String)], args: &Args) -> Value {
-    let versions = versions
-        .iter()
-        .map(|(peer, text)| (peer.name().to_owned(), json!(text)));
-    let cases = results
-        .cases
-        .iter()
-        .map(|case| (case.id.to_owned(), of_case(results, case)));
+    let versions = versions.iter().map(|(peer, text)| (peer.name().to_owned(), json!(text)));
+    let cases = results.cases.iter().map(|case| (case.id.to_owned(), of_case(results, case)));
     let errors = results.errors().into_iter().map(|(case, peer, repetition, error)| {
         json!({"case": case, "peer": peer.name(), "repetition": repetition, "error": error})
     });
@@ -47,9 +42,7 @@ fn document(results: &Results, versions: &[(Peer, String)], args: &Args) -> Valu
 fn machine() -> Value {
     let read = |path| std::fs::read_to_string(path).unwrap_or_default();
     let info = read("/proc/cpuinfo");
-    let model = info
-        .lines()
-        .find_map(|line| line.strip_prefix("model name"));
+    let model = info.lines().find_map(|line| line.strip_prefix("model name"));
     json!({
         "processors": std::thread::available_parallelism().map_or(0, usize::from),
         "model": model.map(|model| model.trim_start_matches([' ', '\t', ':'])),

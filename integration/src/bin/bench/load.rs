@@ -49,10 +49,7 @@ pub(crate) fn publish(
         session.finish(&batch[at..end], false)?;
     }
     let written: u64 = sessions.iter().map(|session| session.written).sum();
-    Ok(Done {
-        sent: written / message.len() as u64,
-        ..Done::default()
-    })
+    Ok(Done { sent: written / message.len() as u64, ..Done::default() })
 }
 
 /// Consumes what the broker floods.
@@ -71,10 +68,7 @@ pub(crate) fn consume(mut sessions: Vec<Session>, window: &mut Window<'_>) -> Re
         session.finish(&[], true)?;
     }
     let received = sessions.iter().map(|session| session.received).sum();
-    Ok(Done {
-        received,
-        ..Done::default()
-    })
+    Ok(Done { received, ..Done::default() })
 }
 
 /// Publishes `rate` messages a second, each in a write of its own, over the sessions in turn.
@@ -100,10 +94,7 @@ pub(crate) fn paced(
     for session in &mut sessions {
         session.finish(&[], false)?;
     }
-    Ok(Done {
-        sent,
-        ..Done::default()
-    })
+    Ok(Done { sent, ..Done::default() })
 }
 
 /// Publishes one message a session, waits for its echo, publishes the next.
@@ -141,12 +132,7 @@ pub(crate) fn ping_pong(
         session.finish(&[], true)?;
     }
     done.received = sessions.iter().map(|session| session.received).sum();
-    ensure!(
-        done.received == done.sent,
-        "{} sent, {} came back",
-        done.sent,
-        done.received
-    );
+    ensure!(done.received == done.sent, "{} sent, {} came back", done.sent, done.received);
     Ok(done)
 }
 

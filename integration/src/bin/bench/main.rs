@@ -43,9 +43,7 @@ fn main() -> ExitCode {
             Ok(true)
         }
         Command::List => {
-            cases::all()
-                .iter()
-                .for_each(|case| println!("{:18} {}", case.id, case.title));
+            cases::all().iter().for_each(|case| println!("{:18} {}", case.id, case.title));
             Ok(true)
         }
         Command::Broker => broker::serve().map(|()| true),
@@ -65,22 +63,13 @@ fn main() -> ExitCode {
 fn bench(args: &Args) -> Result<bool> {
     stop::listen()?;
     raise_file_limit(args.scale.idle_sessions)?;
-    let versions: Vec<(Peer, String)> = args
-        .peers
-        .iter()
-        .map(|peer| Ok((*peer, peer.version()?)))
-        .collect::<Result<_>>()?;
-    let directory = tempfile::Builder::new()
-        .prefix("amqp-gateway-bench-")
-        .tempdir()?;
+    let versions: Vec<(Peer, String)> =
+        args.peers.iter().map(|peer| Ok((*peer, peer.version()?))).collect::<Result<_>>()?;
+    let directory = tempfile::Builder::new().prefix("amqp-gateway-bench-").tempdir()?;
     let mut broker = BrokerLink::start()?;
     let mut running = Vec::new();
     for peer in &args.peers {
-        running.push(peers::start(
-            *peer,
-            broker.address,
-            &directory.path().join(peer.name()),
-        )?);
+        running.push(peers::start(*peer, broker.address, &directory.path().join(peer.name()))?);
     }
     let results = run_all(args, &mut running, &mut broker, directory.path())?;
     print!("{}", table::render(&results, &versions));
@@ -100,10 +89,7 @@ fn run_all(
     let mut progress = Progress::new(args);
     for case in &args.cases {
         for repetition in 1..=args.repetitions {
-            for peer in running
-                .iter_mut()
-                .filter(|peer| takes_part(case, peer.peer))
-            {
+            for peer in running.iter_mut().filter(|peer| takes_part(case, peer.peer)) {
                 progress.step(case, peer.peer, repetition);
                 let outcome = one(case, peer, broker, args, directory);
                 stop::check()?;
@@ -146,12 +132,6 @@ fn raise_file_limit(sessions: usize) -> Result<()> {
     if limit.maximum.is_some_and(|maximum| maximum < needed) {
         anyhow::bail!("the limit of open files is below {needed}: raise it with ulimit -Hn");
     }
-    setrlimit(
-        Resource::Nofile,
-        Rlimit {
-            current: limit.maximum,
-            maximum: limit.maximum,
-        },
-    )
-    .context("raising the limit of open files")
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum })
+        .context("raising the limit of open files")
 }

@@ -67,12 +67,7 @@ pub(crate) struct Running {
 /// When it does not come up, with the end of its log.
 pub(crate) fn start(peer: Peer, broker: SocketAddr, directory: &Path) -> Result<Running> {
     if peer == Peer::Direct {
-        return Ok(Running {
-            peer,
-            address: broker,
-            by_vhost: broker,
-            proxy: None,
-        });
+        return Ok(Running { peer, address: broker, by_vhost: broker, proxy: None });
     }
     std::fs::create_dir_all(directory)?;
     let [address, by_vhost, admin] = free_addresses()?;
@@ -81,10 +76,7 @@ pub(crate) fn start(peer: Peer, broker: SocketAddr, directory: &Path) -> Result<
         Peer::Gateway => {
             let mut command = Command::new(gateway_program()?);
             command.arg("run").arg("--config").arg(&config);
-            (
-                gateway_config(address, by_vhost, admin, broker, directory),
-                command,
-            )
+            (gateway_config(address, by_vhost, admin, broker, directory), command)
         }
         Peer::Haproxy => {
             let mut command = Command::new(program("haproxy")?);
@@ -99,18 +91,9 @@ pub(crate) fn start(peer: Peer, broker: SocketAddr, directory: &Path) -> Result<
         }
     };
     std::fs::write(&config, text)?;
-    let by_vhost = if peer == Peer::Gateway {
-        by_vhost
-    } else {
-        address
-    };
+    let by_vhost = if peer == Peer::Gateway { by_vhost } else { address };
     let proxy = Proxy::start(peer.name(), &mut command, &[address, by_vhost], directory)?;
-    Ok(Running {
-        peer,
-        address,
-        by_vhost,
-        proxy: Some(proxy),
-    })
+    Ok(Running { peer, address, by_vhost, proxy: Some(proxy) })
 }
 
 fn gateway_config(
@@ -207,10 +190,7 @@ stream {{
 
 /// `AMQP_GATEWAY_BIN`, or the release build.
 fn gateway_program() -> Result<PathBuf> {
-    let path = match (
-        std::env::var_os("AMQP_GATEWAY_BIN"),
-        std::env::var_os("CARGO_TARGET_DIR"),
-    ) {
+    let path = match (std::env::var_os("AMQP_GATEWAY_BIN"), std::env::var_os("CARGO_TARGET_DIR")) {
         (Some(path), _) => PathBuf::from(path),
         (None, Some(target)) => Path::new(&target).join("release/amqp-gateway"),
         (None, None) => PathBuf::from("target/release/amqp-gateway"),
@@ -237,28 +217,15 @@ fn program(name: &str) -> Result<PathBuf> {
 fn output(program: &Path, arguments: &[&str]) -> Result<String> {
     let output = Command::new(program).args(arguments).output()?;
     if !output.status.success() {
-        bail!(
-            "{} {} fails: {}",
-            program.display(),
-            arguments.join(" "),
-            output.status
-        );
+        bail!("{} {} fails: {}", program.display(), arguments.join(" "), output.status);
     }
     let text = [output.stdout, output.stderr].concat();
-    Ok(String::from_utf8_lossy(&text)
-        .lines()
-        .next()
-        .unwrap_or_default()
-        .to_owned())
+    Ok(String::from_utf8_lossy(&text).lines().next().unwrap_or_default().to_owned())
 }
 
 /// Three free ports of 127.0.0.1, distinct because they are held together.
 fn free_addresses() -> Result<[SocketAddr; 3]> {
     let hold = || TcpListener::bind("127.0.0.1:0");
     let held = [hold()?, hold()?, hold()?];
-    Ok([
-        held[0].local_addr()?,
-        held[1].local_addr()?,
-        held[2].local_addr()?,
-    ])
+    Ok([held[0].local_addr()?, held[1].local_addr()?, held[2].local_addr()?])
 }

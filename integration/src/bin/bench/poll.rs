@@ -22,30 +22,17 @@ pub(crate) struct Ready {
 impl Poller {
     pub(crate) fn new() -> io::Result<Self> {
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
-        Ok(Self {
-            epoll,
-            events: Vec::with_capacity(256),
-        })
+        Ok(Self { epoll, events: Vec::with_capacity(256) })
     }
 
     /// Watches `source` for input, and for room to write if `write`.
     pub(crate) fn add(&self, source: impl AsFd, token: usize, write: bool) -> io::Result<()> {
-        Ok(epoll::add(
-            &self.epoll,
-            source,
-            EventData::new_u64(token as u64),
-            flags(write),
-        )?)
+        Ok(epoll::add(&self.epoll, source, EventData::new_u64(token as u64), flags(write))?)
     }
 
     /// Changes whether `source` is watched for room to write.
     pub(crate) fn modify(&self, source: impl AsFd, token: usize, write: bool) -> io::Result<()> {
-        Ok(epoll::modify(
-            &self.epoll,
-            source,
-            EventData::new_u64(token as u64),
-            flags(write),
-        )?)
+        Ok(epoll::modify(&self.epoll, source, EventData::new_u64(token as u64), flags(write))?)
     }
 
     /// Stops watching `source`.
@@ -67,11 +54,7 @@ impl Poller {
 }
 
 fn flags(write: bool) -> EventFlags {
-    if write {
-        EventFlags::IN | EventFlags::OUT
-    } else {
-        EventFlags::IN
-    }
+    if write { EventFlags::IN | EventFlags::OUT } else { EventFlags::IN }
 }
 
 fn ready(event: &epoll::Event) -> Ready {

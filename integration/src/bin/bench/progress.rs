@@ -41,11 +41,7 @@ impl Progress {
             start: Instant::now(),
         };
         for case in &args.cases {
-            let peers = args
-                .peers
-                .iter()
-                .filter(|peer| crate::takes_part(case, **peer))
-                .count();
+            let peers = args.peers.iter().filter(|peer| crate::takes_part(case, **peer)).count();
             progress.total += progress.guess(case) * (peers * args.repetitions) as u32;
         }
         progress.bar.set_length(progress.total.as_millis() as u64);
@@ -85,11 +81,7 @@ impl Progress {
     }
 
     fn guess(&self, case: &Case) -> Duration {
-        if case.kind == Kind::Idle {
-            self.idle
-        } else {
-            self.window
-        }
+        if case.kind == Kind::Idle { self.idle } else { self.window }
     }
 
     /// What is left by the guesses, scaled by how well they did so far.

@@ -37,30 +37,18 @@ impl Proxy {
         let output = directory.join("output");
         let file = File::create(&output)?;
         let mut command = dying_with_us(command);
-        command
-            .stdin(Stdio::null())
-            .stdout(file.try_clone()?)
-            .stderr(file);
+        command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file);
         // A group of its own: Ctrl-C reaches only us, and we end the proxies in order.
         command.process_group(0);
-        let child = command
-            .spawn()
-            .with_context(|| format!("starting {name}"))?;
-        let mut proxy = Self {
-            name,
-            child,
-            output,
-        };
+        let child = command.spawn().with_context(|| format!("starting {name}"))?;
+        let mut proxy = Self { name, child, output };
         let deadline = Instant::now() + START_LIMIT;
         for address in addresses {
             while TcpStream::connect(address).is_err() {
                 stop::check()?;
                 proxy.check()?;
                 if Instant::now() > deadline {
-                    bail!(
-                        "{name} does not accept at {address}\n{}",
-                        proxy.last_words()
-                    );
+                    bail!("{name} does not accept at {address}\n{}", proxy.last_words());
                 }
                 std::thread::sleep(POLL);
             }
@@ -100,11 +88,7 @@ impl Drop for Proxy {
             let _ = self.child.kill();
             let _ = self.child.wait();
         }
-        for worker in family
-            .into_iter()
-            .skip(1)
-            .filter(|pid| is_named(*pid, self.name))
-        {
+        for worker in family.into_iter().skip(1).filter(|pid| is_named(*pid, self.name)) {
             signal(worker, Signal::KILL);
         }
     }

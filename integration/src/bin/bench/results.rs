@@ -35,11 +35,7 @@ pub(crate) enum Verdict {
 impl Results {
     /// Nothing measured yet.
     pub(crate) fn new(cases: Vec<Case>, peers: Vec<Peer>) -> Self {
-        Self {
-            cases,
-            peers,
-            runs: BTreeMap::new(),
-        }
+        Self { cases, peers, runs: BTreeMap::new() }
     }
 
     /// Adds the next repetition of a case against a peer.
@@ -64,18 +60,12 @@ impl Results {
     /// A figure over the repetitions; none if there is none or any repetition failed.
     pub(crate) fn summary(&self, case: &Case, figure: Figure, peer: Peer) -> Option<Summary> {
         let runs = self.runs.get(&(case.id, peer))?.len();
-        summarize(
-            (0..runs)
-                .map(|index| self.value(case, figure, peer, index))
-                .collect(),
-        )
+        summarize((0..runs).map(|index| self.value(case, figure, peer, index)).collect())
     }
 
     /// Whether a repetition of the case against the peer failed.
     pub(crate) fn failed(&self, case: &Case, peer: Peer) -> bool {
-        self.runs
-            .get(&(case.id, peer))
-            .is_some_and(|runs| runs.iter().any(Result::is_err))
+        self.runs.get(&(case.id, peer)).is_some_and(|runs| runs.iter().any(Result::is_err))
     }
 
     /// The gateway's figure divided by HAProxy's, repetition by repetition; the median is the
@@ -138,12 +128,7 @@ fn summarize(values: Vec<Option<f64>>) -> Option<Summary> {
     } else {
         f64::midpoint(sorted[middle - 1], sorted[middle])
     };
-    Some(Summary {
-        median,
-        least,
-        most,
-        values,
-    })
+    Some(Summary { median, least, most, values })
 }
 
 #[cfg(test)]
@@ -178,9 +163,6 @@ mod tests {
         results.add(&case, Peer::Gateway, Err(anyhow::anyhow!("lost a message")));
         assert_eq!(results.summary(&case, Figure::Cpu, Peer::Gateway), None);
         assert_eq!(results.verdict(&case, Figure::Cpu), None);
-        assert_eq!(
-            results.errors(),
-            [(case.id, Peer::Gateway, 3, "lost a message")]
-        );
+        assert_eq!(results.errors(), [(case.id, Peer::Gateway, 3, "lost a message")]);
     }
 }

@@ -43,15 +43,8 @@ pub(crate) fn measure(
         proxy.check()?;
     }
     let before = broker.settled().context("left over from an earlier run")?;
-    let address = if case.by_vhost {
-        running.by_vhost
-    } else {
-        running.address
-    };
-    let plan = Plan {
-        address,
-        goal: goal(case),
-    };
+    let address = if case.by_vhost { running.by_vhost } else { running.address };
+    let plan = Plan { address, goal: goal(case) };
     let (opened, done, figures) = match case.kind {
         Kind::Connect => connect(case, &plan, running, broker, scale)?,
         Kind::Idle => idle(case, &plan, running, scale)?,
@@ -98,20 +91,14 @@ fn traffic(
     let mut figures = common(&span, units)?;
     if case.kind == Kind::Paced {
         let rate = units as f64 / span.time;
-        ensure!(
-            (rate / f64::from(PACE) - 1.0).abs() < 0.05,
-            "only {rate:.0} messages/s arrived"
-        );
+        ensure!((rate / f64::from(PACE) - 1.0).abs() < 0.05, "only {rate:.0} messages/s arrived");
     }
     if let (Some(cpu), Kind::Publish | Kind::Consume) = (span.cpu, case.kind) {
         let message = match case.kind {
             Kind::Publish => wire::published(case.body),
             _ => wire::delivered(case.body),
         };
-        figures.insert(
-            Figure::CpuPerGb,
-            cpu * 1e9 / (units as f64 * message.len() as f64),
-        );
+        figures.insert(Figure::CpuPerGb, cpu * 1e9 / (units as f64 * message.len() as f64));
     }
     if case.kind == Kind::PingPong {
         let mut times = done.round_trips.clone();
@@ -164,15 +151,7 @@ fn idle(case: &Case, plan: &Plan, running: &Running, scale: Scale) -> Result<Out
         (Figure::Empty, empty as f64 / 1e6),
     ]);
     let opened = sessions.len() as u64;
-    Ok((
-        opened,
-        Done {
-            sent: 2 * opened,
-            received,
-            ..Done::default()
-        },
-        figures,
-    ))
+    Ok((opened, Done { sent: 2 * opened, received, ..Done::default() }, figures))
 }
 
 /// Resident memory once two readings agree.
@@ -211,9 +190,7 @@ fn common(span: &Span, units: u64) -> Result<Figures> {
 
 /// Microseconds; `times` in nanoseconds, sorted.
 fn percentile(times: &[u64], percent: usize) -> Result<f64> {
-    let time = times
-        .get(times.len() * percent / 100)
-        .context("no round trip in the window")?;
+    let time = times.get(times.len() * percent / 100).context("no round trip in the window")?;
     Ok(*time as f64 / 1e3)
 }
 
@@ -227,10 +204,7 @@ fn verify(
 ) -> Result<()> {
     if after.errors != before.errors {
         let count = after.errors - before.errors;
-        bail!(
-            "{count} sessions went wrong at the broker, the last one: {}",
-            after.last_error
-        );
+        bail!("{count} sessions went wrong at the broker, the last one: {}", after.last_error);
     }
     let published = after.published - before.published;
     let counts = [
@@ -242,11 +216,7 @@ fn verify(
             done.sent * case.body as u64,
             after.published_octets - before.published_octets,
         ),
-        (
-            "messages delivered",
-            done.received,
-            after.delivered - before.delivered,
-        ),
+        ("messages delivered", done.received, after.delivered - before.delivered),
     ];
     for (what, client, broker) in counts {
         ensure!(

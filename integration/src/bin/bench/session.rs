@@ -21,26 +21,13 @@ pub(crate) struct Session {
 
 /// The client's connection.close.
 pub(crate) fn close() -> Vec<u8> {
-    wire::method(
-        0,
-        wire::CLOSE,
-        Args::default()
-            .short(200)
-            .shortstr("done")
-            .short(0)
-            .short(0),
-    )
+    wire::method(0, wire::CLOSE, Args::default().short(200).shortstr("done").short(0).short(0))
 }
 
 impl Session {
     /// A session over a non-blocking stream, nothing said yet.
     pub(crate) fn new(stream: TcpStream) -> Self {
-        Self {
-            stream,
-            walker: Walker::default(),
-            received: 0,
-            written: 0,
-        }
+        Self { stream, walker: Walker::default(), received: 0, written: 0 }
     }
 
     /// Reads once, counts messages and hands other methods to `on`; the octets read.
@@ -59,16 +46,15 @@ impl Session {
             Err(error) => return Err(error).context("reading"),
         };
         let received = &mut self.received;
-        self.walker
-            .feed(&buffer[..count], &mut |event| match event {
-                Event::Message(_) => {
-                    *received += 1;
-                    Ok(())
-                }
-                Event::Method(wire::DELIVER, _) => Ok(()),
-                Event::Method(wire::CLOSE | wire::CHANNEL_CLOSE, args) => bail!("{}", reason(args)),
-                Event::Method(id, _) => on(id),
-            })?;
+        self.walker.feed(&buffer[..count], &mut |event| match event {
+            Event::Message(_) => {
+                *received += 1;
+                Ok(())
+            }
+            Event::Method(wire::DELIVER, _) => Ok(()),
+            Event::Method(wire::CLOSE | wire::CHANNEL_CLOSE, args) => bail!("{}", reason(args)),
+            Event::Method(id, _) => on(id),
+        })?;
         Ok(count)
     }
 
@@ -85,11 +71,7 @@ impl Session {
     pub(crate) fn write_whole(&mut self, data: &[u8]) -> Result<()> {
         if !data.is_empty() {
             let count = self.write(data)?;
-            ensure!(
-                count == data.len(),
-                "no room to write {} octets",
-                data.len()
-            );
+            ensure!(count == data.len(), "no room to write {} octets", data.len());
         }
         Ok(())
     }
@@ -103,14 +85,11 @@ impl Session {
         self.stream.set_nonblocking(false)?;
         self.stream.set_read_timeout(Some(PATIENCE))?;
         self.stream.set_write_timeout(Some(PATIENCE))?;
-        self.stream
-            .write_all(rest)
-            .context("writing the rest of a message")?;
+        self.stream.write_all(rest).context("writing the rest of a message")?;
         self.written += rest.len() as u64;
         if consuming {
             let cancel = Args::default().shortstr("bench").octet(0);
-            self.stream
-                .write_all(&wire::method(1, wire::CANCEL, cancel))?;
+            self.stream.write_all(&wire::method(1, wire::CANCEL, cancel))?;
             self.await_method(wire::CANCEL_OK)?;
         }
         self.stream.write_all(&close())?;
@@ -133,12 +112,7 @@ impl Session {
 
 /// Reply code and text of a close.
 fn reason(args: &[u8]) -> String {
-    let code = args
-        .get(..2)
-        .map_or(0, |code| u16::from_be_bytes([code[0], code[1]]));
+    let code = args.get(..2).map_or(0, |code| u16::from_be_bytes([code[0], code[1]]));
     let text = args.get(3..3 + args.get(2).map_or(0, |length| usize::from(*length)));
-    format!(
-        "closed by the other side: {code} {}",
-        String::from_utf8_lossy(text.unwrap_or(b""))
-    )
+    format!("closed by the other side: {code} {}", String::from_utf8_lossy(text.unwrap_or(b"")))
 }

@@ -8,9 +8,7 @@ static STOP: AtomicBool = AtomicBool::new(false);
 
 /// Starts listening for the signals, on a thread of its own.
 pub(crate) fn listen() -> Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let guard = runtime.enter();
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;

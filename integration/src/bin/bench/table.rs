@@ -22,10 +22,7 @@ pub(crate) fn render(results: &Results, versions: &[(Peer, String)]) -> String {
     text += "\nmedian ±half the range in per cent; ratio with its range over the repetitions;\n";
     text += "ok: in every repetition, ok?: by the median only\n";
     for (case, peer, repetition, error) in results.errors() {
-        text += &format!(
-            "ERROR {case}, {}, repetition {repetition}: {error}\n",
-            peer.name()
-        );
+        text += &format!("ERROR {case}, {}, repetition {repetition}: {error}\n", peer.name());
     }
     text
 }
@@ -46,11 +43,7 @@ fn row(results: &Results, case: &Case, title: &str, figure: Figure, name: &str) 
             None => "-".to_owned(),
         });
     }
-    row.push(
-        results
-            .ratio(case, figure)
-            .map_or_else(String::new, |ratio| ratio_cell(&ratio)),
-    );
+    row.push(results.ratio(case, figure).map_or_else(String::new, |ratio| ratio_cell(&ratio)));
     row.push(match case.target(figure) {
         Some(Target::Ratio(target)) => format!("<= {target}x"),
         Some(Target::Value(target)) => format!("<= {target}"),
@@ -100,9 +93,7 @@ fn number(value: f64) -> String {
 fn align(rows: &[Vec<String>]) -> String {
     let columns = rows.first().map_or(0, Vec::len);
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
-    let widths: Vec<usize> = (0..columns)
-        .map(|column| width(column).unwrap_or(0))
-        .collect();
+    let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
     let mut text = String::new();
     for row in rows {
         let mut line = String::new();
@@ -132,19 +123,12 @@ mod tests {
         let cpu = |value| Ok(Figures::from([(Figure::Cpu, value)]));
         results.add(&cases[0], Peer::Gateway, cpu(2.0));
         results.add(&cases[0], Peer::Haproxy, cpu(1.0));
-        results.add(
-            &cases[1],
-            Peer::Gateway,
-            Err(anyhow::anyhow!("lost a message")),
-        );
+        results.add(&cases[1], Peer::Gateway, Err(anyhow::anyhow!("lost a message")));
         results.add(&cases[1], Peer::Haproxy, cpu(1.0));
         let text = render(&results, &[]);
         let lines: Vec<&str> = text.lines().collect();
         assert!(lines[2].ends_with("2.00  <= 1.15x  MISSED"), "{text}");
-        assert!(
-            lines[5].contains("error") && lines[5].ends_with('?'),
-            "{text}"
-        );
+        assert!(lines[5].contains("error") && lines[5].ends_with('?'), "{text}");
         assert!(text.contains("ERROR publish-16b-c50, gateway, repetition 1: lost a message"));
     }
 }

@@ -82,10 +82,7 @@ impl Talk {
     pub(crate) fn method(&mut self, id: Method, args: &[u8], shared: &mut Shared) -> Result<()> {
         let reply = match id {
             wire::START_OK => {
-                let tune = Args::default()
-                    .short(2047)
-                    .long(wire::FRAME_MAX as u32)
-                    .short(60);
+                let tune = Args::default().short(2047).long(wire::FRAME_MAX as u32).short(60);
                 wire::method(0, wire::TUNE, tune)
             }
             wire::TUNE_OK | wire::PUBLISH => return Ok(()),
@@ -128,13 +125,7 @@ impl Talk {
                 let message = wire::delivered(size.parse().context("flood-SIZE")?);
                 let batch = wire::batch(&message);
                 let message = message.len();
-                self.flood = Some(Flood {
-                    batch,
-                    message,
-                    at: 0,
-                    begun: false,
-                    stop: false,
-                });
+                self.flood = Some(Flood { batch, message, at: 0, begun: false, stop: false });
             }
             None => self.echo = true,
         }
@@ -192,11 +183,7 @@ impl Flood {
     fn write(&mut self, stream: &mut TcpStream) -> Result<u64> {
         self.begun = true;
         let before = self.at / self.message;
-        let end = if self.stop {
-            self.at.next_multiple_of(self.message)
-        } else {
-            self.batch.len()
-        };
+        let end = if self.stop { self.at.next_multiple_of(self.message) } else { self.batch.len() };
         if let Some(count) = write_some(stream, &self.batch[self.at..end])? {
             self.at += count;
         }
@@ -224,14 +211,8 @@ fn write_some(stream: &mut TcpStream, data: &[u8]) -> Result<Option<usize>> {
 fn start() -> Vec<u8> {
     let texts = [
         ("cluster_name", "rabbit@bench"),
-        (
-            "copyright",
-            "Copyright (c) the authors of the scripted broker of this benchmark",
-        ),
-        (
-            "information",
-            "A stand-in for a broker. It keeps no message and knows no user.",
-        ),
+        ("copyright", "Copyright (c) the authors of the scripted broker of this benchmark"),
+        ("information", "A stand-in for a broker. It keeps no message and knows no user."),
         ("platform", "Erlang/OTP 25.2.3"),
         ("product", "RabbitMQ"),
         ("version", "3.10.8"),
@@ -247,13 +228,6 @@ fn start() -> Vec<u8> {
         "per_consumer_qos",
         "direct_reply_to",
     ];
-    let args = Args::default()
-        .octet(0)
-        .octet(9)
-        .properties(&texts, &capabilities);
-    wire::method(
-        0,
-        wire::START,
-        args.longstr(b"AMQPLAIN PLAIN").longstr(b"en_US"),
-    )
+    let args = Args::default().octet(0).octet(9).properties(&texts, &capabilities);
+    wire::method(0, wire::START, args.longstr(b"AMQPLAIN PLAIN").longstr(b"en_US"))
 }

@@ -84,10 +84,7 @@ impl Walker {
         let (body, rest) = data.split_at(self.skip.min(data.len()));
         self.skip -= body.len();
         if self.skip == 0 {
-            ensure!(
-                body.last() == Some(&FRAME_END),
-                "a body frame without its end octet"
-            );
+            ensure!(body.last() == Some(&FRAME_END), "a body frame without its end octet");
             if let Content::Body { size, left: 0 } = self.content {
                 self.content = Content::None;
                 on(Event::Message(size))?;
@@ -103,10 +100,7 @@ impl Walker {
         if frame[0] == BODY {
             return self.body(payload_size(frame));
         }
-        ensure!(
-            frame.last() == Some(&FRAME_END),
-            "a frame without its end octet"
-        );
+        ensure!(frame.last() == Some(&FRAME_END), "a frame without its end octet");
         let payload = &frame[FRAME_HEADER..frame.len() - 1];
         match (frame[0], &self.content) {
             (METHOD, Content::None) if payload.len() >= 4 => {
@@ -132,10 +126,7 @@ impl Walker {
         let Content::Body { left, .. } = &mut self.content else {
             bail!("a body frame without a content header");
         };
-        ensure!(
-            payload as u64 <= *left,
-            "more body than the content header promised"
-        );
+        ensure!(payload as u64 <= *left, "more body than the content header promised");
         *left -= payload as u64;
         self.skip = payload + 1;
         Ok(())
@@ -154,10 +145,7 @@ fn wanted(data: &[u8]) -> Result<usize> {
         return Ok(FRAME_HEADER);
     }
     let size = payload_size(data);
-    ensure!(
-        size <= FRAME_MAX,
-        "a frame of {size} octets, frame_max is {FRAME_MAX}"
-    );
+    ensure!(size <= FRAME_MAX, "a frame of {size} octets, frame_max is {FRAME_MAX}");
     Ok(FRAME_HEADER + size + 1)
 }
 
@@ -192,17 +180,9 @@ mod tests {
     fn any_split_of_the_bytes_counts_the_same_messages() {
         let mut data = wire::published(300_000);
         data.extend(wire::published(16).repeat(3));
-        data.extend(wire::method(
-            1,
-            wire::CANCEL,
-            wire::Args::default().shortstr("x").octet(0),
-        ));
+        data.extend(wire::method(1, wire::CANCEL, wire::Args::default().shortstr("x").octet(0)));
         for piece in [1, 2, 3, 5, 7, 8, 13, 69, 70, 71, 4096, data.len()] {
-            assert_eq!(
-                walk(&data, piece).expect("well formed"),
-                (5, 300_048),
-                "piece {piece}"
-            );
+            assert_eq!(walk(&data, piece).expect("well formed"), (5, 300_048), "piece {piece}");
         }
     }
 

@@ -48,14 +48,7 @@ impl<'a> Window<'a> {
         length: Duration,
     ) -> Self {
         let opens = Instant::now() + warm_up;
-        Self {
-            broker,
-            meter,
-            opens,
-            length,
-            first: None,
-            last: None,
-        }
+        Self { broker, meter, opens, length, first: None, last: None }
     }
 
     /// To be asked all the time, with the client's own count: whether to go on. Takes the samples.
@@ -88,11 +81,8 @@ impl<'a> Window<'a> {
     /// # Errors
     /// When the run ended before the window did.
     pub(crate) fn span(&self) -> Result<Span> {
-        let (first, last) = self
-            .first
-            .as_ref()
-            .zip(self.last.as_ref())
-            .context("the run ended too early")?;
+        let (first, last) =
+            self.first.as_ref().zip(self.last.as_ref()).context("the run ended too early")?;
         let cpu = (last.cpu - first.cpu) as f64 / 1e9;
         Ok(Span {
             time: last.at.duration_since(first.at).as_secs_f64(),
@@ -105,11 +95,6 @@ impl<'a> Window<'a> {
     fn sample(&mut self, client: u64) -> Result<Sample> {
         let broker = self.broker.counters()?;
         let cpu = self.meter.as_mut().map_or(Ok(0), |meter| meter.on_cpu())?;
-        Ok(Sample {
-            at: Instant::now(),
-            cpu,
-            client,
-            broker,
-        })
+        Ok(Sample { at: Instant::now(), cpu, client, broker })
     }
 }

@@ -83,10 +83,7 @@ impl Args {
         for name in capabilities {
             flags = flags.shortstr(name).octet(b't').octet(1);
         }
-        let mut table = Args::default()
-            .shortstr("capabilities")
-            .octet(b'F')
-            .longstr(&flags.0);
+        let mut table = Args::default().shortstr("capabilities").octet(b'F').longstr(&flags.0);
         for (name, text) in texts {
             table = table.shortstr(name).octet(b'S').longstr(text.as_bytes());
         }
@@ -104,21 +101,13 @@ pub(crate) fn method(channel: u16, id: Method, args: Args) -> Vec<u8> {
 
 /// A whole `basic.publish` on channel 1 with a body of `size` octets.
 pub(crate) fn published(size: usize) -> Vec<u8> {
-    let args = Args::default()
-        .short(0)
-        .shortstr("")
-        .shortstr("publish")
-        .octet(0);
+    let args = Args::default().short(0).shortstr("").shortstr("publish").octet(0);
     content(method(1, PUBLISH, args), size)
 }
 
 /// A whole `basic.deliver` on channel 1 with a body of `size` octets.
 pub(crate) fn delivered(size: usize) -> Vec<u8> {
-    let args = Args::default()
-        .shortstr("bench")
-        .longlong(1)
-        .octet(0)
-        .shortstr("");
+    let args = Args::default().shortstr("bench").longlong(1).octet(0).shortstr("");
     content(method(1, DELIVER, args.shortstr("publish")), size)
 }
 
@@ -128,11 +117,7 @@ pub(crate) fn batch(message: &[u8]) -> Vec<u8> {
 }
 
 fn content(mut out: Vec<u8>, size: usize) -> Vec<u8> {
-    let header = Args::default()
-        .short(60)
-        .short(0)
-        .longlong(size as u64)
-        .short(0);
+    let header = Args::default().short(60).short(0).longlong(size as u64).short(0);
     out.extend(frame(CONTENT_HEADER, 1, &header.0));
     let body = vec![b'x'; size];
     for piece in body.chunks(FRAME_MAX - FRAME_HEADER - 1) {
@@ -163,9 +148,6 @@ mod tests {
     fn a_body_is_cut_so_that_no_frame_exceeds_frame_max() {
         let message = published(FRAME_MAX);
         let rest = FRAME_MAX - (FRAME_MAX - 8);
-        assert_eq!(
-            message.len(),
-            published(16).len() - 24 + FRAME_MAX + rest + 8
-        );
+        assert_eq!(message.len(), published(16).len() - 24 + FRAME_MAX + rest + 8);
     }
 }

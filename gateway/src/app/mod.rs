@@ -1,0 +1,295 @@
+//! Puts the gateway together, runs it until it is told to stop, and takes it apart in order.
+
+mod collect;
+mod drain;
+mod privileges;
+mod watch;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use thiserror::Error;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{Dispatch, info, warn};
+
+use crate::admin::{self, AdminError, AdminServer, BoundAdmin, Sources};
+use crate::cluster::resolve;
+use crate::config::diagnostic::Problem;
+use crate::config::{self, model::Model};
+use crate::listener::accept::{Accepted, Acceptor};
+use crate::listener::{self, Gate, Listener};
+use crate::session::registry::Registry;
+use crate::session::{self, Ended, Shared};
+use crate::snapshot::Snapshot;
+use crate::telemetry::access::AccessLog;
+use crate::telemetry::log::{self, FilterError};
+use crate::telemetry::metrics::Metrics;
+use crate::telemetry::output::SinkError;
+use crate::telemetry::sink::Sink;
+use crate::worker::{Clock, Workers};
+
+/// Why the gateway does not start.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// The configuration is not valid.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Config(Vec<Problem>),
+    /// Logs have nowhere to go.
+    #[error("log: {0}")]
+    Log(#[from] SinkError),
+    /// The log filter in the environment is not valid.
+    #[error("log: {0}")]
+    Filter(#[from] FilterError),
+    /// An address cannot be bound; all that cannot are listed.
+    #[error("{}", .0.join("\n"))]
+    Bind(Vec<String>),
+    /// The admin address cannot be served.
+    #[error("admin: {0}")]
+    Admin(#[from] AdminError),
+    /// User or group cannot be taken on.
+    #[error("gateway.user: {0}")]
+    User(String),
+    /// Threads or signals.
+    #[error("start: {0}")]
+    System(#[from] std::io::Error),
+}
+
+/// Runs the gateway of a configuration file until it is told to stop.
+///
+/// # Errors
+/// Everything that keeps it from starting.
+pub fn run(path: &Path) -> Result<(), StartError> {
+    let (model, warnings) = config::load(path).map_err(StartError::Config)?;
+    let sink = Sink::open(&model.log)?;
+    let dispatch = log::dispatch(model.log.level, sink.handle())?;
+    let result = tracing::dispatcher::with_default(&dispatch, || {
+        for warning in &warnings {
+            warn!("{}", warning.message);
+        }
+        start(&model, &sink, &dispatch)
+    });
+    sink.flush(Duration::from_secs(2));
+    result
+}
+
+/// What a running gateway is made of.
+struct Gateway {
+    shared: Arc<Shared>,
+    workers: Arc<Workers>,
+    gate: Arc<Gate>,
+    gates: Vec<(config::model::ListenerName, Arc<Gate>)>,
+    tasks: TaskTracker,
+    stop_accepting: CancellationToken,
+    admin: Option<AdminServer>,
+}
+
+fn start(model: &Model, sink: &Sink, dispatch: &Dispatch) -> Result<(), StartError> {
+    let (listeners, admin) = bind_all(model)?;
+    raise_file_limit(model);
+    privileges::drop_to(model).map_err(StartError::User)?;
+    let clock = Arc::new(Clock::new());
+    let workers = Arc::new(Workers::start(model.gateway.workers, &clock, dispatch)?);
+    let shared = Arc::new(Shared {
+        name: model.gateway.name.clone(),
+        snapshot: ArcSwap::from_pointee(Snapshot::new(model, 1)),
+        registry: Registry::default(),
+        ended: Ended::default(),
+        metrics: Arc::new(Metrics::new()),
+        access: model.log.access.then(|| AccessLog::new(sink.handle())),
+    });
+    let gates = listeners.iter().map(|l| (l.name.clone(), l.gate.clone())).collect();
+    let mut gateway = Gateway {
+        shared,
+        workers,
+        gate: Arc::new(Gate::new(model.gateway.max_connections)),
+        gates,
+        tasks: TaskTracker::new(),
+        stop_accepting: CancellationToken::new(),
+        admin: None,
+    };
+    let control = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    control.block_on(async {
+        let signals = Signals::new()?;
+        gateway.resolve_names().await;
+        gateway.collect(sink);
+        gateway.admin = admin.map(|bound| bound.start(gateway.sources())).transpose()?;
+        gateway.spawn_tasks(clock);
+        gateway.accept(listeners);
+        info!("ready");
+        gateway.until_stopped(model, sink, signals).await;
+        Ok::<_, StartError>(())
+    })?;
+    if let Some(admin) = gateway.admin.take() {
+        admin.stop();
+    }
+    drop(control);
+    if let Some(workers) = Arc::into_inner(gateway.workers) {
+        workers.stop();
+    }
+    info!("stopped");
+    Ok(())
+}
+
+/// Binds everything, or tells all that cannot be bound.
+fn bind_all(model: &Model) -> Result<(Vec<Listener>, Option<BoundAdmin>), StartError> {
+    let mut problems = Vec::new();
+    let mut listeners = Vec::new();
+    for listener in &model.listeners {
+        let mut sockets = Vec::new();
+        for &address in &listener.bind {
+            match listener::bind(address) {
+                Ok(socket) => sockets.push(socket),
+                Err(error) => problems.push(format!(
+                    "listener {}: cannot bind {address}: {error}{}",
+                    listener.name,
+                    advice(&error)
+                )),
+            }
+        }
+        let gate = Arc::new(Gate::new(listener.max_connections.unwrap_or(usize::MAX)));
+        listeners.push(Listener { name: listener.name.clone(), gate, sockets });
+    }
+    let admin = match model.admin.as_ref().map(|admin| admin::bind(admin.bind)) {
+        Some(Ok(bound)) => Some(bound),
+        Some(Err(error)) => {
+            problems.push(format!("admin: {error}"));
+            None
+        }
+        None => None,
+    };
+    if problems.is_empty() { Ok((listeners, admin)) } else { Err(StartError::Bind(problems)) }
+}
+
+fn advice(error: &std::io::Error) -> &'static str {
+    match error.kind() {
+        std::io::ErrorKind::AddrInUse => {
+            " (another process listens there: `ss -ltnp` shows which; stop it or choose another port)"
+        }
+        std::io::ErrorKind::PermissionDenied => {
+            " (ports below 1024 need root or the capability CAP_NET_BIND_SERVICE)"
+        }
+        std::io::ErrorKind::AddrNotAvailable => " (no interface of this machine has this address)",
+        _ => "",
+    }
+}
+
+/// Two sockets a session, and some for the rest.
+fn raise_file_limit(model: &Model) {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    let needed = model.gateway.max_connections as u64 * 2 + 200;
+    let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return };
+    if soft < needed && setrlimit(Resource::RLIMIT_NOFILE, needed.min(hard), hard).is_err() {
+        warn!(soft, "cannot raise the limit on open files");
+    }
+    if hard < needed {
+        let enough_for = hard.saturating_sub(200) / 2;
+        warn!(
+            hard,
+            needed,
+            enough_for,
+            "the limit on open files is too low for gateway.max_connections: raise LimitNOFILE or ulimit -n"
+        );
+    }
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// Waits for a signal to stop; others are dealt with meanwhile.
+    async fn stop(&mut self, sink: &Sink) {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                _ = self.hangup.recv() => match sink.reopen() {
+                    Ok(()) => info!("log file reopened; reloading the configuration is not available in this build"),
+                    Err(error) => warn!(%error, "cannot reopen the log file: the old one stays in use"),
+                },
+            }
+        }
+    }
+}
+
+impl Gateway {
+    async fn resolve_names(&self) {
+        for cluster in self.shared.snapshot.load().clusters.values() {
+            resolve::resolve_all(cluster).await;
+        }
+    }
+
+    fn sources(&self) -> Sources {
+        let (metrics, shared) = (self.shared.metrics.clone(), self.shared.clone());
+        let stop = self.stop_accepting.clone();
+        Sources {
+            metrics: Arc::new(move || metrics.render()),
+            not_ready: Arc::new(move || watch::not_ready(&shared, &stop)),
+        }
+    }
+
+    fn spawn_tasks(&self, clock: Arc<Clock>) {
+        for cluster in self.shared.snapshot.load().clusters.values() {
+            self.tasks.spawn(resolve::keep_resolved(cluster.clone()));
+        }
+        self.tasks.spawn(watch::keep_time(self.shared.clone(), clock));
+    }
+
+    /// Starts the accept loops, spread over the workers.
+    fn accept(&self, listeners: Vec<Listener>) {
+        let mut workers = self.workers.all().iter().cycle();
+        for Listener { name, gate, sockets } in listeners {
+            for socket in sockets {
+                let address = socket.local_addr().map_or_else(|_| "?".into(), |a| a.to_string());
+                let acceptor = Acceptor {
+                    listener: name.clone(),
+                    gate: gate.clone(),
+                    gateway_gate: self.gate.clone(),
+                    workers: self.workers.clone(),
+                    metrics: self.shared.metrics.clone(),
+                };
+                let shared = self.shared.clone();
+                let serve = move |accepted| serve(&shared, accepted);
+                let run = acceptor.run(socket, self.stop_accepting.clone(), serve);
+                if let Some(worker) = workers.next() {
+                    self.tasks.spawn_on(run, worker.runtime());
+                }
+                info!(listener = %name, %address, "accepting");
+            }
+        }
+    }
+
+    async fn until_stopped(&self, model: &Model, sink: &Sink, mut signals: Signals) {
+        signals.stop(sink).await;
+        self.stop_accepting.cancel();
+        let (rate, timeout) = (model.gateway.drain_rate, model.gateway.drain_timeout);
+        let sessions = self.shared.registry.len();
+        info!(sessions, %rate, ?timeout, "stopping: closing sessions with 320; a second signal cuts them");
+        let cut = signals.stop(sink);
+        drain::drain(&self.shared, rate, timeout, cut).await;
+    }
+}
+
+fn serve(shared: &Arc<Shared>, accepted: Accepted) {
+    let Accepted { stream, address, listener, seat, passage } = accepted;
+    let shared = shared.clone();
+    let runtime = seat.worker().runtime().clone();
+    runtime.spawn(async move {
+        let _passage = passage;
+        session::serve(shared, listener, stream, address, seat).await;
+    });
+}

@@ -1,0 +1,139 @@
+//! Once a tick: the clock, and who has been silent for too long.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+
+use crate::session::Shared;
+use crate::session::registry::{Order, Session};
+use crate::worker::Clock;
+
+/// Sessions are looked at once in so many ticks.
+const LOOK_EVERY: u32 = 4;
+
+/// Keeps the clock, and with it the sessions' heartbeats.
+pub(super) async fn keep_time(shared: Arc<Shared>, clock: Arc<Clock>) {
+    let mut ticks = interval(Clock::TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    for count in 0_u32.. {
+        ticks.tick().await;
+        clock.advance();
+        if count % LOOK_EVERY == 0 {
+            let idle = shared.snapshot.load().idle_timeout;
+            shared.registry.each(|session| {
+                if let Some(order) = overdue(session, clock.now(), idle) {
+                    session.order(order);
+                }
+            });
+        }
+    }
+}
+
+/// Who of a session has been silent for too long, if anybody?
+///
+/// A peer is dead after two heartbeat intervals without a byte (AMQP 0-9-1 section 4.2.7). One that we do not read, for
+/// the other side takes no more, is not silent.
+fn overdue(session: &Session, now: u32, idle: Option<Duration>) -> Option<Order> {
+    session.facts()?;
+    let heard = &session.heard;
+    let client = now.saturating_sub(heard.client.load(Ordering::Relaxed));
+    let node = now.saturating_sub(heard.node.load(Ordering::Relaxed));
+    let heartbeat = Duration::from_secs(heard.heartbeat.load(Ordering::Relaxed).into());
+    let limit = ticks(2 * heartbeat);
+    if !heartbeat.is_zero() {
+        if client > limit && heard.client_held.load(Ordering::Relaxed) == 0 {
+            return Some(Order::ClientSilent);
+        }
+        if node > limit && heard.node_held.load(Ordering::Relaxed) == 0 {
+            return Some(Order::NodeSilent);
+        }
+    }
+    idle.is_some_and(|idle| client.min(node) > ticks(idle)).then_some(Order::Idle)
+}
+
+fn ticks(time: Duration) -> u32 {
+    (time.as_millis() / Clock::TICK.as_millis()).try_into().unwrap_or(u32::MAX)
+}
+
+/// What keeps the gateway from being ready.
+pub(super) fn not_ready(shared: &Shared, stopping: &CancellationToken) -> Vec<String> {
+    if stopping.is_cancelled() {
+        return vec!["the gateway is stopping".to_owned()];
+    }
+    let snapshot = shared.snapshot.load();
+    if snapshot.clusters.values().any(|cluster| cluster.is_usable(Instant::now())) {
+        return Vec::new();
+    }
+    let mut names: Vec<_> = snapshot.clusters.keys().map(ToString::to_string).collect();
+    names.sort_unstable();
+    names.into_iter().map(|name| format!("no node of cluster {name} is usable")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU32;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::cluster::node::Node;
+    use crate::config::model::{self, ClusterName, ListenerName, NodeAddress};
+    use crate::session::registry::{SessionFacts, SessionId, Software};
+
+    fn session(heartbeat: u16) -> Session {
+        let client = ([127, 0, 0, 1], 4000).into();
+        let session = Session::new(SessionId(1), ListenerName("amqp".into()), client);
+        let address = NodeAddress { host: "127.0.0.1".into(), port: 5672 };
+        let node = model::Node {
+            name: "r1".into(),
+            address,
+            weight: NonZeroU32::MIN,
+            max_connections: None,
+            backup: false,
+        };
+        session.opened(SessionFacts {
+            node: Arc::new(Node::new(&ClusterName("main".into()), &node)),
+            user: None,
+            vhost: None,
+            software: Software::default(),
+            handshake: (Duration::ZERO, Duration::ZERO),
+        });
+        session.heard.heartbeat.store(heartbeat, Ordering::Relaxed);
+        session
+    }
+
+    fn seconds(count: u32) -> u32 {
+        ticks(Duration::from_secs(count.into()))
+    }
+
+    #[test]
+    fn a_peer_is_dead_after_two_heartbeats_and_not_before() {
+        let session = session(10);
+        session.heard.node.store(seconds(20), Ordering::Relaxed);
+        assert_eq!(overdue(&session, seconds(20), None), None);
+        assert_eq!(overdue(&session, seconds(20) + 1, None), Some(Order::ClientSilent));
+        session.heard.client.store(seconds(41), Ordering::Relaxed);
+        assert_eq!(overdue(&session, seconds(41), None), Some(Order::NodeSilent));
+    }
+
+    #[test]
+    fn a_peer_that_is_not_read_is_not_silent() {
+        let session = session(10);
+        session.heard.client_held.store(1, Ordering::Relaxed);
+        session.heard.node.store(seconds(60), Ordering::Relaxed);
+        assert_eq!(overdue(&session, seconds(60), None), None);
+    }
+
+    #[test]
+    fn without_heartbeats_only_a_configured_idle_timeout_ends_a_session() {
+        let session = session(0);
+        assert_eq!(overdue(&session, seconds(100_000), None), None);
+        let idle = Some(Duration::from_secs(60));
+        assert_eq!(overdue(&session, seconds(60), idle), None);
+        assert_eq!(overdue(&session, seconds(61), idle), Some(Order::Idle));
+        session.heard.node.store(seconds(50), Ordering::Relaxed);
+        assert_eq!(overdue(&session, seconds(61), idle), None);
+    }
+}
