@@ -1,0 +1,5 @@
+//! Tests against real RabbitMQ clusters and real client libraries, in one program so that
+//! clusters can be shared.
+#![allow(clippy::unwrap_used)]
+
+mod harness;
