@@ -14,6 +14,7 @@ use tokio::time::{Instant, sleep};
 use crate::http;
 use crate::process::{Process, Signal};
 use crate::scratch::Scratch;
+use crate::target;
 
 const START_DEADLINE: Duration = Duration::from_secs(20);
 
@@ -28,8 +29,7 @@ pub struct GatewayProcess {
 impl GatewayProcess {
     /// Runs the gateway with this configuration until it logs `ready`.
     ///
-    /// The binary is `AMQP_GATEWAY_BIN`, or the newer one of the release and the debug build
-    /// beside the running program.
+    /// The binary is that of [`target::gateway`].
     ///
     /// # Errors
     /// When there is no binary, or it ends or stays silent: carries its log.
@@ -59,7 +59,7 @@ impl GatewayProcess {
     /// # Errors
     /// When there is no binary or no temporary directory.
     pub fn spawn(config: &str) -> Result<Self> {
-        let binary = binary()?;
+        let binary = target::gateway()?;
         let scratch = Scratch::new("gateway")?;
         let file = scratch.dir().join("gateway.toml");
         fs::write(&file, config).context("cannot write the gateway's configuration")?;
@@ -219,36 +219,6 @@ fn log_file(scratch: &Scratch) -> PathBuf {
 fn admin_address(config: &str) -> Option<String> {
     let config: toml::Table = config.parse().ok()?;
     Some(config.get("admin")?.get("bind")?.as_str()?.to_owned())
-}
-
-/// The binary to test: `AMQP_GATEWAY_BIN`, else the newer build beside the running program.
-///
-/// # Errors
-/// When there is none; says how to build it.
-pub fn binary() -> Result<PathBuf> {
-    if let Some(path) = std::env::var_os("AMQP_GATEWAY_BIN") {
-        return Ok(path.into());
-    }
-    // target/PROFILE/deps/test-…, or target/PROFILE/demo
-    let program = std::env::current_exe().context("who are we?")?;
-    let target = program.ancestors().find(|dir| {
-        ["release", "debug"]
-            .iter()
-            .any(|profile| dir.join(profile).join("deps").is_dir())
-    });
-    let target = target.context("the running program is not in a target directory")?;
-    let builds = ["release", "debug"].map(|profile| target.join(profile).join("amqp-gateway"));
-    let newest = builds
-        .iter()
-        .filter(|path| path.is_file())
-        .max_by_key(|path| path.metadata().and_then(|file| file.modified()).ok());
-    newest.cloned().with_context(|| {
-        format!(
-            "no amqp-gateway in {}: build it with `cargo build -p amqp-gateway`, \
-                 or set AMQP_GATEWAY_BIN",
-            target.display()
-        )
-    })
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ pub mod process;
 pub mod rabbit;
 pub mod scratch;
 pub mod suites;
+pub mod target;
 pub mod wait;
 
 pub use gateway_process::GatewayProcess;

@@ -2,4 +2,6 @@
 //! clusters can be shared.
 #![allow(clippy::unwrap_used)]
 
+mod clients;
 mod harness;
+mod shared;
