@@ -364,14 +364,15 @@ async fn passive(channel: &Channel, name: &str) -> Result<()> {
 
 async fn exclusive(there: &Lapin) -> Result<()> {
     let (owner, other) = (there.connect().await?, there.connect().await?);
-    let queue = own_queue(&owner.create_channel().await?).await?;
-    let locked = passive(&other.create_channel().await?, queue.as_str()).await;
-    refused(locked, "RESOURCE_LOCKED")?;
-    bye(owner).await?;
+    let channels = (owner.create_channel().await?, other.create_channel().await?);
+    let queue = own_queue(&channels.0).await?;
     refused(
-        passive(&other.create_channel().await?, queue.as_str()).await,
-        "NOT_FOUND",
+        passive(&channels.1, queue.as_str()).await,
+        "RESOURCE_LOCKED",
     )?;
+    bye(owner).await?;
+    let channel = other.create_channel().await?;
+    refused(passive(&channel, queue.as_str()).await, "NOT_FOUND")?;
     bye(other).await
 }
 
@@ -400,7 +401,8 @@ async fn channel_error(there: &Lapin) -> Result<()> {
         passive(&channel, "nobody-has-this-queue").await,
         "NOT_FOUND",
     )?;
-    own_queue(&connection.create_channel().await?).await?;
+    let channel = connection.create_channel().await?;
+    own_queue(&channel).await?;
     bye(connection).await
 }
 
@@ -409,6 +411,7 @@ async fn update_secret(there: &Lapin) -> Result<()> {
     connection
         .update_secret("secret".into(), "rotated".into())
         .await?;
-    own_queue(&connection.create_channel().await?).await?;
+    let channel = connection.create_channel().await?;
+    own_queue(&channel).await?;
     bye(connection).await
 }

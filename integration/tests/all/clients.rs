@@ -1,5 +1,6 @@
 //! Every client library passes through the gateway exactly what it passes directly.
 
+use futures_util::future::join_all;
 use integration::suites::{Suite, run_idle, run_suite};
 
 use crate::shared;
@@ -7,8 +8,10 @@ use crate::shared;
 /// Against the broker, a listener that is decided at accept, and one decided at open.
 async fn passes_everywhere(suite: Suite) {
     let shared = shared::setup().await;
-    for (place, address) in shared.places() {
-        let report = run_suite(suite, address).await.unwrap();
+    let places = shared.places();
+    let runs = places.iter().map(|(_, address)| run_suite(suite, *address));
+    for ((place, _), report) in places.iter().zip(join_all(runs).await) {
+        let report = report.unwrap();
         assert_eq!(report.failures(), Vec::<String>::new(), "{suite:?} {place}");
         assert_eq!(
             report.len(),
@@ -53,7 +56,7 @@ async fn idle_connections_are_never_cut() {
     let shared = shared::setup().await;
     let places = shared.places();
     let runs = places.iter().map(|(_, address)| run_idle(*address, 65));
-    let reports = futures_util::future::join_all(runs).await;
+    let reports = join_all(runs).await;
     for ((place, _), report) in places.iter().zip(reports) {
         let report = report.unwrap();
         assert_eq!(report.failures(), Vec::<String>::new(), "{place}");
