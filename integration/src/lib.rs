@@ -1,1 +1,18 @@
-//! Real peers for tests.
+//! Real peers for tests, the demo and the benchmark: RabbitMQ clusters, gateway processes,
+//! client libraries and scripted peers.
+//!
+//! Whatever a test starts dies with it: see [`scratch`].
+
+pub mod gateway_process;
+pub mod http;
+pub mod peer;
+pub mod ports;
+pub mod process;
+pub mod rabbit;
+pub mod scratch;
+pub mod suites;
+pub mod target;
+pub mod wait;
+
+pub use gateway_process::GatewayProcess;
+pub use rabbit::RabbitCluster;

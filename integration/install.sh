@@ -1,0 +1,101 @@
+#!/bin/bash
+# Installs what is missing for `make demo`, `make test` and `make bench`, and nothing else.
+# Usage: integration/install.sh demo|test|bench...
+# Debian packages by apt-get (with sudo if needed), client libraries under target/interop,
+# cargo-deny by cargo. Installed services are not started. Silent when all is there.
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+interop=${CARGO_TARGET_DIR:-$root/target}/interop
+pika=1.4.4 amqplib=2.3.1 rhea=3.0.5
+
+say() { echo "install: $*"; }
+die() { echo "install: $*" >&2; exit 1; }
+have() { command -v "$1" >/dev/null 2>&1; }
+
+# The Debian packages a group needs: `need PACKAGE WHY CHECK...`, where CHECK fails if it is missing.
+packages=()
+need() {
+  local package=$1 why=$2; shift 2
+  "$@" >/dev/null 2>&1 || { packages+=("$package"); say "$package is missing: $why"; }
+}
+
+brokers() {
+  need build-essential "the C compiler that TLS is built with" have cc
+  need rabbitmq-server "the brokers behind the gateway" test -x /usr/lib/rabbitmq/bin/rabbitmq-server
+}
+clients() {
+  need amqp-tools "the client library librabbitmq" have amqp-publish
+  need python3-venv "a place for the client library pika" python3 -c 'import ensurepip, venv'
+  need python3-qpid-proton "the AMQP 1.0 client library Proton" /usr/bin/python3 -c 'import proton'
+  need nodejs "the client libraries amqplib and rhea" have node
+  need npm "amqplib and rhea come from npm" have npm
+}
+balancers() {
+  need haproxy "what the gateway is compared with" test -x /usr/sbin/haproxy
+  need nginx-light "what the gateway is compared with" test -x /usr/sbin/nginx
+  need libnginx-mod-stream "nginx without it balances HTTP only" \
+    test -e /usr/lib/nginx/modules/ngx_stream_module.so
+}
+
+# Debian starts a service when its package is installed, unless this file says no.
+policy=/usr/sbin/policy-rc.d
+as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
+keep_services_down() {
+  [ -e $policy ] && return
+  trap 'as_root rm -f $policy' EXIT
+  printf '#!/bin/sh\nexit 101\n' | as_root tee $policy >/dev/null
+  as_root chmod 755 $policy
+}
+install_packages() {
+  [ ${#packages[@]} -gt 0 ] || return 0
+  have apt-get || die "no apt-get here: install ${packages[*]} by hand"
+  [ "$(id -u)" = 0 ] || have sudo || die "not root and no sudo: apt-get install ${packages[*]}"
+  keep_services_down
+  local log; log=$(mktemp)
+  say "apt-get update"
+  as_root apt-get update -q >"$log" 2>&1 || { tail -5 "$log"; die "apt-get update failed"; }
+  say "apt-get install ${packages[*]} (a minute or two)"
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends \
+    "${packages[@]}" 2>&1 | tee "$log" | sed -un 's/^Setting up \([^ ]*\).*/install:   \1/p' \
+    || { tail -20 "$log"; die "apt-get install failed"; }
+  rm -f "$log"
+}
+
+# $1 holds what was installed there; install again when it is not $2.
+stale() { [ "$(cat "$1" 2>/dev/null)" != "$2" ]; }
+libraries() {
+  mkdir -p "$interop"
+  if stale "$interop/venv/installed" "pika $pika"; then
+    say "pika $pika from PyPI into $interop/venv"
+    rm -rf "$interop/venv"
+    python3 -m venv "$interop/venv"
+    "$interop/venv/bin/pip" install -q --disable-pip-version-check "pika==$pika"
+    echo "pika $pika" >"$interop/venv/installed"
+  fi
+  if stale "$interop/node/installed" "amqplib $amqplib rhea $rhea"; then
+    say "amqplib $amqplib and rhea $rhea from npm into $interop/node"
+    rm -rf "$interop/node"
+    npm install --silent --no-fund --no-audit --no-save --prefix "$interop/node" \
+      "amqplib@$amqplib" "rhea@$rhea" >/dev/null
+    echo "amqplib $amqplib rhea $rhea" >"$interop/node/installed"
+  fi
+  have cargo-deny || {
+    say "cargo-deny, which checks licences and advisories (compiles for some minutes)"
+    cargo install -q cargo-deny --locked
+  }
+}
+
+[ $# -gt 0 ] || die "say what for: demo, test or bench"
+for group in "$@"; do
+  case $group in
+  demo) brokers ;;
+  test) brokers; clients ;;
+  bench) brokers; balancers ;;
+  *) die "unknown group $group: demo, test and bench are known" ;;
+  esac
+done
+install_packages
+for group in "$@"; do
+  [ "$group" != test ] || libraries
+done

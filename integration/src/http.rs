@@ -1,0 +1,66 @@
+//! HTTP requests to the management API of a node and to the gateway's admin address.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+/// GET: status and body, whatever the status. A login may stand in the URL.
+///
+/// # Errors
+/// When there is no answer within three seconds; names the URL.
+pub async fn get(url: &str) -> Result<(u16, String)> {
+    let url = url.to_owned();
+    tokio::task::spawn_blocking(move || {
+        let mut response = agent()
+            .get(&url)
+            .call()
+            .with_context(|| format!("GET {url}"))?;
+        Ok((
+            response.status().as_u16(),
+            response.body_mut().read_to_string()?,
+        ))
+    })
+    .await?
+}
+
+/// GET of a JSON document.
+///
+/// # Errors
+/// As [`get`], and when the status is not 200 or the body is not JSON.
+pub async fn get_json(url: &str) -> Result<Value> {
+    let (status, body) = get(url).await?;
+    if status != 200 {
+        bail!("GET {url}: status {status}, {body}");
+    }
+    serde_json::from_str(&body).with_context(|| format!("GET {url}: not JSON: {body}"))
+}
+
+/// POST of a JSON document.
+///
+/// # Errors
+/// When there is no answer or the status is not 2xx; names the URL and what came back.
+pub async fn post_json(url: &str, document: &Value) -> Result<()> {
+    let (url, text) = (url.to_owned(), document.to_string());
+    tokio::task::spawn_blocking(move || {
+        let request = agent()
+            .post(&url)
+            .header("content-type", "application/json");
+        let mut response = request.send(text).with_context(|| format!("POST {url}"))?;
+        if !response.status().is_success() {
+            let body = response.body_mut().read_to_string()?;
+            bail!("POST {url}: status {}, {body}", response.status());
+        }
+        Ok(())
+    })
+    .await?
+}
+
+fn agent() -> ureq::Agent {
+    ureq::Agent::config_builder()
+        .timeout_global(Some(Duration::from_secs(3)))
+        .http_status_as_error(false)
+        .proxy(None)
+        .build()
+        .into()
+}

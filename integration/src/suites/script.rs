@@ -1,0 +1,127 @@
+//! Suites in other languages, as child processes that print a line a check.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader, Lines};
+use tokio::process::{Child, ChildStderr, ChildStdout, Command};
+use tokio::time::timeout;
+
+use super::Report;
+use crate::target;
+
+const DEADLINE: Duration = Duration::from_secs(180);
+const CLIENTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/clients");
+
+/// A client library with scripts in `integration/clients`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Client {
+    /// pika, from PyPI.
+    Pika,
+    /// amqplib, from npm.
+    Amqplib,
+    /// Qpid Proton, Debian's python3-qpid-proton.
+    Proton,
+    /// rhea, from npm.
+    Rhea,
+}
+
+/// A running script; dropping it kills it.
+#[derive(Debug)]
+pub struct Script {
+    name: String,
+    child: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+    errors: ChildStderr,
+}
+
+impl Script {
+    /// Starts `clients/CLIENT/SCRIPT` with host, port and further arguments.
+    ///
+    /// # Errors
+    /// When the library or its interpreter is not installed.
+    pub fn start(
+        client: Client,
+        script: &str,
+        address: SocketAddr,
+        more: &[String],
+    ) -> Result<Self> {
+        let interop = target::interop()?;
+        let (program, path) = match client {
+            Client::Pika => (interop.join("venv/bin/python"), format!("pika/{script}.py")),
+            Client::Proton => (
+                PathBuf::from("/usr/bin/python3"),
+                format!("proton/{script}.py"),
+            ),
+            Client::Amqplib => (PathBuf::from("node"), format!("amqplib/{script}.js")),
+            Client::Rhea => (PathBuf::from("node"), format!("rhea/{script}.js")),
+        };
+        let mut command = Command::new(&program);
+        command.arg(Path::new(CLIENTS).join(&path));
+        command
+            .args([address.ip().to_string(), address.port().to_string()])
+            .args(more);
+        command.env("NODE_PATH", interop.join("node/node_modules"));
+        command.env("PYTHONDONTWRITEBYTECODE", "1");
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let child = command.kill_on_drop(true).spawn();
+        let mut child = child.with_context(|| {
+            format!(
+                "cannot start {}: run `integration/install.sh test`",
+                program.display()
+            )
+        })?;
+        let stdout = child.stdout.take().context("no standard output")?;
+        let errors = child.stderr.take().context("no standard error")?;
+        Ok(Self {
+            name: path,
+            child,
+            lines: BufReader::new(stdout).lines(),
+            errors,
+        })
+    }
+
+    /// Waits for this line next.
+    ///
+    /// # Errors
+    /// When another comes, or the script ends.
+    pub async fn expect_line(&mut self, expected: &str) -> Result<()> {
+        let line = self.next_line().await?;
+        let line = line.with_context(|| format!("{} ended before {expected:?}", self.name))?;
+        ensure!(
+            line == expected,
+            "{}: expected {expected:?}, got {line:?}",
+            self.name
+        );
+        Ok(())
+    }
+
+    /// Reads all checks up to the script's end.
+    ///
+    /// # Errors
+    /// When it ends with a failure of its own, or not within three minutes.
+    pub async fn report(mut self) -> Result<Report> {
+        let mut report = Report::default();
+        while let Some(line) = self.next_line().await? {
+            report.add_line(&line).with_context(|| self.name.clone())?;
+        }
+        let status = self.child.wait().await?;
+        if !status.success() {
+            let mut errors = String::new();
+            self.errors.read_to_string(&mut errors).await?;
+            bail!("{} ended with {status} after {report}\n{errors}", self.name);
+        }
+        Ok(report)
+    }
+
+    async fn next_line(&mut self) -> Result<Option<String>> {
+        let line = timeout(DEADLINE, self.lines.next_line()).await;
+        Ok(line.with_context(|| format!("{}: no line for {DEADLINE:?}", self.name))??)
+    }
+}
