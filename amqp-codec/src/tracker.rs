@@ -146,14 +146,14 @@ impl Channels {
         let Some(channel) = self.find(number) else {
             return 0;
         };
-        if !channel.confirms {
+        // A node cannot confirm more than was published; one that claims to must not break the sum.
+        if outstanding(channel) == 0 {
             return 0;
         }
+        let tag = if tag == 0 { u64::MAX } else { tag };
         let before = outstanding(channel);
-        // A node cannot confirm more than was published; one that claims to must not break the sum.
         let new = channel.confirmed.settle(tag.min(channel.published), multiple);
-        let after = outstanding(channel);
-        self.unconfirmed += after - before;
+        self.unconfirmed += outstanding(channel) - before;
         new
     }
 
@@ -404,7 +404,28 @@ mod tests {
         node.method(id::BASIC_ACK, 1, &ack(u64::MAX, false));
         node.method(id::BASIC_ACK, 9, &ack(1, false));
         node.method(id::BASIC_ACK, 1, &[0]);
-        assert_eq!(channels.unconfirmed(), 0);
+        assert_eq!((node.confirmed, channels.unconfirmed()), (0, 0));
+        FromClient::new(&mut tally, &mut channels).method(id::BASIC_PUBLISH, 1, &[]);
+        assert_eq!(channels.unconfirmed(), 1);
+        let mut node = FromNode::new(&mut tally, &mut channels);
+        node.method(id::BASIC_ACK, 1, &ack(1, false));
+        node.method(id::BASIC_ACK, 1, &ack(1, false));
+        assert_eq!((node.confirmed, channels.unconfirmed()), (1, 0));
+    }
+
+    #[test]
+    fn a_confirm_of_everything_so_far_settles_all() {
+        let (mut tally, mut channels) = (Counts([0; method::COUNT]), Channels::default());
+        let mut node = FromNode::new(&mut tally, &mut channels);
+        node.method(id::CHANNEL_OPEN_OK, 1, &[]);
+        node.method(id::CONFIRM_SELECT_OK, 1, &[]);
+        let mut client = FromClient::new(&mut tally, &mut channels);
+        for _ in 0..3 {
+            client.method(id::BASIC_PUBLISH, 1, &[]);
+        }
+        let mut node = FromNode::new(&mut tally, &mut channels);
+        node.method(id::BASIC_ACK, 1, &ack(0, true));
+        assert_eq!((node.confirmed, channels.unconfirmed()), (3, 0));
     }
 
     #[test]

@@ -38,16 +38,10 @@ impl GatewayProcess {
         let end = Instant::now() + START_DEADLINE;
         while !gateway.log().lines().any(says_ready) {
             if let Some(status) = gateway.process.exit_status()? {
-                bail!(
-                    "the gateway ended at its start ({status}):\n{}",
-                    gateway.log()
-                );
+                bail!("the gateway ended at its start ({status}):\n{}", gateway.log());
             }
             if Instant::now() >= end {
-                bail!(
-                    "the gateway is not ready after {START_DEADLINE:?}:\n{}",
-                    gateway.log()
-                );
+                bail!("the gateway is not ready after {START_DEADLINE:?}:\n{}", gateway.log());
             }
             sleep(Duration::from_millis(20)).await;
         }
@@ -68,11 +62,7 @@ impl GatewayProcess {
         command.arg("run").arg("--config").arg(file);
         command.stdout(log.try_clone()?).stderr(log);
         let process = Process::spawn(&mut command)?;
-        Ok(Self {
-            process,
-            admin: admin_address(config),
-            scratch,
-        })
+        Ok(Self { process, admin: admin_address(config), scratch })
     }
 
     /// All it has written so far, standard output and standard error.
@@ -104,9 +94,7 @@ impl GatewayProcess {
     #[must_use]
     pub fn json_lines(&self) -> Vec<Value> {
         let log = self.log();
-        let values = log
-            .lines()
-            .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let values = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
         values.filter(Value::is_object).collect()
     }
 
@@ -174,10 +162,7 @@ impl GatewayProcess {
     /// As [`GatewayProcess::metrics`].
     pub async fn metric(&self, name: &str, labels: &[&str]) -> Result<f64> {
         let text = self.metrics().await?;
-        Ok(text
-            .lines()
-            .filter_map(|line| sample(line, name, labels))
-            .sum())
+        Ok(text.lines().filter_map(|line| sample(line, name, labels)).sum())
     }
 
     /// `http://ADDRESS/path` of its admin address.
@@ -185,10 +170,7 @@ impl GatewayProcess {
     /// # Errors
     /// When the configuration has no `[admin] bind`.
     pub fn admin_url(&self, path: &str) -> Result<String> {
-        let admin = self
-            .admin
-            .as_ref()
-            .context("the configuration has no `[admin] bind`")?;
+        let admin = self.admin.as_ref().context("the configuration has no `[admin] bind`")?;
         Ok(format!("http://{admin}{path}"))
     }
 
@@ -199,8 +181,7 @@ impl GatewayProcess {
 }
 
 fn says_ready(line: &str) -> bool {
-    line.split_ascii_whitespace()
-        .any(|word| word.trim_matches('"') == "ready")
+    line.split_ascii_whitespace().any(|word| word.trim_matches('"') == "ready")
         || line.contains(r#""message":"ready""#)
 }
 
@@ -228,23 +209,15 @@ mod tests {
     #[test]
     fn a_sample_is_found_by_its_whole_name_and_labels() {
         let line = r#"amqp_gateway_sessions{cluster="main",node="n1"} 3"#;
-        assert_eq!(
-            sample(line, "amqp_gateway_sessions", &[r#"node="n1""#]),
-            Some(3.0)
-        );
-        assert_eq!(
-            sample(line, "amqp_gateway_sessions", &[r#"node="n2""#]),
-            None
-        );
+        assert_eq!(sample(line, "amqp_gateway_sessions", &[r#"node="n1""#]), Some(3.0));
+        assert_eq!(sample(line, "amqp_gateway_sessions", &[r#"node="n2""#]), None);
         assert_eq!(sample(line, "amqp_gateway_session", &[]), None);
     }
 
     #[test]
     fn ready_is_found_in_both_formats_and_not_inside_words() {
         assert!(says_ready("2026-11-20T10:00:00Z  INFO ready"));
-        assert!(says_ready(
-            r#"{"level":"INFO","fields":{"message":"ready"}}"#
-        ));
+        assert!(says_ready(r#"{"level":"INFO","fields":{"message":"ready"}}"#));
         assert!(!says_ready("already running"));
     }
 }

@@ -12,14 +12,8 @@ use serde_json::Value;
 pub async fn get(url: &str) -> Result<(u16, String)> {
     let url = url.to_owned();
     tokio::task::spawn_blocking(move || {
-        let mut response = agent()
-            .get(&url)
-            .call()
-            .with_context(|| format!("GET {url}"))?;
-        Ok((
-            response.status().as_u16(),
-            response.body_mut().read_to_string()?,
-        ))
+        let mut response = agent().get(&url).call().with_context(|| format!("GET {url}"))?;
+        Ok((response.status().as_u16(), response.body_mut().read_to_string()?))
     })
     .await?
 }
@@ -43,9 +37,7 @@ pub async fn get_json(url: &str) -> Result<Value> {
 pub async fn post_json(url: &str, document: &Value) -> Result<()> {
     let (url, text) = (url.to_owned(), document.to_string());
     tokio::task::spawn_blocking(move || {
-        let request = agent()
-            .post(&url)
-            .header("content-type", "application/json");
+        let request = agent().post(&url).header("content-type", "application/json");
         let mut response = request.send(text).with_context(|| format!("POST {url}"))?;
         if !response.status().is_success() {
             let body = response.body_mut().read_to_string()?;

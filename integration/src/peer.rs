@@ -73,8 +73,7 @@ impl Peer {
     /// When the connection is gone.
     pub async fn send_raw(&mut self, bytes: &[u8]) -> Result<()> {
         let sent = timeout(DEADLINE, self.stream.write_all(bytes)).await;
-        sent.context("the other end does not read")?
-            .context("cannot send")
+        sent.context("the other end does not read")?.context("cannot send")
     }
 
     /// Sends one frame.
@@ -98,24 +97,12 @@ impl Peer {
     /// # Errors
     /// At the end of the connection, after 15 s, and when the frame has no end octet.
     pub async fn read_frame(&mut self) -> Result<Frame> {
-        let head: [u8; 7] = self
-            .read_bytes()
-            .await
-            .context("while a frame was expected")?;
+        let head: [u8; 7] = self.read_bytes().await.context("while a frame was expected")?;
         let size = u32::from_be_bytes([head[3], head[4], head[5], head[6]]) as usize;
         let mut payload = vec![0; size + 1];
-        self.read_into(&mut payload)
-            .await
-            .context("in the middle of a frame")?;
-        ensure!(
-            payload.pop() == Some(0xCE),
-            "a frame without its end octet: {head:?}"
-        );
-        Ok(Frame {
-            kind: head[0],
-            channel: u16::from_be_bytes([head[1], head[2]]),
-            payload,
-        })
+        self.read_into(&mut payload).await.context("in the middle of a frame")?;
+        ensure!(payload.pop() == Some(0xCE), "a frame without its end octet: {head:?}");
+        Ok(Frame { kind: head[0], channel: u16::from_be_bytes([head[1], head[2]]), payload })
     }
 
     /// Reads exactly this many bytes.
@@ -133,10 +120,7 @@ impl Peer {
     /// # Errors
     /// When others come.
     pub async fn expect_header(&mut self, header: [u8; 8]) -> Result<()> {
-        let got: [u8; 8] = self
-            .read_bytes()
-            .await
-            .context("while a header was expected")?;
+        let got: [u8; 8] = self.read_bytes().await.context("while a header was expected")?;
         ensure!(got == header, "expected the header {header:?}, got {got:?}");
         Ok(())
     }
@@ -147,18 +131,11 @@ impl Peer {
     /// When something else comes: names it, a close with its code and text.
     pub async fn expect_method(&mut self, id: (u16, u16)) -> Result<Reader> {
         loop {
-            let frame = self
-                .read_frame()
-                .await
-                .with_context(|| format!("expected {id:?}"))?;
+            let frame = self.read_frame().await.with_context(|| format!("expected {id:?}"))?;
             if frame.kind == Frame::HEARTBEAT {
                 continue;
             }
-            ensure!(
-                frame.id() == Some(id),
-                "expected method {id:?}, got {}",
-                frame.describe()
-            );
+            ensure!(frame.id() == Some(id), "expected method {id:?}, got {}", frame.describe());
             return Ok(frame.arguments());
         }
     }
@@ -203,9 +180,8 @@ impl Peer {
         self.send_raw(&HEADER).await?;
         self.expect_method((10, 10)).await?;
         let capabilities = Args::new().boolean("authentication_failure_close", true);
-        let properties = Args::new()
-            .string("product", "scripted")
-            .table("capabilities", capabilities);
+        let properties =
+            Args::new().string("product", "scripted").table("capabilities", capabilities);
         let start_ok = Args::new()
             .nested(properties)
             .shortstr("PLAIN")
@@ -213,11 +189,7 @@ impl Peer {
             .shortstr("en_US");
         self.send_method(0, (10, 11), start_ok).await?;
         let mut tune = self.expect_method((10, 30)).await?;
-        Ok(Tune {
-            channel_max: tune.u16()?,
-            frame_max: tune.u32()?,
-            heartbeat: tune.u16()?,
-        })
+        Ok(Tune { channel_max: tune.u16()?, frame_max: tune.u32()?, heartbeat: tune.u16()? })
     }
 
     /// As a client: the whole handshake, without heartbeats; what the broker proposed.
@@ -228,8 +200,7 @@ impl Peer {
         let tune = self.login(user, password).await?;
         let tune_ok = Args::new().u16(tune.channel_max).u32(tune.frame_max).u16(0);
         self.send_method(0, (10, 31), tune_ok).await?;
-        self.send_method(0, (10, 40), Args::new().shortstr(vhost).shortstr("").u8(0))
-            .await?;
+        self.send_method(0, (10, 40), Args::new().shortstr(vhost).shortstr("").u8(0)).await?;
         self.expect_method((10, 41)).await?;
         Ok(tune)
     }
@@ -239,8 +210,7 @@ impl Peer {
     /// # Errors
     /// When the broker refuses.
     pub async fn open_channel(&mut self, channel: u16) -> Result<()> {
-        self.send_method(channel, (20, 10), Args::new().shortstr(""))
-            .await?;
+        self.send_method(channel, (20, 10), Args::new().shortstr("")).await?;
         self.expect_method((20, 11)).await?;
         Ok(())
     }

@@ -59,10 +59,7 @@ impl PortBlock {
     /// When `index` is 20 or more.
     #[must_use]
     pub fn port(&self, index: u16) -> u16 {
-        assert!(
-            index < BLOCK,
-            "a block has {BLOCK} ports, asked for number {index}"
-        );
+        assert!(index < BLOCK, "a block has {BLOCK} ports, asked for number {index}");
         self.ports.start + index
     }
 }

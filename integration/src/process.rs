@@ -25,10 +25,7 @@ impl Process {
         let program = command.get_program().to_owned();
         let child = command.spawn();
         let child = child.with_context(|| format!("cannot start {}", program.display()))?;
-        Ok(Self {
-            child,
-            exited: None,
-        })
+        Ok(Self { child, exited: None })
     }
 
     /// Its process id.

@@ -71,10 +71,7 @@ impl RabbitCluster {
     /// A management API address with a login: `mgmt_api(1, "connections")`.
     #[must_use]
     pub fn mgmt_api(&self, n: usize, path: &str) -> String {
-        format!(
-            "http://guest:guest@127.0.0.1:{}/api/{path}",
-            self.files.ports(n).management
-        )
+        format!("http://guest:guest@127.0.0.1:{}/api/{path}", self.files.ports(n).management)
     }
 
     /// The Erlang name of node `n`.
@@ -142,18 +139,12 @@ impl RabbitCluster {
         let mut command = self.scratch.command(node::program(program));
         command.envs(self.files.environment(n)).args(args);
         let output = tokio::task::spawn_blocking(move || command.output()).await?;
-        let Output {
-            status,
-            stdout,
-            stderr,
-        } = output.with_context(|| format!("{program} cannot be started"))?;
+        let Output { status, stdout, stderr } =
+            output.with_context(|| format!("{program} cannot be started"))?;
         let printed = String::from_utf8_lossy(&stdout).into_owned();
         if !status.success() {
             let errors = String::from_utf8_lossy(&stderr);
-            bail!(
-                "{program} {args:?} on node {n} of {}: {printed}{errors}",
-                self.name
-            );
+            bail!("{program} {args:?} on node {n} of {}: {printed}{errors}", self.name);
         }
         Ok(printed)
     }

@@ -48,25 +48,13 @@ impl Scratch {
             .keep();
         let keep = std::env::var("KEEP_SCRATCH").unwrap_or_default();
         let mut watchdog = Command::new("/bin/sh");
-        watchdog
-            .args(["-c", WATCHDOG, "watchdog", MARK])
-            .arg(&dir)
-            .arg(keep);
-        watchdog
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
+        watchdog.args(["-c", WATCHDOG, "watchdog", MARK]).arg(&dir).arg(keep);
+        watchdog.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         watchdog.env_remove(MARK);
         std::os::unix::process::CommandExt::process_group(&mut watchdog, 0);
-        let mut watchdog = watchdog
-            .spawn()
-            .context("cannot start /bin/sh as a watchdog")?;
+        let mut watchdog = watchdog.spawn().context("cannot start /bin/sh as a watchdog")?;
         let pipe = watchdog.stdin.take();
-        Ok(Self {
-            dir,
-            watchdog,
-            pipe,
-        })
+        Ok(Self { dir, watchdog, pipe })
     }
 
     /// The directory.
@@ -104,10 +92,7 @@ mod tests {
         let scratch = Scratch::new("test").unwrap();
         let dir = scratch.dir().to_owned();
         let mut shell = scratch.command("/bin/sh");
-        let mut shell = shell
-            .args(["-c", "setsid sleep 1000 & wait"])
-            .spawn()
-            .unwrap();
+        let mut shell = shell.args(["-c", "setsid sleep 1000 & wait"]).spawn().unwrap();
         let mark = format!("{MARK}={}", dir.display());
         while carriers(&mark) < 2 {
             std::thread::yield_now();

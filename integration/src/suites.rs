@@ -61,26 +61,10 @@ pub async fn run_suite(suite: Suite, address: SocketAddr) -> Result<Report> {
     match suite {
         Suite::Lapin => Ok(lapin::run(address).await),
         Suite::AmqpTools => amqp_tools::run(address).await,
-        Suite::Pika => {
-            Script::start(Client::Pika, "suite", address, &[])?
-                .report()
-                .await
-        }
-        Suite::Amqplib => {
-            Script::start(Client::Amqplib, "suite", address, &[])?
-                .report()
-                .await
-        }
-        Suite::Proton => {
-            Script::start(Client::Proton, "suite", address, &[])?
-                .report()
-                .await
-        }
-        Suite::Rhea => {
-            Script::start(Client::Rhea, "suite", address, &[])?
-                .report()
-                .await
-        }
+        Suite::Pika => Script::start(Client::Pika, "suite", address, &[])?.report().await,
+        Suite::Amqplib => Script::start(Client::Amqplib, "suite", address, &[])?.report().await,
+        Suite::Proton => Script::start(Client::Proton, "suite", address, &[])?.report().await,
+        Suite::Rhea => Script::start(Client::Rhea, "suite", address, &[])?.report().await,
     }
 }
 
@@ -93,11 +77,8 @@ pub async fn run_idle(address: SocketAddr, seconds: u64) -> Result<Report> {
     let arguments = [seconds.to_string()];
     let pika = Script::start(Client::Pika, "idle", address, &arguments)?;
     let amqplib = Script::start(Client::Amqplib, "idle", address, &arguments)?;
-    let (lapin, pika, amqplib) = tokio::join!(
-        lapin::idle(address, seconds),
-        pika.report(),
-        amqplib.report()
-    );
+    let (lapin, pika, amqplib) =
+        tokio::join!(lapin::idle(address, seconds), pika.report(), amqplib.report());
     let mut all = Report::default();
     for (name, report) in [("lapin", lapin), ("pika", pika?), ("amqplib", amqplib?)] {
         for (check, problem) in report.0 {
@@ -123,19 +104,13 @@ impl Report {
     /// The checks that failed, each with why.
     #[must_use]
     pub fn failures(&self) -> Vec<String> {
-        let failed = self
-            .0
-            .iter()
-            .filter_map(|(name, why)| Some((name, why.as_ref()?)));
+        let failed = self.0.iter().filter_map(|(name, why)| Some((name, why.as_ref()?)));
         failed.map(|(name, why)| format!("{name}: {why}")).collect()
     }
 
     /// Notes a check.
     fn add<T>(&mut self, name: &str, result: Result<T>) {
-        self.0.insert(
-            name.to_owned(),
-            result.err().map(|error| format!("{error:#}")),
-        );
+        self.0.insert(name.to_owned(), result.err().map(|error| format!("{error:#}")));
     }
 
     /// Reads a script's line: `ok NAME` or `FAIL NAME why`.
@@ -156,14 +131,7 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let failures = self.failures();
-        write!(
-            f,
-            "{} of {} checks passed",
-            self.len() - failures.len(),
-            self.len()
-        )?;
-        failures
-            .iter()
-            .try_for_each(|failure| write!(f, "\n  {failure}"))
+        write!(f, "{} of {} checks passed", self.len() - failures.len(), self.len())?;
+        failures.iter().try_for_each(|failure| write!(f, "\n  {failure}"))
     }
 }

@@ -28,16 +28,8 @@ pub fn gateway() -> Result<PathBuf> {
 /// When they are missing; says how to install them.
 pub fn interop() -> Result<PathBuf> {
     let interop = directory()?.join("interop");
-    let missing = || {
-        format!(
-            "{} is missing: run `integration/install.sh test`",
-            interop.display()
-        )
-    };
-    interop
-        .is_dir()
-        .then(|| interop.clone())
-        .with_context(missing)
+    let missing = || format!("{} is missing: run `integration/install.sh test`", interop.display());
+    interop.is_dir().then(|| interop.clone()).with_context(missing)
 }
 
 /// cargo's target directory: programs lie in `PROFILE/`, tests in `PROFILE/deps/`.

@@ -1,23 +1,28 @@
 //! Walks the frames in bytes that are passing through, in place: where each ends, what kind it is, which method.
 //!
-//! Nothing is copied and nothing is kept but how much of the current frame is still to come. The walker never says
-//! "forward" of a cut-off head: bytes up to [`Walked::len`] end at a frame's end or inside a payload, so whoever
-//! forwards them always knows where the stream stands. What lies behind is at most [`HOLD`] bytes, which the caller
-//! keeps and shows again in front of the next read.
+//! Nothing is copied and nothing is kept but how much of the current frame is still to come. The walker
+//! never says "forward" of a cut-off head: bytes up to [`Walked::len`] end at a frame's end or inside a
+//! payload, so whoever forwards them always knows where the stream stands. What lies behind is less than
+//! [`HOLD`] bytes, which the caller keeps and shows again in front of the next read. Shown so, a stream
+//! gives the same calls, the same bytes to forward and the same stop, however it was cut into reads.
 
 use super::method::{CONNECTION_CLASS, MethodId};
 use super::{END, ENVELOPE, FrameError, HEADER, kind};
 
-/// A method frame up to this size, envelope included, is walked only when whole. Covers every method whose arguments
-/// the gateway reads; connection.close takes at most 274 bytes.
+/// A method frame is walked when this many bytes of it are there, or all. Covers every method whose
+/// arguments the gateway reads; connection.close takes at most 274 bytes.
 pub const HOLD: usize = 512;
 
 /// Class and method at the head of a method's payload.
 const METHOD_ID: usize = 4;
 
+/// Size of a method frame without arguments.
+const SMALLEST_METHOD: usize = ENVELOPE + METHOD_ID;
+
 /// Told of every frame that is walked.
 pub trait Observer {
-    /// A method frame of any class but connection. `arguments` is what is there of them: all, up to [`HOLD`] bytes.
+    /// A method frame of any class but connection. `arguments` are all of them, or those in the first
+    /// [`HOLD`] bytes of a longer frame.
     fn method(&mut self, id: MethodId, channel: u16, arguments: &[u8]);
     /// A content header frame.
     fn content_header(&mut self, channel: u16);
@@ -41,14 +46,15 @@ pub struct Walked {
 pub enum Stop {
     /// All bytes are walked, or what is left is the head of a frame that is still to come.
     End,
-    /// A connection method begins at `len`; nothing of it is counted in `len`. The caller decides whether it passes,
-    /// and goes on behind it: at `len + size`, or with [`Walker::enter`] if it is not whole.
+    /// A connection method begins at `len`; nothing of it is counted in `len`. The caller decides: to drop
+    /// it, it goes on at `len + size`; to let it pass, it calls [`Walker::enter`] with `size` and walks on
+    /// at `len`.
     Connection {
         /// Which one.
         id: MethodId,
         /// Its channel; 0, unless the peer is confused.
         channel: u16,
-        /// Its size with envelope. Whole in the bytes if it is at most [`HOLD`].
+        /// Its size with envelope. Whole in the bytes, and rightly ended, if it is at most [`HOLD`].
         size: usize,
     },
     /// No frame begins at `len`, or the frame that ends there ends wrong.
@@ -85,7 +91,7 @@ impl Walker {
         self.rest
     }
 
-    /// Goes on inside a frame of which `rest` bytes, end octet included, are still to come.
+    /// The next `rest` bytes to walk, an end octet the last of them, are of one frame that passes unseen.
     pub fn enter(&mut self, rest: u32) {
         self.rest = rest;
     }
@@ -108,84 +114,94 @@ impl Walker {
             self.rest = 0;
             at = rest;
         }
+        self.frames(bytes, at, observer)
+    }
+
+    /// Walks from a frame boundary at `start`.
+    #[inline]
+    fn frames<O: Observer>(&mut self, bytes: &[u8], start: usize, observer: &mut O) -> Walked {
+        let mut left = &bytes[start..];
+        let stop = |left: &[u8], stop| Walked { len: bytes.len() - left.len(), stop };
         loop {
-            let left = &bytes[at..];
-            let Some(&[frame_kind, c1, c0, s3, s2, s1, s0, first]) = left.first_chunk::<ENVELOPE>()
-            else {
-                return short(left, at);
+            let Some(head) = left.first_chunk::<ENVELOPE>() else {
+                return stop(left, short(left));
             };
-            let channel = u16::from_be_bytes([c1, c0]);
-            let size = u32::from_be_bytes([s3, s2, s1, s0]);
+            // The place of the next frame hangs on this load alone: the shorter that chain, the faster the walk.
+            let size = u32::from_be_bytes([head[3], head[4], head[5], head[6]]);
             if size > self.limit {
-                return bad(at, too_large(frame_kind, size, self.limit));
+                return stop(left, too_large(head[0], size, self.limit));
             }
             let whole = size as usize + ENVELOPE;
-            match frame_kind {
-                kind::METHOD => {
-                    if size < METHOD_ID as u32 {
-                        return bad(at, FrameError::TooSmall(size));
+            let channel = u16::from_be_bytes([head[1], head[2]]);
+            match head[0] {
+                kind::METHOD => match method(left, whole) {
+                    Ok((id, _)) if id >> 16 == CONNECTION_CLASS => {
+                        let size = whole;
+                        return stop(left, Stop::Connection { id, channel, size });
                     }
-                    let here = left.len().min(whole);
-                    if here < whole && (whole <= HOLD || here < HEADER + METHOD_ID) {
-                        return Walked { len: at, stop: Stop::End };
-                    }
-                    if here == whole && left[whole - 1] != END {
-                        return bad(at, FrameError::End(left[whole - 1]));
-                    }
-                    let id = u32::from_be_bytes([first, left[8], left[9], left[10]]);
-                    if id >> 16 == CONNECTION_CLASS {
-                        let stop = Stop::Connection { id, channel, size: whole };
-                        return Walked { len: at, stop };
-                    }
-                    let end = if here == whole { whole - 1 } else { here };
-                    observer.method(id, channel, &left[HEADER + METHOD_ID..end]);
-                }
+                    Ok((id, arguments)) => observer.method(id, channel, arguments),
+                    Err(why) => return stop(left, why),
+                },
                 kind::BODY => observer.content_body(channel),
                 kind::HEADER => observer.content_header(channel),
-                kind::HEARTBEAT => {
-                    if size != 0 {
-                        return bad(at, FrameError::Heartbeat(size));
-                    }
-                    observer.heartbeat();
-                }
-                other => return bad(at, FrameError::Kind(other)),
+                kind::HEARTBEAT if size == 0 => observer.heartbeat(),
+                kind => return stop(left, unknown(kind, size)),
             }
-            if left.len() < whole {
+            let Some((frame, behind)) = left.split_at_checked(whole) else {
                 self.rest = (whole - left.len()) as u32;
-                return Walked { len: bytes.len(), stop: Stop::End };
-            }
-            if left[whole - 1] != END {
+                return stop(&[], Stop::End);
+            };
+            if frame[whole - 1] != END {
                 self.rest = 1;
-                return bad(at + whole - 1, FrameError::End(left[whole - 1]));
+                let wrong = &left[whole - 1..];
+                return stop(wrong, Stop::Bad(FrameError::End(wrong[0])));
             }
-            at += whole;
+            left = behind;
         }
     }
+}
+
+/// Id and arguments of the method frame at the head of `left`, or why the walk stops before it.
+#[inline(always)]
+fn method(left: &[u8], whole: usize) -> Result<(MethodId, &[u8]), Stop> {
+    if whole < SMALLEST_METHOD {
+        return Err(Stop::Bad(FrameError::TooSmall((whole - ENVELOPE) as u32)));
+    }
+    let Some(frame) = left.get(..whole.min(HOLD)) else {
+        return Err(Stop::End);
+    };
+    if whole <= HOLD && frame[whole - 1] != END {
+        return Err(Stop::Bad(FrameError::End(frame[whole - 1])));
+    }
+    let id = u32::from_be_bytes([frame[7], frame[8], frame[9], frame[10]]);
+    Ok((id, &frame[HEADER + METHOD_ID..HOLD.min(whole - 1)]))
 }
 
 /// Fewer bytes than the smallest frame: hold them, unless the first is wrong already.
 #[cold]
-fn short(left: &[u8], at: usize) -> Walked {
+fn short(left: &[u8]) -> Stop {
     match left.first() {
         Some(&first) if !matches!(first, 1..=3 | kind::HEARTBEAT) => {
-            bad(at, FrameError::Kind(first))
+            Stop::Bad(FrameError::Kind(first))
         }
-        _ => Walked { len: at, stop: Stop::End },
+        _ => Stop::End,
     }
 }
 
 #[cold]
-fn bad(len: usize, error: FrameError) -> Walked {
-    Walked { len, stop: Stop::Bad(error) }
+fn too_large(frame_kind: u8, size: u32, limit: u32) -> Stop {
+    match frame_kind {
+        1..=3 => Stop::Bad(FrameError::TooLarge { size, limit }),
+        other => unknown(other, size),
+    }
 }
 
 #[cold]
-fn too_large(frame_kind: u8, size: u32, limit: u32) -> FrameError {
-    match frame_kind {
-        1..=3 => FrameError::TooLarge { size, limit },
+fn unknown(frame_kind: u8, size: u32) -> Stop {
+    Stop::Bad(match frame_kind {
         kind::HEARTBEAT => FrameError::Heartbeat(size),
         other => FrameError::Kind(other),
-    }
+    })
 }
 
 #[cfg(test)]

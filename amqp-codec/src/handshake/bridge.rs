@@ -25,15 +25,15 @@
 use thiserror::Error;
 
 use super::HandshakeError;
-use super::client::{ClientHandshake, Greeting, NodeSaid};
+use super::client::{Greeting, NodeSaid};
+use super::leg::{Leg, Said, Told};
 use super::server::{ClientSaid, Hello, ServerHandshake};
 use crate::protocol_header::{self, Guess};
 use crate::reply::{CloseReason, ReplyCode};
-use crate::tune::{Misfit, Tune};
+use crate::tune::Tune;
 use crate::wire;
 
-/// Largest start-ok frame that every RabbitMQ reads: the limit before tune, up to 4.0.
-const START_OK_LARGEST: usize = 4096;
+pub use super::leg::Answered;
 
 /// When the route table is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,17 +86,6 @@ pub enum Fault {
     Node(HandshakeError),
 }
 
-/// How far a node has come in its handshake.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Answered {
-    /// It has said nothing.
-    Nothing,
-    /// connection.start
-    Start,
-    /// connection.tune
-    Tune,
-}
-
 /// Both handshakes of one session.
 #[derive(Debug)]
 pub struct Bridge {
@@ -113,35 +102,6 @@ pub struct Bridge {
     pub to_client: Vec<u8>,
     /// Bytes for the node, in order. The owner sends and clears them.
     pub to_node: Vec<u8>,
-}
-
-/// What the client has said so far.
-#[derive(Debug, Default)]
-struct Said {
-    header: bool,
-    start_ok: Option<(Vec<u8>, Option<Hello>)>,
-    tune_ok: Option<(Vec<u8>, Tune)>,
-    open: Option<(Vec<u8>, String)>,
-}
-
-/// What the client has been told so far.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Told {
-    Nothing,
-    Start,
-    Tune(Tune),
-}
-
-/// One attempt with one node.
-#[derive(Debug)]
-struct Leg {
-    node: ClientHandshake,
-    answered: Answered,
-    tune: Option<Tune>,
-    start_ok_sent: bool,
-    tune_ok_sent: bool,
-    open_sent: bool,
-    challenged: bool,
 }
 
 /// What a node told about itself.
@@ -291,15 +251,7 @@ impl Bridge {
         self.to_node.clear();
         self.to_node.extend_from_slice(&protocol_header::AMQP_0_9_1);
         self.learned = Learned::default();
-        self.leg = Some(Leg {
-            node: ClientHandshake::default(),
-            answered: Answered::Nothing,
-            tune: None,
-            start_ok_sent: false,
-            tune_ok_sent: false,
-            open_sent: false,
-            challenged: false,
-        });
+        self.leg = Some(Leg::default());
     }
 
     /// The node is gone. May another one be tried?
@@ -307,7 +259,7 @@ impl Bridge {
     /// Not in the middle of a SASL conversation: its challenges are the first node's.
     pub fn node_lost(&mut self) -> bool {
         self.to_node.clear();
-        self.leg.take().is_none_or(|leg| !leg.challenged)
+        self.leg.take().is_none_or(|leg| !leg.was_challenged())
     }
 
     /// How far the present node has come.
@@ -319,11 +271,7 @@ impl Bridge {
     /// Is it the node's turn to speak?
     #[must_use]
     pub fn awaits_node(&self) -> bool {
-        self.leg.as_ref().is_some_and(|leg| match leg.answered {
-            Answered::Nothing => true,
-            Answered::Start => leg.start_ok_sent,
-            Answered::Tune => leg.open_sent,
-        })
+        self.leg.as_ref().is_some_and(Leg::owes_an_answer)
     }
 
     /// Takes what the client has sent and nobody has read.
@@ -421,18 +369,22 @@ impl Bridge {
     }
 
     fn secure_ok(&mut self, raw: &[u8]) -> Result<(), Fault> {
-        let Some(Leg { challenged: true, .. }) = &self.leg else {
-            let (got, expected) = ("connection.secure-ok", "connection.tune-ok");
-            return Err(Fault::Client(HandshakeError::Unexpected { got, expected }));
-        };
-        self.to_node.extend_from_slice(raw);
-        Ok(())
+        if self.leg.as_mut().is_some_and(Leg::meet_challenge) {
+            self.to_node.extend_from_slice(raw);
+            return Ok(());
+        }
+        let (got, expected) = ("connection.secure-ok", "connection.tune-ok");
+        Err(Fault::Client(HandshakeError::Unexpected { got, expected }))
     }
 
     fn node_said(&mut self, said: NodeSaid) -> Result<Option<Step>, Fault> {
         let Some(leg) = &mut self.leg else {
             return Ok(None);
         };
+        if !leg.owes_an_answer() && !matches!(said, NodeSaid::Close { .. }) {
+            let (got, expected) = ("an answer to nothing", "silence");
+            return Err(Fault::Node(HandshakeError::Unexpected { got, expected }));
+        }
         match said {
             NodeSaid::OtherProtocol(_) => {
                 let (got, expected) = ("another protocol header", "connection.start");
@@ -450,7 +402,7 @@ impl Bridge {
                 if matches!(self.told, Told::Tune(_)) {
                     return Ok(Some(self.refuse_conversation()));
                 }
-                leg.challenged = true;
+                leg.challenge();
                 self.to_client.extend_from_slice(&raw);
             }
             NodeSaid::Tune { raw, tune } => {
@@ -467,92 +419,48 @@ impl Bridge {
                 self.ended = true;
                 return Ok(Some(Step::Opened));
             }
-            NodeSaid::Close { raw, reason } => {
-                self.to_client.extend_from_slice(&raw);
-                self.ended = true;
-                return Ok(Some(Step::Refused { reason, by_node: true }));
-            }
+            NodeSaid::Close { raw, reason } => return self.node_closes(&raw, reason).map(Some),
         }
         Ok(self.pump())
     }
 
+    /// A refusal is the client's to hear. But a node that an operator is stopping says nothing about the
+    /// client, and another node may take it.
+    fn node_closes(&mut self, raw: &[u8], reason: CloseReason) -> Result<Step, Fault> {
+        if reason.code == ReplyCode::CONNECTION_FORCED {
+            return Err(Fault::Node(HandshakeError::Closed(reason)));
+        }
+        self.to_client.extend_from_slice(raw);
+        self.ended = true;
+        Ok(Step::Refused { reason, by_node: true })
+    }
+
     /// Tells the node what it can be told now; refuses the client if that shows a promise that does not hold.
     fn pump(&mut self) -> Option<Step> {
-        let reason = self.tell_node()?;
-        self.refuse(&reason);
-        Some(Step::Refused { reason, by_node: false })
+        let leg = self.leg.as_mut()?;
+        leg.tell_start_ok(&self.said, &self.annotations, &mut self.to_node);
+        let told = leg.tell_tune_ok(&self.said, self.told, &mut self.to_node);
+        if let Err(reason) = told {
+            return Some(self.refused(reason));
+        }
+        let rename = self.rename_vhost.as_deref();
+        leg.tell_open(&self.said, rename, &mut self.to_node);
+        None
     }
 
     fn refuse_conversation(&mut self) -> Step {
         let mechanism = self.hello().map_or("?", |hello| hello.mechanism.as_str());
         let cause = format!(
-            "mechanism {mechanism} needs a conversation with the node, but here the vhost decides which node: \
-             use PLAIN or AMQPLAIN"
+            "mechanism {mechanism} needs a conversation with the node, but here the vhost decides which \
+             node: use PLAIN or AMQPLAIN"
         );
-        let reason = CloseReason::new(ReplyCode::COMMAND_INVALID, &cause);
+        self.refused(CloseReason::new(ReplyCode::COMMAND_INVALID, &cause))
+    }
+
+    fn refused(&mut self, reason: CloseReason) -> Step {
         self.refuse(&reason);
         Step::Refused { reason, by_node: false }
     }
-
-    /// Returns a refusal if what the client was promised does not hold with this node.
-    fn tell_node(&mut self) -> Option<CloseReason> {
-        self.tell_start_ok();
-        let leg = self.leg.as_mut()?;
-        let (Some(offer), Some((raw, answer))) = (leg.tune, &self.said.tune_ok) else {
-            return None;
-        };
-        if !leg.tune_ok_sent {
-            leg.tune_ok_sent = true;
-            // Where the node's own offer was answered, it is the judge of the answer.
-            match if self.told == Told::Tune(offer) { Ok(()) } else { offer.admits(*answer) } {
-                Ok(()) => self.to_node.extend_from_slice(raw),
-                Err(Misfit::ChannelMax) if fits_frames(offer, *answer) => {
-                    let tune = Tune { channel_max: offer.channel_max, ..*answer };
-                    self.to_node.extend_from_slice(&wire::tune_ok(tune));
-                }
-                Err(_) => return Some(misfit(offer, *answer)),
-            }
-        }
-        let (raw, _) = self.said.open.as_ref()?;
-        if !leg.open_sent {
-            leg.open_sent = true;
-            match &self.rename_vhost {
-                Some(vhost) => self.to_node.extend_from_slice(&wire::open(vhost)),
-                None => self.to_node.extend_from_slice(raw),
-            }
-        }
-        None
-    }
-
-    fn tell_start_ok(&mut self) {
-        let (Some(leg), Some((raw, hello))) = (&mut self.leg, &self.said.start_ok) else {
-            return;
-        };
-        if leg.answered < Answered::Start || leg.start_ok_sent {
-            return;
-        }
-        leg.start_ok_sent = true;
-        let Some(hello) = hello else {
-            self.to_node.extend_from_slice(raw);
-            return;
-        };
-        let entries: Vec<_> = self.annotations.iter().map(|(k, v)| (*k, v.as_str())).collect();
-        let largest = START_OK_LARGEST;
-        let frame = wire::annotate_start_ok(raw, &hello.properties, &entries, largest);
-        self.to_node.extend_from_slice(&frame);
-    }
-}
-
-fn fits_frames(offer: Tune, answer: Tune) -> bool {
-    offer.admits(Tune { channel_max: offer.channel_max, ..answer }).is_ok()
-}
-
-fn misfit(offer: Tune, answer: Tune) -> CloseReason {
-    let cause = format!(
-        "the node takes frames of at most {} bytes and {} were negotiated; the gateway knows it now: please reconnect",
-        offer.frame_max, answer.frame_max
-    );
-    CloseReason::new(ReplyCode::CONNECTION_FORCED, &cause)
 }
 
 #[cfg(test)]

@@ -3,11 +3,12 @@
 //! ```text
 //! start -> (secure)* -> tune -> open-ok
 //! ```
-//! At any point a node may close instead; in place of start it may answer a protocol header it would rather speak.
+//! At any point a node may close instead; in place of start it may answer a protocol header it would rather
+//! speak; after tune it may send heartbeats.
 
 use super::HandshakeError;
 use crate::frame::buffer::FrameBuffer;
-use crate::frame::kind;
+use crate::frame::{HEARTBEAT, kind};
 use crate::reply::CloseReason;
 use crate::tune::Tune;
 use crate::wire::{self, ConnectionMethod, FieldTable};
@@ -110,8 +111,13 @@ impl ClientHandshake {
             let header = self.buffer.take_protocol_header();
             return Ok(header.map(NodeSaid::OtherProtocol));
         }
-        let Some(frame) = self.buffer.take_frame(MAX_PAYLOAD)? else {
-            return Ok(None);
+        let frame = loop {
+            match self.buffer.take_frame(MAX_PAYLOAD)? {
+                None => return Ok(None),
+                // RabbitMQ's heartbeats begin with tune-ok.
+                Some(frame) if frame.raw == HEARTBEAT && expect == Expect::OpenOk => {}
+                Some(frame) => break frame,
+            }
         };
         let unexpected = |got| HandshakeError::Unexpected { got, expected: expect.name() };
         if frame.kind != kind::METHOD || frame.channel != 0 {

@@ -6,11 +6,13 @@
 
 pub mod bridge;
 pub mod client;
+mod leg;
 pub mod server;
 
 use thiserror::Error;
 
 use crate::frame::FrameError;
+use crate::reply::CloseReason;
 use crate::tune::Misfit;
 use crate::wire::WireError;
 
@@ -34,6 +36,9 @@ pub enum HandshakeError {
     /// A SASL mechanism that was not offered.
     #[error("SASL mechanism {0:?} was not offered")]
     Mechanism(String),
+    /// A node closed because an operator stops it: no judgement on the client.
+    #[error("closed with {0}")]
+    Closed(CloseReason),
     /// Tune values over the offer.
     #[error("tune-ok exceeds the offer: {0:?}")]
     Tune(Misfit),

@@ -8,7 +8,7 @@
 
 use super::HandshakeError;
 use crate::frame::buffer::FrameBuffer;
-use crate::frame::kind;
+use crate::frame::{HEARTBEAT, kind};
 use crate::protocol_header::{self, Guess, Opening};
 use crate::reply::CloseReason;
 use crate::sasl;
@@ -19,7 +19,7 @@ use crate::wire::{self, ConnectionMethod, FieldTable, WireError};
 /// RabbitMQ's own limit is 4096 (8192 since 4.1) with the envelope.
 pub const MAX_PAYLOAD: u32 = 16 * 1024;
 
-/// Most bytes of a client that are kept before open-ok.
+/// Once so many bytes of a client wait before open-ok, no more are read.
 pub const MAX_WAITING: usize = 2 * MAX_PAYLOAD as usize;
 
 /// What start-ok tells of a client.
@@ -145,7 +145,7 @@ impl ServerHandshake {
         let frame = loop {
             match self.buffer.take_frame(MAX_PAYLOAD)? {
                 None => return Ok(None),
-                Some(f) if f.kind == kind::HEARTBEAT && expect == Expect::Open => {}
+                Some(frame) if frame.raw == HEARTBEAT && expect == Expect::Open => {}
                 Some(frame) => break frame,
             }
         };

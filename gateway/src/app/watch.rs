@@ -93,13 +93,13 @@ mod tests {
             max_connections: None,
             backup: false,
         };
-        session.opened(SessionFacts {
+        session.opened(Box::new(SessionFacts {
             node: Arc::new(Node::new(&ClusterName("main".into()), &node)),
             user: None,
             vhost: None,
             software: Software::default(),
             handshake: (Duration::ZERO, Duration::ZERO),
-        });
+        }));
         session.heard.heartbeat.store(heartbeat, Ordering::Relaxed);
         session
     }

@@ -63,7 +63,7 @@ fn least(candidates: &[Candidate], turn: usize) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
+    use proptest::prelude::{any, prop, prop_assert, proptest};
 
     use super::*;
 
@@ -127,7 +127,9 @@ mod tests {
 
         #[test]
         fn whoever_is_picked_was_a_candidate(
-            weights in prop::collection::vec(1u32..u32::MAX, 1..5), turn: usize, random: u64
+            weights in prop::collection::vec(1u32..u32::MAX, 1..5),
+            turn in any::<usize>(),
+            random in any::<u64>(),
         ) {
             let nodes: Vec<_> =
                 weights.iter().enumerate().map(|(i, &w)| candidate(i * 3, w, i)).collect();

@@ -200,10 +200,7 @@ async fn until_close_ok(
     let mut buffer = vec![0; 16 * 1024];
     let mut bytes = std::mem::take(&mut up.held);
     loop {
-        let (forward, close) = match scan(up, &bytes) {
-            Ok(scanned) => scanned,
-            Err(_) => return false,
-        };
+        let Ok((forward, close)) = scan(up, &bytes) else { return false };
         if let Some(writer) = &mut node
             && writer.write_all(&bytes[..forward]).await.is_err()
         {
@@ -232,11 +229,7 @@ fn scan(up: &mut Flow, bytes: &[u8]) -> Result<(usize, bool), FrameError> {
             WalkStop::Connection { id: id::CONNECTION_CLOSE | id::CONNECTION_CLOSE_OK, .. } => {
                 return Ok((at, true));
             }
-            WalkStop::Connection { size, .. } => {
-                let here = size.min(bytes.len() - at);
-                up.walker.enter((size - here) as u32);
-                at += here;
-            }
+            WalkStop::Connection { size, .. } => up.walker.enter(size as u32),
         }
     }
 }

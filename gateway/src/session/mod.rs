@@ -180,13 +180,13 @@ impl Live {
                 let opaque::Answer { node, lease, first } = answer.map_err(|end| {
                     Box::new(Failed { protocol: Protocol::Amqp10, ..Failed::new(end) })
                 })?;
-                self.session.opened(SessionFacts {
+                self.session.opened(Box::new(SessionFacts {
                     node: lease.node().clone(),
                     user: None,
                     vhost: None,
                     software: registry::Software::default(),
                     handshake: (Duration::ZERO, self.session.accepted.elapsed()),
-                });
+                }));
                 Ok(self.begin(client, node, lease, None, (Vec::new(), first)).await)
             }
         }

@@ -44,7 +44,7 @@ pub(super) enum Opening {
         /// What the relay starts with.
         opened: Opened,
         /// What the handshake told.
-        facts: SessionFacts,
+        facts: Box<SessionFacts>,
     },
     /// AMQP 1.0, of which nothing was answered yet.
     Amqp10 {
@@ -447,7 +447,7 @@ impl<'a> Handshake<'a> {
             handshake: (client_done - self.session.accepted, now - client_done),
         };
         let bridge = std::mem::replace(&mut self.bridge, Bridge::new(Vec::new()));
-        Ok(Opening::Opened { node, lease, opened: bridge.into_opened(), facts })
+        Ok(Opening::Opened { node, lease, opened: bridge.into_opened(), facts: Box::new(facts) })
     }
 
     /// Says goodbye to both sides after a handshake that failed.

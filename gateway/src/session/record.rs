@@ -79,8 +79,11 @@ impl Live {
         let Some(access) = &self.shared.access else { return };
         let facts = session.facts();
         let unknown = Software::default();
-        let software =
-            facts.map(|f| &f.software).or(failed.map(|f| &f.software)).unwrap_or(&unknown);
+        let software = match (facts, failed) {
+            (Some(facts), _) => &facts.software,
+            (None, Some(failed)) => &failed.software,
+            (None, None) => &unknown,
+        };
         let user = facts.map_or_else(|| failed?.user.as_deref(), |f| f.user.as_deref());
         let vhost = facts.map_or_else(|| failed?.vhost.as_deref(), |f| f.vhost.as_deref());
         access.write(&AccessRecord {

@@ -143,8 +143,8 @@ impl Session {
     }
 
     /// The handshake is over.
-    pub fn opened(&self, facts: SessionFacts) {
-        let _ = self.facts.set(Box::new(facts));
+    pub fn opened(&self, facts: Box<SessionFacts>) {
+        let _ = self.facts.set(facts);
     }
 
     /// Tells the session something and wakes it. A later order replaces an earlier one only if it is a cut.

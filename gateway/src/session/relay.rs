@@ -390,11 +390,10 @@ fn walk<O: Observer>(
             WalkStop::End => return Ok(at),
             WalkStop::Bad(error) => return Err((at, error)),
             WalkStop::Connection { id, size, .. } => {
-                let here = size.min(bytes.len() - at);
-                connection(id, &bytes[at..at + here]);
+                let frame = &bytes[at..];
+                connection(id, &frame[..size.min(frame.len())]);
                 observer.method(id, 0, &[]);
-                walker.enter((size - here) as u32);
-                at += here;
+                walker.enter(size as u32);
             }
         }
     }

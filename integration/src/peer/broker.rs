@@ -27,15 +27,8 @@ pub struct BrokerTune {
 impl Default for BrokerTune {
     /// What RabbitMQ 3.10 says by default.
     fn default() -> Self {
-        let tune = Tune {
-            channel_max: 2047,
-            frame_max: 131_072,
-            heartbeat: 60,
-        };
-        Self {
-            mechanisms: "AMQPLAIN PLAIN".to_owned(),
-            tune,
-        }
+        let tune = Tune { channel_max: 2047, frame_max: 131_072, heartbeat: 60 };
+        Self { mechanisms: "AMQPLAIN PLAIN".to_owned(), tune }
     }
 }
 
@@ -90,28 +83,14 @@ impl Peer {
         let mut start_ok = self.expect_method((10, 11)).await?;
         start_ok.longstr()?;
         let (mechanism, response) = (start_ok.shortstr()?, start_ok.longstr()?);
-        let Tune {
-            channel_max,
-            frame_max,
-            heartbeat,
-        } = broker.tune;
+        let Tune { channel_max, frame_max, heartbeat } = broker.tune;
         let tune = Args::new().u16(channel_max).u32(frame_max).u16(heartbeat);
         self.send_method(0, (10, 30), tune).await?;
         let mut ok = self.expect_method((10, 31)).await?;
-        let tune = Tune {
-            channel_max: ok.u16()?,
-            frame_max: ok.u32()?,
-            heartbeat: ok.u16()?,
-        };
+        let tune = Tune { channel_max: ok.u16()?, frame_max: ok.u32()?, heartbeat: ok.u16()? };
         let vhost = self.expect_method((10, 40)).await?.shortstr()?;
-        self.send_method(0, (10, 41), Args::new().shortstr(""))
-            .await?;
-        Ok(Opened {
-            mechanism,
-            response,
-            tune,
-            vhost,
-        })
+        self.send_method(0, (10, 41), Args::new().shortstr("")).await?;
+        Ok(Opened { mechanism, response, tune, vhost })
     }
 
     /// As a broker: connection.start with RabbitMQ's capabilities.
@@ -148,16 +127,11 @@ mod tests {
         let mut client = Peer::connect(broker.address()).await.unwrap();
         let mut node = broker.accept().await.unwrap();
         let settings = BrokerTune::default();
-        let (tune, opened) = tokio::join!(
-            client.open("app", "secret", "orders"),
-            node.serve(&settings)
-        );
+        let (tune, opened) =
+            tokio::join!(client.open("app", "secret", "orders"), node.serve(&settings));
         let opened = opened.unwrap();
         assert_eq!(tune.unwrap(), settings.tune);
-        assert_eq!(
-            (opened.mechanism.as_str(), opened.vhost.as_str()),
-            ("PLAIN", "orders")
-        );
+        assert_eq!((opened.mechanism.as_str(), opened.vhost.as_str()), ("PLAIN", "orders"));
         assert_eq!(opened.response, b"\0app\0secret");
         drop(node);
         client.expect_eof().await.unwrap();

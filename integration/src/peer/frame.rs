@@ -24,42 +24,26 @@ impl Frame {
         payload.extend(id.0.to_be_bytes());
         payload.extend(id.1.to_be_bytes());
         payload.extend(args.0);
-        Self {
-            kind: 1,
-            channel,
-            payload,
-        }
+        Self { kind: 1, channel, payload }
     }
 
     /// A content header of basic without properties.
     #[must_use]
     pub fn content_header(channel: u16, body_size: u64) -> Self {
         let args = Args::new().u16(60).u16(0).u64(body_size).u16(0);
-        Self {
-            kind: 2,
-            channel,
-            payload: args.0,
-        }
+        Self { kind: 2, channel, payload: args.0 }
     }
 
     /// A body frame.
     #[must_use]
     pub fn body(channel: u16, bytes: &[u8]) -> Self {
-        Self {
-            kind: 3,
-            channel,
-            payload: bytes.to_vec(),
-        }
+        Self { kind: 3, channel, payload: bytes.to_vec() }
     }
 
     /// A heartbeat.
     #[must_use]
     pub fn heartbeat() -> Self {
-        Self {
-            kind: Self::HEARTBEAT,
-            channel: 0,
-            payload: Vec::new(),
-        }
+        Self { kind: Self::HEARTBEAT, channel: 0, payload: Vec::new() }
     }
 
     /// The bytes on the wire.
@@ -248,10 +232,7 @@ impl Reader {
     }
 
     fn take(&mut self, count: usize) -> Result<Vec<u8>> {
-        let (head, tail) = self
-            .0
-            .split_at_checked(count)
-            .context("arguments too short")?;
+        let (head, tail) = self.0.split_at_checked(count).context("arguments too short")?;
         let (head, tail) = (head.to_vec(), tail.to_vec());
         self.0 = tail;
         Ok(head)
@@ -266,11 +247,7 @@ mod tests {
     #[test]
     fn what_is_written_reads_back() {
         let table = Args::new().boolean("a", true);
-        let args = Args::new()
-            .u16(7)
-            .shortstr("vhost")
-            .nested(table)
-            .u64(1 << 40);
+        let args = Args::new().u16(7).shortstr("vhost").nested(table).u64(1 << 40);
         let frame = Frame::method(3, (10, 40), args);
         assert_eq!(frame.id(), Some((10, 40)));
         let mut reader = frame.arguments();

@@ -37,9 +37,7 @@ impl Builder {
         Self {
             name: name.to_owned(),
             nodes: 1,
-            vhosts: ["/", "orders", "billing", "audit"]
-                .map(str::to_owned)
-                .to_vec(),
+            vhosts: ["/", "orders", "billing", "audit"].map(str::to_owned).to_vec(),
             extra_conf: String::new(),
             progress: Box::new(|_| ()),
         }
@@ -80,18 +78,12 @@ impl Builder {
     /// When RabbitMQ is not installed, or a node does not come up or does not join: carries the
     /// tail of its log.
     pub async fn start(self) -> Result<RabbitCluster> {
-        ensure!(
-            (1..=6).contains(&self.nodes),
-            "1 to 6 nodes are possible, not {}",
-            self.nodes
-        );
+        ensure!((1..=6).contains(&self.nodes), "1 to 6 nodes are possible, not {}", self.nodes);
         node::check_installed()?;
         let ports = PortBlock::claim()?;
         let scratch = Scratch::new(&self.name)?;
         let files = Files::new(&self.name, self.nodes, scratch.dir(), &ports);
-        files
-            .write(&self.extra_conf)
-            .context("cannot write the configuration of a cluster")?;
+        files.write(&self.extra_conf).context("cannot write the configuration of a cluster")?;
         let _epmd = node::start_epmd(&scratch, &files).await?;
         (self.progress)(format!("starting {} node(s)", self.nodes));
         let mut nodes = Vec::new();
@@ -100,23 +92,13 @@ impl Builder {
             node.start(&scratch, &files)?;
             nodes.push(Mutex::new(node));
         }
-        let cluster = RabbitCluster {
-            name: self.name,
-            nodes,
-            files,
-            _epmd,
-            scratch,
-            _ports: ports,
-        };
+        let cluster =
+            RabbitCluster { name: self.name, nodes, files, _epmd, scratch, _ports: ports };
         wait_all_ready(&cluster, &self.progress).await?;
         wait_joined(&cluster).await?;
         (self.progress)("joined; creating users and vhosts".to_owned());
         // Only now: definitions loaded while nodes join leave some vhosts down on some nodes.
-        http::post_json(
-            &cluster.mgmt_api(1, "definitions"),
-            &definitions(&self.vhosts),
-        )
-        .await?;
+        http::post_json(&cluster.mgmt_api(1, "definitions"), &definitions(&self.vhosts)).await?;
         wait_all_ready(&cluster, &|_| ()).await?;
         (self.progress)("up".to_owned());
         Ok(cluster)

@@ -38,12 +38,7 @@ impl Files {
             distribution: ports.port(3 + 3 * index),
         };
         let nodes = (0..nodes as u16).map(node).collect();
-        Self {
-            name: name.to_owned(),
-            dir: dir.to_owned(),
-            epmd: ports.port(0),
-            nodes,
-        }
+        Self { name: name.to_owned(), dir: dir.to_owned(), epmd: ports.port(0), nodes }
     }
 
     pub(super) fn epmd_port(&self) -> u16 {
@@ -69,15 +64,9 @@ impl Files {
 
     pub(super) fn write(&self, extra_conf: &str) -> io::Result<()> {
         let cookie = self.dir.join(".erlang.cookie");
-        fs::write(
-            &cookie,
-            self.dir.file_name().unwrap_or_default().as_encoded_bytes(),
-        )?;
+        fs::write(&cookie, self.dir.file_name().unwrap_or_default().as_encoded_bytes())?;
         fs::set_permissions(&cookie, fs::Permissions::from_mode(0o400))?;
-        fs::write(
-            self.dir.join("plugins"),
-            "[rabbitmq_management,rabbitmq_amqp1_0].\n",
-        )?;
+        fs::write(self.dir.join("plugins"), "[rabbitmq_management,rabbitmq_amqp1_0].\n")?;
         fs::write(self.dir.join("empty-env.conf"), "")?;
         for n in 1..=self.nodes.len() {
             fs::create_dir_all(self.node_dir(n).join("log"))?;
@@ -88,9 +77,7 @@ impl Files {
     }
 
     fn rabbitmq_conf(&self, n: usize) -> String {
-        let NodePorts {
-            amqp, management, ..
-        } = self.ports(n);
+        let NodePorts { amqp, management, .. } = self.ports(n);
         let mut conf = format!(
             "listeners.tcp.1 = 127.0.0.1:{amqp}\n\
              management.tcp.ip = 127.0.0.1\n\
@@ -115,9 +102,7 @@ impl Files {
 
     /// Environment for the server and the tools of node `n`: nothing of /etc and /var is used.
     pub(super) fn environment(&self, n: usize) -> Vec<(&'static str, String)> {
-        let NodePorts {
-            amqp, distribution, ..
-        } = self.ports(n);
+        let NodePorts { amqp, distribution, .. } = self.ports(n);
         let dir = self.node_dir(n);
         let in_dir = |name: &str| dir.join(name).display().to_string();
         let shared = |name: &str| self.dir.join(name).display().to_string();
@@ -143,10 +128,7 @@ impl Files {
             ("RABBITMQ_PID_FILE", in_dir("rabbit.pid")),
             ("RABBITMQ_ALLOW_INPUT", "1".to_owned()),
             ("RABBITMQ_CTL_ERL_ARGS", format!("+S 1:1 {QUIET}")),
-            (
-                "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS",
-                format!("+S 1:1 +A 16 {QUIET}"),
-            ),
+            ("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", format!("+S 1:1 +A 16 {QUIET}")),
         ]
     }
 

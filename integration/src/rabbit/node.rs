@@ -39,15 +39,11 @@ pub(super) async fn start_epmd(scratch: &Scratch, files: &Files) -> Result<Proce
     let port = files.epmd_port();
     let mut epmd = scratch.command("epmd");
     epmd.args(["-address", "127.0.0.1", "-port", &port.to_string()]);
-    epmd.env("ERL_EPMD_ADDRESS", "127.0.0.1")
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
+    epmd.env("ERL_EPMD_ADDRESS", "127.0.0.1").stdout(Stdio::null()).stderr(Stdio::null());
     let epmd = Process::spawn(&mut epmd)?;
-    wait::until(
-        format!("epmd on port {port}"),
-        Duration::from_secs(10),
-        async || TcpStream::connect(("127.0.0.1", port)).await.is_ok(),
-    )
+    wait::until(format!("epmd on port {port}"), Duration::from_secs(10), async || {
+        TcpStream::connect(("127.0.0.1", port)).await.is_ok()
+    })
     .await?;
     Ok(epmd)
 }
@@ -60,10 +56,7 @@ pub(super) struct Node {
 
 impl Node {
     pub(super) fn new(number: usize) -> Self {
-        Self {
-            number,
-            process: None,
-        }
+        Self { number, process: None }
     }
 
     /// Does nothing if the node runs.
@@ -100,16 +93,10 @@ impl Node {
             }
             let process = self.process.as_mut().context("the node was not started")?;
             if let Some(status) = process.exit_status()? {
-                bail!(
-                    "node {n} died at its start ({status})\n{}",
-                    files.log_tail(n)
-                );
+                bail!("node {n} died at its start ({status})\n{}", files.log_tail(n));
             }
             if Instant::now() >= end {
-                bail!(
-                    "node {n} is not up after {START_DEADLINE:?}\n{}",
-                    files.log_tail(n)
-                );
+                bail!("node {n} is not up after {START_DEADLINE:?}\n{}", files.log_tail(n));
             }
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
@@ -126,17 +113,11 @@ impl Node {
         if process.wait(STOP_DEADLINE).await?.is_some() {
             return Ok(());
         }
-        bail!(
-            "node {} was still there {STOP_DEADLINE:?} after {signal:?}",
-            self.number
-        )
+        bail!("node {} was still there {STOP_DEADLINE:?} after {signal:?}", self.number)
     }
 
     pub(super) fn signal(&mut self, signal: Signal) -> Result<()> {
         let n = self.number;
-        self.process
-            .as_mut()
-            .with_context(|| format!("node {n} does not run"))?
-            .signal(signal)
+        self.process.as_mut().with_context(|| format!("node {n} does not run"))?.signal(signal)
     }
 }

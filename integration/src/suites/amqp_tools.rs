@@ -42,18 +42,12 @@ async fn on_vhost(report: &mut Report, vhost: &str, url: &str, queue: &str) {
     let from = ["-q", queue];
     let mut add =
         |check: &str, result: Result<()>| report.add(&format!("{check}-on-{vhost}"), result);
-    add(
-        "declare",
-        tool("amqp-declare-queue", url, &from, b"").await.map(drop),
-    );
+    add("declare", tool("amqp-declare-queue", url, &from, b"").await.map(drop));
     add("round-trip", round_trip(url, queue, b"hello").await);
     add("large", round_trip(url, queue, &large).await);
     add("empty", round_trip(url, queue, b"").await);
     add("consume", consume_five(url, queue).await);
-    add(
-        "delete",
-        tool("amqp-delete-queue", url, &from, b"").await.map(drop),
-    );
+    add("delete", tool("amqp-delete-queue", url, &from, b"").await.map(drop));
 }
 
 async fn consume_five(url: &str, queue: &str) -> Result<()> {
@@ -81,12 +75,7 @@ async fn round_trip(url: &str, queue: &str, body: &[u8]) -> Result<()> {
 }
 
 fn same(got: &[u8], sent: &[u8]) -> Result<()> {
-    ensure!(
-        got == sent,
-        "sent {} bytes, got {} bytes",
-        sent.len(),
-        got.len()
-    );
+    ensure!(got == sent, "sent {} bytes, got {} bytes", sent.len(), got.len());
     Ok(())
 }
 
@@ -99,14 +88,8 @@ fn told_by_the_library(error: anyhow::Error) -> Result<()> {
 /// Runs one of the tools with `input`; its standard output.
 async fn tool(program: &str, url: &str, arguments: &[&str], input: &[u8]) -> Result<Vec<u8>> {
     let mut command = Command::new(program);
-    command
-        .arg(format!("--url={url}"))
-        .args(arguments)
-        .kill_on_drop(true);
-    command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
+    command.arg(format!("--url={url}")).args(arguments).kill_on_drop(true);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let child = command.spawn();
     let mut child = child.with_context(|| format!("cannot start {program} of amqp-tools"))?;
     let stdin = child.stdin.take().context("no standard input")?;
@@ -115,14 +98,10 @@ async fn tool(program: &str, url: &str, arguments: &[&str], input: &[u8]) -> Res
         let (_, output) = tokio::join!(feed(stdin, input), child.wait_with_output());
         output
     };
-    let output = timeout(DEADLINE, exchange)
-        .await
-        .with_context(|| format!("{program} hangs"))??;
+    let output =
+        timeout(DEADLINE, exchange).await.with_context(|| format!("{program} hangs"))??;
     if !output.status.success() {
-        bail!(
-            "{program} failed: {}",
-            String::from_utf8_lossy(&output.stderr).trim()
-        );
+        bail!("{program} failed: {}", String::from_utf8_lossy(&output.stderr).trim());
     }
     Ok(output.stdout)
 }

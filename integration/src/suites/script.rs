@@ -52,39 +52,23 @@ impl Script {
         let interop = target::interop()?;
         let (program, path) = match client {
             Client::Pika => (interop.join("venv/bin/python"), format!("pika/{script}.py")),
-            Client::Proton => (
-                PathBuf::from("/usr/bin/python3"),
-                format!("proton/{script}.py"),
-            ),
+            Client::Proton => (PathBuf::from("/usr/bin/python3"), format!("proton/{script}.py")),
             Client::Amqplib => (PathBuf::from("node"), format!("amqplib/{script}.js")),
             Client::Rhea => (PathBuf::from("node"), format!("rhea/{script}.js")),
         };
         let mut command = Command::new(&program);
         command.arg(Path::new(CLIENTS).join(&path));
-        command
-            .args([address.ip().to_string(), address.port().to_string()])
-            .args(more);
+        command.args([address.ip().to_string(), address.port().to_string()]).args(more);
         command.env("NODE_PATH", interop.join("node/node_modules"));
         command.env("PYTHONDONTWRITEBYTECODE", "1");
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let child = command.kill_on_drop(true).spawn();
         let mut child = child.with_context(|| {
-            format!(
-                "cannot start {}: run `integration/install.sh test`",
-                program.display()
-            )
+            format!("cannot start {}: run `integration/install.sh test`", program.display())
         })?;
         let stdout = child.stdout.take().context("no standard output")?;
         let errors = child.stderr.take().context("no standard error")?;
-        Ok(Self {
-            name: path,
-            child,
-            lines: BufReader::new(stdout).lines(),
-            errors,
-        })
+        Ok(Self { name: path, child, lines: BufReader::new(stdout).lines(), errors })
     }
 
     /// Waits for this line next.
@@ -94,11 +78,7 @@ impl Script {
     pub async fn expect_line(&mut self, expected: &str) -> Result<()> {
         let line = self.next_line().await?;
         let line = line.with_context(|| format!("{} ended before {expected:?}", self.name))?;
-        ensure!(
-            line == expected,
-            "{}: expected {expected:?}, got {line:?}",
-            self.name
-        );
+        ensure!(line == expected, "{}: expected {expected:?}, got {line:?}", self.name);
         Ok(())
     }
 

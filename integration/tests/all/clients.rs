@@ -13,11 +13,7 @@ async fn passes_everywhere(suite: Suite) {
     for ((place, _), report) in places.iter().zip(join_all(runs).await) {
         let report = report.unwrap();
         assert_eq!(report.failures(), Vec::<String>::new(), "{suite:?} {place}");
-        assert_eq!(
-            report.len(),
-            suite.checks(),
-            "{suite:?} {place}: a check is missing"
-        );
+        assert_eq!(report.len(), suite.checks(), "{suite:?} {place}: a check is missing");
     }
 }
 

@@ -14,10 +14,7 @@ async fn a_cluster_survives_the_end_of_each_kind_of_its_nodes() {
         Ok(client)
     };
     let mut client = open(2).await.unwrap();
-    let running = cluster
-        .ctl(1, &["list_vhosts", "--quiet", "--no-table-headers"])
-        .await
-        .unwrap();
+    let running = cluster.ctl(1, &["list_vhosts", "--quiet", "--no-table-headers"]).await.unwrap();
     assert!(running.lines().any(|vhost| vhost == "billing"), "{running}");
 
     cluster.stop_node(2).await.unwrap();
@@ -40,11 +37,8 @@ async fn a_cluster_survives_the_end_of_each_kind_of_its_nodes() {
 
 #[tokio::test]
 async fn users_have_the_rights_they_are_said_to_have() {
-    let cluster = RabbitCluster::builder("users")
-        .extra_conf("heartbeat = 7")
-        .start()
-        .await
-        .unwrap();
+    let cluster =
+        RabbitCluster::builder("users").extra_conf("heartbeat = 7").start().await.unwrap();
     for (user, password, vhost, allowed) in [
         ("limited", "limited", "orders", true),
         ("limited", "limited", "billing", false),
@@ -54,23 +48,14 @@ async fn users_have_the_rights_they_are_said_to_have() {
         let mut client = Peer::connect(cluster.amqp_addr(1)).await.unwrap();
         let opened = client.open(user, password, vhost).await;
         assert_eq!(opened.is_ok(), allowed, "{user} on {vhost}: {opened:?}");
-        assert!(
-            opened.is_err() || opened.unwrap().heartbeat == 7,
-            "extra_conf is used"
-        );
+        assert!(opened.is_err() || opened.unwrap().heartbeat == 7, "extra_conf is used");
     }
     let mut client = Peer::connect(cluster.amqp_addr(1)).await.unwrap();
     client.login("app", "wrong").await.unwrap_err();
     let url = cluster.mgmt_api(1, "connections");
-    wait::until(
-        "the management API to list no connection",
-        Duration::from_secs(20),
-        async || {
-            http::get_json(&url)
-                .await
-                .is_ok_and(|all| all.as_array().is_some_and(Vec::is_empty))
-        },
-    )
+    wait::until("the management API to list no connection", Duration::from_secs(20), async || {
+        http::get_json(&url).await.is_ok_and(|all| all.as_array().is_some_and(Vec::is_empty))
+    })
     .await
     .unwrap();
 }

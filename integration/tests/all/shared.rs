@@ -34,11 +34,7 @@ pub(crate) async fn setup() -> &'static Shared {
 }
 
 async fn start() -> Shared {
-    let cluster = RabbitCluster::builder("shared")
-        .nodes(3)
-        .start()
-        .await
-        .unwrap();
+    let cluster = RabbitCluster::builder("shared").nodes(3).start().await.unwrap();
     let ports = PortBlock::claim().unwrap();
     let address = |index| SocketAddr::from(([127, 0, 0, 1], ports.port(index)));
     let (at_accept, at_open, admin) = (address(0), address(1), address(2));
@@ -66,13 +62,7 @@ bind = "{admin}"
         nodes = cluster_section("main", &cluster),
     );
     let gateway = GatewayProcess::start(&config).await.unwrap();
-    Shared {
-        cluster,
-        _gateway: gateway,
-        at_accept,
-        at_open,
-        _ports: ports,
-    }
+    Shared { cluster, _gateway: gateway, at_accept, at_open, _ports: ports }
 }
 
 /// `[cluster.NAME]` with all nodes of a cluster as `n1`, `n2`, ...
