@@ -89,7 +89,8 @@ fn bench(args: &Args) -> Result<bool> {
     Ok(results.errors().is_empty())
 }
 
-/// Case by case, repetition by repetition, peer by peer: neighbours in time are compared.
+/// Case by case, repetition by repetition, peer by peer: neighbours in time are compared. Each
+/// repetition turns the order round, so that no peer always comes first.
 fn run_all(
     args: &Args,
     running: &mut [Running],
