@@ -19,6 +19,9 @@
 
 #![forbid(unsafe_code)]
 
+#[cfg(any(test, fuzzing))]
+extern crate self as amqp_codec;
+
 pub mod frame;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;

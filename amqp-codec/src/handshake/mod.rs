@@ -7,6 +7,10 @@
 pub mod bridge;
 pub mod client;
 mod leg;
+#[cfg(any(test, fuzzing))]
+mod pair;
+#[cfg(any(test, fuzzing))]
+mod script;
 pub mod server;
 
 use thiserror::Error;

@@ -78,7 +78,8 @@ fn bench(args: &Args) -> Result<bool> {
     Ok(results.errors().is_empty())
 }
 
-/// Case by case, repetition by repetition, peer by peer: neighbours in time are compared.
+/// Case by case, repetition by repetition, peer by peer: neighbours in time are compared. Each
+/// repetition turns the order round, so that no peer always comes first.
 fn run_all(
     args: &Args,
     running: &mut [Running],
@@ -113,11 +114,31 @@ fn one(
     directory: &Path,
 ) -> Result<run::Figures> {
     if case.kind != Kind::Idle {
-        return run::measure(case, running, broker, args.scale);
+        let outcome = run::measure(case, running, broker, args.scale);
+        return outcome.map_err(|error| revive(running, broker, directory, error));
     }
     let directory = directory.join(format!("{}-{}", running.peer.name(), case.id));
     let mut fresh = peers::start(running.peer, broker.address, &directory)?;
     run::measure(case, &mut fresh, broker, args.scale)
+}
+
+/// Starts a proxy anew that has ended, so that its later cases are measured; why the run failed.
+fn revive(
+    running: &mut Running,
+    broker: &BrokerLink,
+    directory: &Path,
+    error: anyhow::Error,
+) -> anyhow::Error {
+    let Some(Err(ended)) = running.proxy.as_mut().map(proxy::Proxy::check) else {
+        return error;
+    };
+    let error = error.context(format!("{ended:#}"));
+    let directory = directory.join(running.peer.name());
+    match peers::start(running.peer, broker.address, &directory) {
+        Ok(fresh) => *running = fresh,
+        Err(failure) => return error.context(failure),
+    }
+    error
 }
 
 /// Without a proxy there is no memory of a proxy.

@@ -64,15 +64,19 @@ impl Proxy {
     /// An error when it has ended.
     pub(crate) fn check(&mut self) -> Result<()> {
         if let Some(status) = self.child.try_wait()? {
-            bail!("{} has ended: {status}\n{}", self.name, self.last_words());
+            bail!("{} has ended: {status}{}", self.name, self.last_words());
         }
         Ok(())
     }
 
+    /// The end of its output, each line on a line of its own.
     fn last_words(&self) -> String {
         let text = fs::read_to_string(&self.output).unwrap_or_default();
         let lines: Vec<&str> = text.lines().collect();
-        lines[lines.len().saturating_sub(10)..].join("\n")
+        lines[lines.len().saturating_sub(10)..]
+            .iter()
+            .map(|line| format!("\n  {line}"))
+            .collect()
     }
 }
 

@@ -68,8 +68,8 @@ impl Results {
         self.runs.get(&(case.id, peer)).is_some_and(|runs| runs.iter().any(Result::is_err))
     }
 
-    /// The gateway's figure divided by HAProxy's, repetition by repetition; the median is the
-    /// ratio of the medians.
+    /// The gateway's figure divided by HAProxy's, repetition by repetition: the two were measured
+    /// one right after the other, so what disturbs the machine for longer cancels out.
     pub(crate) fn ratio(&self, case: &Case, figure: Figure) -> Option<Summary> {
         let gateway = self.summary(case, figure, Peer::Gateway)?;
         let haproxy = self.summary(case, figure, Peer::Haproxy)?;
@@ -77,9 +77,7 @@ impl Results {
             return None;
         }
         let pairs = gateway.values.iter().zip(&haproxy.values);
-        let mut ratio = summarize(pairs.map(|(one, other)| Some(one / other)).collect())?;
-        ratio.median = gateway.median / haproxy.median;
-        Some(ratio)
+        summarize(pairs.map(|(one, other)| Some(one / other)).collect())
     }
 
     /// How the gateway did in a figure that has a target.
@@ -155,6 +153,15 @@ mod tests {
         });
         let expected = [Verdict::Met, Verdict::MetBarely, Verdict::Missed];
         assert_eq!(verdicts, expected.map(Some));
+    }
+
+    #[test]
+    fn a_machine_that_slows_down_for_all_leaves_the_ratio_alone() {
+        let (results, case) = results(&[1.0, 4.0, 2.0], &[2.0, 8.0, 4.0]);
+        let ratio = results
+            .ratio(&case, Figure::Cpu)
+            .expect("both were measured");
+        assert_eq!((ratio.least, ratio.median, ratio.most), (0.5, 0.5, 0.5));
     }
 
     #[test]

@@ -19,7 +19,8 @@ pub(crate) fn render(results: &Results, versions: &[(Peer, String)]) -> String {
     }
     text += "\n";
     text += &align(&rows);
-    text += "\nmedian ±half the range in per cent; ratio with its range over the repetitions;\n";
+    text +=
+        "\nmedian ±half the range in per cent; ratio: median (range) of the repetitions' ratios;\n";
     text += "ok: in every repetition, ok?: by the median only\n";
     for (case, peer, repetition, error) in results.errors() {
         text += &format!("ERROR {case}, {}, repetition {repetition}: {error}\n", peer.name());
