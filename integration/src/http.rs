@@ -5,6 +5,10 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
+const GET_DEADLINE: Duration = Duration::from_secs(3);
+/// A cluster that has just come up takes its time for the first vhosts.
+const POST_DEADLINE: Duration = Duration::from_secs(60);
+
 /// GET: status and body, whatever the status. A login may stand in the URL.
 ///
 /// # Errors
@@ -56,9 +60,9 @@ pub async fn post_json(url: &str, document: &Value) -> Result<()> {
     .await?
 }
 
-fn agent() -> ureq::Agent {
+fn agent(deadline: Duration) -> ureq::Agent {
     ureq::Agent::config_builder()
-        .timeout_global(Some(Duration::from_secs(3)))
+        .timeout_global(Some(deadline))
         .http_status_as_error(false)
         .proxy(None)
         .build()

@@ -34,7 +34,7 @@ pub(crate) async fn setup() -> &'static Shared {
 }
 
 async fn start() -> Shared {
-    let cluster = RabbitCluster::builder("shared")
+    let cluster = RabbitCluster::builder("main")
         .nodes(3)
         .start()
         .await
@@ -63,7 +63,7 @@ bind = "{admin}"
 
 {nodes}
 "#,
-        nodes = cluster_section("main", &cluster),
+        nodes = cluster.config_section(),
     );
     let gateway = GatewayProcess::start(&config).await.unwrap();
     Shared {
@@ -73,14 +73,4 @@ bind = "{admin}"
         at_open,
         _ports: ports,
     }
-}
-
-/// `[cluster.NAME]` with all nodes of a cluster as `n1`, `n2`, ...
-pub(crate) fn cluster_section(name: &str, cluster: &RabbitCluster) -> String {
-    let mut text = format!("[cluster.{name}]\n");
-    for n in 1..=cluster.node_count() {
-        let address = cluster.amqp_addr(n);
-        text += &format!("[cluster.{name}.node.n{n}]\naddress = \"{address}\"\n");
-    }
-    text
 }
