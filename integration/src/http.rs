@@ -16,7 +16,7 @@ const POST_DEADLINE: Duration = Duration::from_secs(60);
 pub async fn get(url: &str) -> Result<(u16, String)> {
     let url = url.to_owned();
     tokio::task::spawn_blocking(move || {
-        let mut response = agent()
+        let mut response = agent(GET_DEADLINE)
             .get(&url)
             .call()
             .with_context(|| format!("GET {url}"))?;
@@ -47,7 +47,7 @@ pub async fn get_json(url: &str) -> Result<Value> {
 pub async fn post_json(url: &str, document: &Value) -> Result<()> {
     let (url, text) = (url.to_owned(), document.to_string());
     tokio::task::spawn_blocking(move || {
-        let request = agent()
+        let request = agent(POST_DEADLINE)
             .post(&url)
             .header("content-type", "application/json");
         let mut response = request.send(text).with_context(|| format!("POST {url}"))?;
