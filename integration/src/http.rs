@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 const GET_DEADLINE: Duration = Duration::from_secs(3);
-/// A cluster that has just come up takes its time for the first vhosts.
+/// A busy cluster takes its time to create vhosts.
 const POST_DEADLINE: Duration = Duration::from_secs(60);
 
 /// GET: status and body, whatever the status. A login may stand in the URL.
