@@ -71,11 +71,7 @@ fn a_nodes_refusal_of_the_login_is_handed_on() {
         let refuses = Node::new(&[start("RabbitMQ"), close(ReplyCode::ACCESS_REFUSED)]);
         let mut pair = pair(stage, vec![refuses]);
         assert_eq!(refusal(pair.run([])), (ReplyCode::ACCESS_REFUSED, true));
-        assert!(
-            pair.client
-                .heard
-                .ends_with(&close(ReplyCode::ACCESS_REFUSED))
-        );
+        assert!(pair.client.heard.ends_with(&close(ReplyCode::ACCESS_REFUSED)));
     }
 }
 
@@ -130,10 +126,9 @@ fn amqp_1_0_is_told_apart_and_nothing_of_it_is_answered_or_lost() {
 
 #[test]
 fn foreign_bytes_are_told_what_is_spoken_here() {
-    for (bytes, guess) in [
-        (b"GET / HTTP/1.1".as_slice(), Guess::Http),
-        (b"AMQP\x01\x01\x08\x00", Guess::AmqpVersion),
-    ] {
+    for (bytes, guess) in
+        [(b"GET / HTTP/1.1".as_slice(), Guess::Http), (b"AMQP\x01\x01\x08\x00", Guess::AmqpVersion)]
+    {
         let client = Client::in_turns(&[bytes.to_vec()]);
         let mut pair = Pair::new(owner(Stage::Header), client, vec![]);
         assert_eq!(pair.run([]), End::Step(Step::Foreign(guess)));
@@ -166,13 +161,7 @@ fn a_conversation_goes_both_ways_while_the_client_has_no_tune() {
         let mut pair = Pair::new(owner(stage), client, vec![node]);
         assert_eq!(pair.run([]), End::Step(Step::Opened));
         assert!(pair.client.heard.ends_with(&told));
-        let said = [
-            annotated("PLAIN"),
-            secure_ok(),
-            secure_ok(),
-            tune_ok_open(ANSWER),
-        ]
-        .concat();
+        let said = [annotated("PLAIN"), secure_ok(), secure_ok(), tune_ok_open(ANSWER)].concat();
         assert_eq!(pair.node.heard, [header(), said].concat());
     }
 }
@@ -212,20 +201,11 @@ fn a_conversation_after_our_tune_is_refused_with_the_way_out() {
 fn secure_ok_without_a_challenge_is_the_clients_fault() {
     for parts in [
         vec![header(), start_ok("PLAIN", &[]), secure_ok()],
-        vec![
-            header(),
-            start_ok("PLAIN", &[]),
-            secure_ok(),
-            [secure_ok(), secure_ok()].concat(),
-        ],
+        vec![header(), start_ok("PLAIN", &[]), secure_ok(), [secure_ok(), secure_ok()].concat()],
     ] {
         let (_, node) = conversation();
         let challenged = parts.len() == 4;
-        let stage = if challenged {
-            Stage::Header
-        } else {
-            Stage::Open
-        };
+        let stage = if challenged { Stage::Header } else { Stage::Open };
         let mut pair = Pair::new(owner(stage), Client::in_turns(&parts), vec![node]);
         let end = pair.run([]);
         assert!(matches!(end, End::Fault(Fault::Client(_))), "{end:?}");
@@ -234,16 +214,10 @@ fn secure_ok_without_a_challenge_is_the_clients_fault() {
 
 #[test]
 fn a_node_with_fewer_channels_is_told_no_more_than_it_offers() {
-    let few = Tune {
-        channel_max: 100,
-        ..OFFER
-    };
+    let few = Tune { channel_max: 100, ..OFFER };
     let mut pair = pair(Stage::Open, vec![node_with(few)]);
     assert_eq!(pair.run([]), End::Step(Step::Opened));
-    let told = Tune {
-        channel_max: 100,
-        ..ANSWER
-    };
+    let told = Tune { channel_max: 100, ..ANSWER };
     assert!(pair.node.heard.ends_with(&tune_ok_open(told)));
     assert_eq!(pair.into_opened().tune, ANSWER);
 }
@@ -251,11 +225,7 @@ fn a_node_with_fewer_channels_is_told_no_more_than_it_offers() {
 #[test]
 fn a_node_with_smaller_frames_costs_the_client_a_reconnect() {
     for few_channels in [2047, 100] {
-        let small = Tune {
-            frame_max: 4096,
-            channel_max: few_channels,
-            ..OFFER
-        };
+        let small = Tune { frame_max: 4096, channel_max: few_channels, ..OFFER };
         let mut pair = pair(Stage::Open, vec![node_with(small)]);
         assert_eq!(refusal(pair.run([])), (ReplyCode::CONNECTION_FORCED, false));
         assert_eq!(pair.bridge.learned().tune, Some(small));
@@ -267,20 +237,14 @@ fn a_node_with_smaller_frames_costs_the_client_a_reconnect() {
 fn a_second_node_with_smaller_frames_than_the_lost_first_offered_is_a_misfit_too() {
     let mut first = node();
     first.lost_after = Some(start("RabbitMQ").len() + wire::tune(OFFER).len());
-    let small = Tune {
-        frame_max: 4096,
-        ..OFFER
-    };
+    let small = Tune { frame_max: 4096, ..OFFER };
     let mut pair = pair(Stage::Header, vec![first, node_with(small)]);
     assert_eq!(refusal(pair.run([])), (ReplyCode::CONNECTION_FORCED, false));
 }
 
 #[test]
 fn the_node_that_made_the_offer_is_the_judge_of_the_answer() {
-    let greedy = Tune {
-        frame_max: 1 << 20,
-        ..OFFER
-    };
+    let greedy = Tune { frame_max: 1 << 20, ..OFFER };
     let parts = [header(), start_ok("PLAIN", &[]), tune_ok_open(greedy)];
     let client = Client::in_turns(&parts);
     let mut pair = Pair::new(owner(Stage::Header), client, vec![node()]);
@@ -290,10 +254,7 @@ fn the_node_that_made_the_offer_is_the_judge_of_the_answer() {
 
 #[test]
 fn an_answer_over_our_own_offer_is_the_clients_fault() {
-    let greedy = Tune {
-        frame_max: 1 << 20,
-        ..OFFER
-    };
+    let greedy = Tune { frame_max: 1 << 20, ..OFFER };
     let parts = [header(), start_ok("PLAIN", &[]), tune_ok_open(greedy)];
     let mut pair = Pair::new(owner(Stage::Open), Client::in_turns(&parts), vec![]);
     let fault = Fault::Client(HandshakeError::Tune(crate::tune::Misfit::FrameMax));
@@ -317,46 +278,27 @@ fn a_start_ok_that_only_the_node_can_read_reaches_it_unchanged() {
     let parts = [header(), odd.clone(), tune_ok_open(ANSWER)];
     let mut pair = Pair::new(owner(Stage::Header), Client::in_turns(&parts), vec![node()]);
     assert_eq!(pair.run([]), End::Step(Step::Opened));
-    assert_eq!(
-        pair.node.heard,
-        [header(), odd.clone(), tune_ok_open(ANSWER)].concat()
-    );
+    assert_eq!(pair.node.heard, [header(), odd.clone(), tune_ok_open(ANSWER)].concat());
     let mut pair = Pair::new(owner(Stage::Open), Client::in_turns(&parts), vec![node()]);
     let end = pair.run([]);
-    assert!(
-        matches!(end, End::Fault(Fault::Client(HandshakeError::Wire(_)))),
-        "{end:?}"
-    );
+    assert!(matches!(end, End::Fault(Fault::Client(HandshakeError::Wire(_)))), "{end:?}");
 }
 
 #[test]
 fn frames_out_of_order_are_the_clients_fault() {
-    let wrong = [
-        header(),
-        wire::open("orders"),
-        start_ok("PLAIN", &[]),
-        HEARTBEAT.to_vec(),
-    ];
+    let wrong = [header(), wire::open("orders"), start_ok("PLAIN", &[]), HEARTBEAT.to_vec()];
     for (at, part) in [(1, 1), (1, 3), (2, 2), (2, 0)] {
         let mut parts = client_parts();
         parts[at] = wrong[part].clone();
         let mut pair = Pair::new(owner(Stage::Open), Client::in_turns(&parts), vec![node()]);
         let end = pair.run([]);
-        assert!(
-            matches!(end, End::Fault(Fault::Client(_))),
-            "{at} {part} {end:?}"
-        );
+        assert!(matches!(end, End::Fault(Fault::Client(_))), "{at} {part} {end:?}");
     }
 }
 
 #[test]
 fn heartbeats_after_tune_disturb_neither_side() {
-    let tune_ok = [
-        wire::tune_ok(ANSWER),
-        HEARTBEAT.to_vec(),
-        wire::open("orders"),
-    ]
-    .concat();
+    let tune_ok = [wire::tune_ok(ANSWER), HEARTBEAT.to_vec(), wire::open("orders")].concat();
     let parts = [header(), start_ok("PLAIN", &[]), tune_ok];
     let mut beating = node();
     beating.answers[2] = [HEARTBEAT.to_vec(), open_ok()].concat();
@@ -381,9 +323,7 @@ fn a_node_that_answers_before_it_is_asked_is_a_lost_node() {
     for node in hasty {
         let mut client = Client::in_turns(&client_parts());
         client.says.truncate(1);
-        client
-            .says
-            .extend([(1, start_ok("PLAIN", &[])), (2, vec![])]);
+        client.says.extend([(1, start_ok("PLAIN", &[])), (2, vec![])]);
         let mut pair = Pair::new(owner(Stage::Header), client, vec![node]);
         assert_eq!(pair.run([]), End::NoNodes);
     }

@@ -30,18 +30,12 @@ pub(crate) struct Client {
 impl Client {
     /// A client that says one part after each frame it hears.
     pub(crate) fn in_turns(parts: &[Vec<u8>]) -> Self {
-        Self {
-            says: parts.iter().cloned().enumerate().collect(),
-            heard: Vec::new(),
-        }
+        Self { says: parts.iter().cloned().enumerate().collect(), heard: Vec::new() }
     }
 
     /// A client that says everything at once.
     pub(crate) fn pipelined(parts: &[Vec<u8>]) -> Self {
-        Self {
-            says: VecDeque::from([(0, parts.concat())]),
-            heard: Vec::new(),
-        }
+        Self { says: VecDeque::from([(0, parts.concat())]), heard: Vec::new() }
     }
 
     fn frames_heard(&self) -> usize {
@@ -77,10 +71,7 @@ pub(crate) struct Node {
 impl Node {
     /// A node with these answers that is never lost.
     pub(crate) fn new(answers: &[Vec<u8>]) -> Self {
-        Self {
-            answers: answers.iter().cloned().collect(),
-            ..Self::default()
-        }
+        Self { answers: answers.iter().cloned().collect(), ..Self::default() }
     }
 
     fn hear(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
@@ -194,12 +185,7 @@ impl Pair {
                     self.bridge.decided(self.owner.rename_vhost.as_deref());
                 }
                 Ok(Step::Route(_)) => {
-                    let Owner {
-                        start,
-                        mechanisms,
-                        tune,
-                        ..
-                    } = &self.owner;
+                    let Owner { start, mechanisms, tune, .. } = &self.owner;
                     if let Err(fault) = self.bridge.play_broker(start, mechanisms, *tune) {
                         return Some(End::Fault(fault));
                     }
@@ -251,10 +237,7 @@ impl Pair {
         if !self.connected {
             return false;
         }
-        let left = self
-            .node
-            .lost_after
-            .map_or(usize::MAX, |n| n - self.node.said);
+        let left = self.node.lost_after.map_or(usize::MAX, |n| n - self.node.said);
         let read = take(&mut self.from_node, piece, left);
         self.node.said += read.len();
         self.bridge.push_node(&read);

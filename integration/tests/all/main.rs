@@ -2,6 +2,9 @@
 //! clusters can be shared.
 #![allow(clippy::unwrap_used)]
 
+mod blocked;
 mod clients;
+mod demo;
+mod faults;
 mod harness;
 mod shared;
