@@ -8,9 +8,9 @@ pub mod bridge;
 pub mod client;
 mod leg;
 #[cfg(any(test, fuzzing))]
-mod pair;
+pub(crate) mod pair;
 #[cfg(any(test, fuzzing))]
-mod script;
+pub(crate) mod script;
 pub mod server;
 
 use thiserror::Error;
