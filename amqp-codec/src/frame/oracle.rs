@@ -1,5 +1,5 @@
-//! For tests and fuzzers: what walking a stream must give, written naively from the specification, and a relay in
-//! small that walks the stream in pieces.
+//! For tests and fuzzers: what walking a stream must give, written naively from the specification,
+//! and a relay in small that walks the stream in pieces.
 
 use super::method::MethodId;
 use super::walker::{HOLD, Observer, Stop, Walked, Walker};
@@ -31,7 +31,8 @@ fn passes(id: MethodId) -> bool {
     id.is_multiple_of(2)
 }
 
-/// What a whole stream must give: AMQP 0-9-1 section 4.2.3, frame by frame, with everything at hand.
+/// What a whole stream must give: AMQP 0-9-1 section 4.2.3, frame by frame, with everything at
+/// hand.
 pub(crate) fn expected(stream: &[u8], limit: u32) -> Outcome {
     let mut outcome = Outcome {
         at_boundary: true,

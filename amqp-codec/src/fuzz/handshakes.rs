@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 
-use super::{Input, cut};
+use super::{Input, cut, smallest_cut};
 use crate::frame::ENVELOPE;
 use crate::frame::buffer::FrameBuffer;
 use crate::handshake::HandshakeError;
@@ -34,7 +34,7 @@ pub fn server_handshake(data: &[u8]) {
         (said, rest)
     };
     let whole = run(&[]);
-    for pieces in [pieces.as_slice(), &[1]] {
+    for pieces in [pieces.as_slice(), smallest_cut(input.0)] {
         let (said, rest) = run(pieces);
         assert_eq!(said, whole.0);
         assert!(whole.1.starts_with(&rest));
@@ -58,7 +58,7 @@ pub fn client_handshake(data: &[u8]) {
     };
     let whole = run(&[]);
     assert_eq!(run(&pieces), whole);
-    assert_eq!(run(&[1]), whole);
+    assert_eq!(run(smallest_cut(input.0)), whole);
     frame_buffer(input.0, &pieces);
 }
 
@@ -98,8 +98,9 @@ fn frame_buffer(stream: &[u8], pieces: &[u16]) {
     }
 }
 
-/// Between peers that keep to the protocol, every cut and every loss of nodes sounds the same to the client. Between
-/// peers that do not, nothing breaks, and a handshake that opens in two cuts sounds the same in both.
+/// Between peers that keep to the protocol, every cut and every loss of nodes sounds the same to
+/// the client. Between peers that do not, nothing breaks, and a handshake that opens in two cuts
+/// sounds the same in both.
 pub fn bridge(data: &[u8]) {
     let mut input = Input(data);
     let choices = input.byte();

@@ -13,8 +13,8 @@ use crate::wire::{self, AMQPValue, ConnectionMethod, FieldTable};
 /// A stack that one unguarded nesting of some hundred levels overflows.
 const SMALL_STACK: usize = 256 * 1024;
 
-/// What the guard lets pass is decoded on a small stack; what it refuses for its shape is refused by the decoder,
-/// too; what is decoded can be written and read again.
+/// What the guard lets pass is decoded on a small stack; what it refuses for its shape is refused
+/// by the decoder, too; what is decoded can be written and read again.
 pub fn guard_and_decode(data: &[u8]) {
     let mut input = Input(data);
     let as_table = input.byte() & 1 == 0;

@@ -34,8 +34,9 @@ struct Session {
     confirmed: u64,
 }
 
-/// Whatever is published, confirmed, acknowledged, opened and closed: sums stay within what was published; from a
-/// node that keeps to the protocol they are never too low, and right once everything is confirmed.
+/// Whatever is published, confirmed, acknowledged, opened and closed: sums stay within what was
+/// published; from a node that keeps to the protocol they are never too low, and right once
+/// everything is confirmed.
 pub fn tracker(data: &[u8]) {
     let mut input = Input(data);
     let mut session = Session {
