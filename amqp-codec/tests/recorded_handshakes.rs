@@ -1,7 +1,8 @@
 //! Handshakes of real client libraries with a real RabbitMQ, replayed through the bridge.
 //!
-//! `data/handshakes` holds them as they went over the wire, one frame a line: who said it, its name, its bytes in
-//! hex. The first line of each file names library and broker with their versions.
+//! `data/handshakes` holds them as they went over the wire, one frame a line: who said it, its
+//! name, its bytes in hex. The first line of each file names library and broker with their
+//! versions.
 #![allow(clippy::unwrap_used)]
 
 #[path = "../src/handshake/pair.rs"]

@@ -2,6 +2,8 @@
 
 pub mod buffer;
 pub mod method;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod oracle;
 pub mod walker;
 
 use thiserror::Error;

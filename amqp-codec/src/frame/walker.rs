@@ -1,10 +1,12 @@
-//! Walks the frames in bytes that are passing through, in place: where each ends, what kind it is, which method.
+//! Walks the frames in bytes that are passing through, in place: where each ends, what kind it is,
+//! which method.
 //!
-//! Nothing is copied and nothing is kept but how much of the current frame is still to come. The walker
-//! never says "forward" of a cut-off head: bytes up to [`Walked::len`] end at a frame's end or inside a
-//! payload, so whoever forwards them always knows where the stream stands. What lies behind is less than
-//! [`HOLD`] bytes, which the caller keeps and shows again in front of the next read. Shown so, a stream
-//! gives the same calls, the same bytes to forward and the same stop, however it was cut into reads.
+//! Nothing is copied and nothing is kept but how much of the current frame is still to come. The
+//! walker never says "forward" of a cut-off head: bytes up to [`Walked::len`] end at a frame's end
+//! or inside a payload, so whoever forwards them always knows where the stream stands. What lies
+//! behind is less than [`HOLD`] bytes, which the caller keeps and shows again in front of the next
+//! read. Shown so, a stream gives the same calls, the same bytes to forward and the same stop,
+//! however it was cut into reads.
 
 use super::method::{CONNECTION_CLASS, MethodId};
 use super::{END, ENVELOPE, FrameError, HEADER, kind};
@@ -21,8 +23,8 @@ const SMALLEST_METHOD: usize = ENVELOPE + METHOD_ID;
 
 /// Told of every frame that is walked.
 pub trait Observer {
-    /// A method frame of any class but connection. `arguments` are all of them, or those in the first
-    /// [`HOLD`] bytes of a longer frame.
+    /// A method frame of any class but connection. `arguments` are all of them, or those in the
+    /// first [`HOLD`] bytes of a longer frame.
     fn method(&mut self, id: MethodId, channel: u16, arguments: &[u8]);
     /// A content header frame.
     fn content_header(&mut self, channel: u16);
@@ -46,15 +48,16 @@ pub struct Walked {
 pub enum Stop {
     /// All bytes are walked, or what is left is the head of a frame that is still to come.
     End,
-    /// A connection method begins at `len`; nothing of it is counted in `len`. The caller decides: to drop
-    /// it, it goes on at `len + size`; to let it pass, it calls [`Walker::enter`] with `size` and walks on
-    /// at `len`.
+    /// A connection method begins at `len`; nothing of it is counted in `len`. The caller decides:
+    /// to drop it, it goes on at `len + size`; to let it pass, it calls [`Walker::enter`] with
+    /// `size` and walks on at `len`.
     Connection {
         /// Which one.
         id: MethodId,
         /// Its channel; 0, unless the peer is confused.
         channel: u16,
-        /// Its size with envelope. Whole in the bytes, and rightly ended, if it is at most [`HOLD`].
+        /// Its size with envelope. Whole in the bytes, and rightly ended, if it is at most
+        /// [`HOLD`].
         size: usize,
     },
     /// No frame begins at `len`, or the frame that ends there ends wrong.
@@ -126,7 +129,8 @@ impl Walker {
             let Some(head) = left.first_chunk::<ENVELOPE>() else {
                 return stop(left, short(left));
             };
-            // The place of the next frame hangs on this load alone: the shorter that chain, the faster the walk.
+            // The place of the next frame hangs on this load alone: the shorter that chain, the
+            // faster the walk.
             let size = u32::from_be_bytes([head[3], head[4], head[5], head[6]]);
             if size > self.limit {
                 return stop(left, too_large(head[0], size, self.limit));

@@ -1,5 +1,5 @@
-//! Whole handshakes between scripted peers: what each of them hears, whenever the route is decided, however the
-//! bytes are cut, and whichever nodes are lost on the way.
+//! Whole handshakes between scripted peers: what each of them hears, whenever the route is decided,
+//! however the bytes are cut, and whichever nodes are lost on the way.
 #![allow(clippy::unwrap_used)]
 
 use proptest::prelude::*;

@@ -3,8 +3,8 @@
 //! ```text
 //! start -> (secure)* -> tune -> open-ok
 //! ```
-//! At any point a node may close instead; in place of start it may answer a protocol header it would rather
-//! speak; after tune it may send heartbeats.
+//! At any point a node may close instead; in place of start it may answer a protocol header it
+//! would rather speak; after tune it may send heartbeats.
 
 use super::HandshakeError;
 use crate::frame::buffer::FrameBuffer;

@@ -1,4 +1,5 @@
-//! For tests and fuzzers: a bridge between a scripted client and scripted nodes, with bytes in any pieces.
+//! For tests and fuzzers: a bridge between a scripted client and scripted nodes, with bytes in any
+//! pieces.
 //!
 //! Also included by the tests outside this crate: so it names the crate like a stranger.
 
@@ -55,7 +56,8 @@ impl Client {
     }
 }
 
-/// A node that answers protocol header, start-ok, each secure-ok and open with the next of its answers.
+/// A node that answers protocol header, start-ok, each secure-ok and open with the next of its
+/// answers.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Node {
     /// What it will say.
@@ -148,8 +150,8 @@ impl Pair {
         }
     }
 
-    /// Runs to the end. `pieces` says how many bytes a read gives, client and node in turn; once it is used up,
-    /// a read gives all there is.
+    /// Runs to the end. `pieces` says how many bytes a read gives, client and node in turn; once it
+    /// is used up, a read gives all there is.
     pub(crate) fn run(&mut self, pieces: impl IntoIterator<Item = u16>) -> End {
         let mut pieces = pieces.into_iter();
         loop {
