@@ -37,7 +37,7 @@ use crate::wire;
 pub use super::leg::Answered;
 
 /// When the route table is asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stage {
     /// The client wants AMQP 0-9-1.
     Header,
@@ -210,7 +210,8 @@ impl Bridge {
         self.rename_vhost = rename_vhost.map(str::to_owned);
     }
 
-    /// The route leads nowhere at the moment: the gateway plays the broker again, and asks again at open.
+    /// The route leads nowhere at the moment: the gateway plays the broker again, and asks again
+    /// at open.
     pub fn undecided(&mut self) {
         self.decided = false;
     }
@@ -225,20 +226,19 @@ impl Bridge {
         mechanisms: &[String],
         tune: Tune,
     ) -> Result<(), Fault> {
-        match (self.told, &self.said.start_ok) {
-            (Told::Nothing, _) => {
-                self.to_client.extend_from_slice(start);
-                self.told = Told::Start;
+        if self.told == Told::Nothing {
+            self.to_client.extend_from_slice(start);
+            self.told = Told::Start;
+        }
+        // A client that says all at once may have said start-ok while the route was still decided.
+        if let (Told::Start, Some((_, hello))) = (self.told, &self.said.start_ok) {
+            let offered = |hello: &&Hello| mechanisms.contains(&hello.mechanism);
+            if hello.as_ref().filter(offered).is_none() {
+                let mechanism = hello.as_ref().map_or("", |hello| &hello.mechanism);
+                return Err(Fault::Client(HandshakeError::Mechanism(mechanism.to_owned())));
             }
-            (Told::Start, Some((_, Some(hello)))) => {
-                if !mechanisms.contains(&hello.mechanism) {
-                    let wrong = HandshakeError::Mechanism(hello.mechanism.clone());
-                    return Err(Fault::Client(wrong));
-                }
-                self.to_client.extend_from_slice(&wire::tune(tune));
-                self.told = Told::Tune(tune);
-            }
-            (Told::Start, _) | (Told::Tune(_), _) => {}
+            self.to_client.extend_from_slice(&wire::tune(tune));
+            self.told = Told::Tune(tune);
         }
         Ok(())
     }

@@ -235,8 +235,7 @@ fn a_node_with_smaller_frames_costs_the_client_a_reconnect() {
 
 #[test]
 fn a_second_node_with_smaller_frames_than_the_lost_first_offered_is_a_misfit_too() {
-    let mut first = node();
-    first.lost_after = Some(start("RabbitMQ").len() + wire::tune(OFFER).len());
+    let first = lost(start("RabbitMQ").len() + wire::tune(OFFER).len());
     let small = Tune { frame_max: 4096, ..OFFER };
     let mut pair = pair(Stage::Header, vec![first, node_with(small)]);
     assert_eq!(refusal(pair.run([])), (ReplyCode::CONNECTION_FORCED, false));
@@ -362,14 +361,59 @@ fn a_client_hears_the_same_wherever_nodes_are_lost() {
     let answers: usize = heard(Stage::Header).len();
     for stage in STAGES {
         for lost_after in 0..answers {
-            let mut lost = node();
-            lost.lost_after = Some(lost_after);
-            let mut pair = pair(stage, vec![lost.clone(), lost, node()]);
+            let mut pair = pair(stage, vec![lost(lost_after), lost(lost_after), node()]);
             assert_eq!(pair.run([]), End::Step(Step::Opened));
             assert_eq!(pair.client.heard, heard(stage), "{stage:?} {lost_after}");
             assert_eq!(pair.node.heard, told_node(), "{stage:?} {lost_after}");
         }
     }
+}
+
+#[test]
+fn without_a_node_the_client_is_led_on_to_open_and_taken_by_a_node_that_came_back() {
+    let [first, second, third] = client_parts();
+    let by_then = [first.clone(), [second.clone(), third.clone()].concat()];
+    let half = [[first, second].concat(), Vec::new(), third];
+    for parts in [client_parts().as_slice(), &half, &by_then] {
+        let client = Client::in_turns(parts);
+        let mut pair = Pair::new(owner(Stage::Header), client, vec![absent(), node()]);
+        assert_eq!(pair.run([]), End::Step(Step::Opened));
+        assert_eq!(pair.client.heard, heard(Stage::Open));
+        assert_eq!(pair.node.heard, told_node());
+    }
+}
+
+#[test]
+fn a_client_that_has_said_open_waits_for_a_node_in_silence() {
+    let client = Client::pipelined(&client_parts());
+    let mut pair = Pair::new(owner(Stage::Header), client, vec![absent(), absent(), node()]);
+    assert_eq!(pair.run([]), End::Step(Step::Opened));
+    assert_eq!(pair.client.heard, heard(Stage::Header));
+}
+
+#[test]
+fn a_broker_that_is_played_after_a_lost_node_goes_on_where_the_node_was() {
+    let full = heard(Stage::Header).len() - open_ok().len();
+    for lost_after in 0..full {
+        let nodes = vec![lost(lost_after), absent(), node()];
+        let mut pair = pair(Stage::Header, nodes);
+        assert_eq!(pair.run([]), End::Step(Step::Opened));
+        let by = if lost_after < start("RabbitMQ").len() { Stage::Open } else { Stage::Header };
+        assert_eq!(pair.client.heard, heard(by), "{lost_after}");
+        assert_eq!(pair.node.heard, told_node());
+    }
+}
+
+#[test]
+fn an_unreadable_start_ok_without_a_node_is_the_clients_fault() {
+    let mut odd = start_ok("PLAIN", &[]);
+    let at = odd.windows(4).position(|w| w == b"pika").unwrap() - 5;
+    odd[at] = b'?';
+    let parts = [[header(), odd].concat()];
+    let nodes = vec![absent(), node()];
+    let mut pair = Pair::new(owner(Stage::Header), Client::in_turns(&parts), nodes);
+    let end = pair.run([]);
+    assert!(matches!(end, End::Fault(Fault::Client(HandshakeError::Mechanism(_)))), "{end:?}");
 }
 
 proptest! {
@@ -385,9 +429,7 @@ proptest! {
         let full: usize = heard(Stage::Header).len();
         let mut nodes: Vec<Node> = Vec::new();
         for lost_after in losses {
-            let mut lost = node();
-            lost.lost_after = Some(lost_after % full);
-            nodes.push(lost);
+            nodes.push(lost(lost_after % full));
         }
         nodes.push(node());
         let mut pair = Pair::new(owner(stage), client, nodes);

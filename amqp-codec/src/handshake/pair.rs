@@ -64,6 +64,8 @@ pub(crate) struct Node {
     pub(crate) answers: VecDeque<Vec<u8>>,
     /// After how many bytes of answers it is lost.
     pub(crate) lost_after: Option<usize>,
+    /// Is nobody there when it is dialled?
+    pub(crate) absent: bool,
     /// All it has heard.
     pub(crate) heard: Vec<u8>,
     read: usize,
@@ -133,6 +135,8 @@ pub(crate) struct Pair {
     from_client: Vec<u8>,
     from_node: Vec<u8>,
     connected: bool,
+    /// No node was there: the client is led on to open.
+    parked: bool,
 }
 
 impl Pair {
@@ -147,6 +151,7 @@ impl Pair {
             from_client: Vec::new(),
             from_node: Vec::new(),
             connected: false,
+            parked: false,
         }
     }
 
@@ -183,23 +188,32 @@ impl Pair {
         loop {
             match self.bridge.step() {
                 Ok(Step::Wait) => return None,
-                Ok(Step::Route(stage)) if stage == self.owner.decides_at => {
-                    self.bridge.decided(self.owner.rename_vhost.as_deref());
-                }
-                Ok(Step::Route(_)) => {
-                    let Owner { start, mechanisms, tune, .. } = &self.owner;
-                    if let Err(fault) = self.bridge.play_broker(start, mechanisms, *tune) {
-                        return Some(End::Fault(fault));
+                Ok(Step::Route(stage)) => {
+                    self.parked &= stage != Stage::Open;
+                    if self.parked || stage < self.owner.decides_at {
+                        if let Err(fault) = self.play_broker() {
+                            return Some(End::Fault(fault));
+                        }
+                    } else {
+                        self.bridge.decided(self.owner.rename_vhost.as_deref());
                     }
                 }
-                Ok(Step::Connect) => {
-                    let Some(node) = self.nodes.pop_front() else {
-                        return Some(End::NoNodes);
-                    };
-                    self.node = node;
-                    self.connected = true;
-                    self.bridge.connected();
-                }
+                Ok(Step::Connect) => match self.nodes.pop_front() {
+                    None => return Some(End::NoNodes),
+                    Some(node) if node.absent && self.bridge.vhost().is_none() => {
+                        self.parked = true;
+                        self.bridge.undecided();
+                        if let Err(fault) = self.play_broker() {
+                            return Some(End::Fault(fault));
+                        }
+                    }
+                    Some(node) if node.absent => {}
+                    Some(node) => {
+                        self.node = node;
+                        self.connected = true;
+                        self.bridge.connected();
+                    }
+                },
                 Err(Fault::Node(_)) => {
                     if !self.lose_node() {
                         return Some(End::Lost);
@@ -209,6 +223,11 @@ impl Pair {
                 Ok(end) => return Some(End::Step(end)),
             }
         }
+    }
+
+    fn play_broker(&mut self) -> Result<(), Fault> {
+        let Owner { start, mechanisms, tune, .. } = &self.owner;
+        self.bridge.play_broker(start, mechanisms, *tune)
     }
 
     fn lose_node(&mut self) -> bool {

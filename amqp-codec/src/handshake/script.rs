@@ -85,6 +85,20 @@ pub(crate) fn node() -> Node {
     node_with(OFFER)
 }
 
+/// A node that is lost after it has said so many bytes.
+pub(crate) fn lost(after: usize) -> Node {
+    let mut node = node();
+    node.lost_after = Some(after);
+    node
+}
+
+/// A node that is not there.
+pub(crate) fn absent() -> Node {
+    let mut node = node();
+    node.absent = true;
+    node
+}
+
 pub(crate) fn owner(decides_at: Stage) -> Owner {
     Owner {
         decides_at,
