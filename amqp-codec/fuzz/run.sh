@@ -1,8 +1,9 @@
 #!/bin/sh
 # Fuzzes each target for a while, one at a time: run.sh SECONDS [TARGET...]
 #
-# Works with a stable toolchain and no sanitizer; SANITIZER=address asks for more and needs a nightly one.
-# New inputs go to a working corpus beside the build; a crash stops the run and leaves its input in artifacts/.
+# A stable toolchain will do. There is no unsafe code here, so no sanitizer is used unless asked for:
+# SANITIZER=address. New inputs go to a working corpus beside the build; a crash stops the run and
+# leaves its input in artifacts/.
 set -eu
 
 usage="usage: run.sh SECONDS [TARGET...]; for example: run.sh 60 frame_walker"
