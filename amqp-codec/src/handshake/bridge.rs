@@ -385,13 +385,13 @@ impl Bridge {
                 let (got, expected) = ("another protocol header", "connection.start");
                 return Err(Fault::Node(HandshakeError::Unexpected { got, expected }));
             }
-            NodeSaid::Start { raw, greeting } => {
+            NodeSaid::Start(greeting) => {
                 leg.answered = Answered::Start;
-                self.learned.greeting = Some(greeting);
                 if self.told == Told::Nothing {
-                    self.to_client.extend_from_slice(&raw);
+                    self.to_client.extend_from_slice(greeting.frame());
                     self.told = Told::Start;
                 }
+                self.learned.greeting = Some(greeting);
             }
             NodeSaid::Secure { raw } => {
                 if matches!(self.told, Told::Tune(_)) {

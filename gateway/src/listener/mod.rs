@@ -16,25 +16,41 @@ use crate::session::keep_alive_times;
 /// Connections that the kernel keeps until they are accepted.
 const BACKLOG: i32 = 4096;
 
-/// Binds an address.
-///
-/// Accepted sockets inherit what is set here, so that no call is spent on each: no delay (two small writes of a
-/// handshake cost 44 ms with Nagle's algorithm) and keepalive for clients without heartbeats.
+/// Binds an address `count` times, once for each worker: the kernel spreads the clients over the sockets, and a
+/// session begins on the thread that accepts it.
 ///
 /// # Errors
 /// If the address is taken, not ours, or privileged.
-pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    socket.set_reuse_address(true)?;
-    if address.is_ipv6() {
-        socket.set_only_v6(true)?;
-    }
+pub fn bind(address: SocketAddr, count: usize) -> io::Result<Vec<TcpListener>> {
+    // Sockets that share a port would share it with another process of ours, too, and silently. One that does not share
+    // finds out whether somebody is there.
+    let alone = socket(address)?;
+    alone.bind(&address.into())?;
+    let address = alone.local_addr()?.as_socket().unwrap_or(address);
+    drop(alone);
+    (0..count).map(|_| listen(address)).collect()
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = socket(address)?;
+    socket.set_reuse_port(true)?;
+    // Accepted sockets inherit these, so that no call is spent on each: no delay (two small writes of a handshake cost
+    // 44 ms with Nagle's algorithm) and keepalive for clients without heartbeats.
     socket.set_tcp_nodelay(true)?;
     socket.set_tcp_keepalive(&keep_alive_times())?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     socket.set_nonblocking(true)?;
     Ok(socket.into())
+}
+
+fn socket(address: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    Ok(socket)
 }
 
 /// How many sessions there are, and may be.
@@ -58,11 +74,21 @@ impl Gate {
         self.live.load(Ordering::Relaxed)
     }
 
-    /// Waits until there is room.
-    async fn room(&self) {
+    /// Takes a place, if there is one.
+    fn enter(&self) -> bool {
+        let more = |live| (live < self.most).then_some(live + 1);
+        self.live.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
+    }
+
+    fn leave(&self) {
+        self.live.fetch_sub(1, Ordering::Relaxed);
+        self.left.notify_waiters();
+    }
+
+    async fn wait(&self) {
         loop {
             let left = self.left.notified();
-            if self.live() < self.most {
+            if self.enter() {
                 return;
             }
             left.await;
@@ -78,9 +104,14 @@ pub struct Passage {
 }
 
 impl Passage {
-    fn new(listener: &Arc<Gate>, gateway: &Arc<Gate>) -> Self {
-        for gate in [listener, gateway] {
-            gate.live.fetch_add(1, Ordering::Relaxed);
+    /// Waits for room under both limits.
+    async fn wait(listener: &Arc<Gate>, gateway: &Arc<Gate>) -> Self {
+        gateway.wait().await;
+        if !listener.enter() {
+            // A full listener must not keep a place from the others.
+            gateway.leave();
+            listener.wait().await;
+            gateway.wait().await;
         }
         Self { listener: listener.clone(), gateway: gateway.clone() }
     }
@@ -88,11 +119,8 @@ impl Passage {
 
 impl Drop for Passage {
     fn drop(&mut self) {
-        for gate in [&self.listener, &self.gateway] {
-            if gate.live.fetch_sub(1, Ordering::Relaxed) >= gate.most {
-                gate.left.notify_waiters();
-            }
-        }
+        self.listener.leave();
+        self.gateway.leave();
     }
 }
 
@@ -103,6 +131,6 @@ pub struct Listener {
     pub name: ListenerName,
     /// Its own limit.
     pub gate: Arc<Gate>,
-    /// Its sockets.
-    pub sockets: Vec<TcpListener>,
+    /// Its sockets: for each address, one for each worker.
+    pub sockets: Vec<Vec<TcpListener>>,
 }

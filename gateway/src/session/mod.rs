@@ -56,20 +56,14 @@ pub struct Shared {
 pub async fn serve(
     shared: Arc<Shared>,
     listener: ListenerName,
-    client: std::net::TcpStream,
+    client: TcpStream,
     address: SocketAddr,
     seat: Seat,
 ) {
     let session = Arc::new(Session::new(shared.registry.next_id(), listener, address));
     shared.registry.insert(session.clone());
     let live = Live { shared, session, seat };
-    let outcome = match TcpStream::from_std(client) {
-        Ok(client) => Box::pin(live.open(client)).await,
-        Err(error) => Err(Box::new(Failed::new(
-            End::new(Who::Gateway, Phase::Accept, "internal").with_detail(error),
-        ))),
-    };
-    match outcome {
+    match Box::pin(live.open(client)).await {
         Ok(mut opened) => {
             let stop = match opened.first_stop.take() {
                 Some(stop) => stop,
@@ -77,7 +71,10 @@ pub async fn serve(
             };
             let Opened { relay, lease, .. } = opened;
             let peak = relay.watch.channels_peak();
-            let end = Box::pin(close::finish(relay, stop, &live.shared.name)).await;
+            let end = match close::settled(&relay, &stop) {
+                Some(end) => end,
+                None => Box::pin(close::finish(relay, stop, &live.shared.name)).await,
+            };
             drop(lease);
             let protocol = if peak.is_some() { Protocol::Amqp091 } else { Protocol::Amqp10 };
             live.record(&end, protocol, peak, None);
