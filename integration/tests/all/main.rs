@@ -3,5 +3,13 @@
 #![allow(clippy::unwrap_used)]
 
 mod clients;
+mod drain;
+mod ends;
+mod ends_node;
+mod flow;
+mod front;
+mod handover;
 mod harness;
+mod limits;
 mod shared;
+mod silence;

@@ -73,10 +73,7 @@ impl Proxy {
     fn last_words(&self) -> String {
         let text = fs::read_to_string(&self.output).unwrap_or_default();
         let lines: Vec<&str> = text.lines().collect();
-        lines[lines.len().saturating_sub(10)..]
-            .iter()
-            .map(|line| format!("\n  {line}"))
-            .collect()
+        lines[lines.len().saturating_sub(10)..].iter().map(|line| format!("\n  {line}")).collect()
     }
 }
 

@@ -158,9 +158,7 @@ mod tests {
     #[test]
     fn a_machine_that_slows_down_for_all_leaves_the_ratio_alone() {
         let (results, case) = results(&[1.0, 4.0, 2.0], &[2.0, 8.0, 4.0]);
-        let ratio = results
-            .ratio(&case, Figure::Cpu)
-            .expect("both were measured");
+        let ratio = results.ratio(&case, Figure::Cpu).expect("both were measured");
         assert_eq!((ratio.least, ratio.median, ratio.most), (0.5, 0.5, 0.5));
     }
 
