@@ -377,10 +377,10 @@ impl<'a> Handshake<'a> {
         written
     }
 
-    /// The node dropped the connection. After start-ok that may be its way to refuse a login.
+    /// The node dropped the connection. In place of an answer to start-ok that may be its way to refuse a login.
     fn node_dropped(&mut self, how: &dyn std::fmt::Display) -> Result<(), End> {
         let Some(leg) = &self.leg else { return Ok(()) };
-        if self.bridge.answered() == Answered::Nothing {
+        if self.bridge.answered() != Answered::Start || !self.bridge.awaits_node() {
             return self.node_failed("closed", how);
         }
         self.dropped += 1;
