@@ -322,7 +322,9 @@ impl Flow {
     ) -> Poll<Option<&'b [u8]>> {
         if !self.backlog.is_empty() {
             ready!(self.poll_flush(destination, cx));
-            counts.held.store(0, Ordering::Relaxed);
+            // In this order: what was not read while it was held is no silence.
+            counts.heard.store(counts.tick, Ordering::Relaxed);
+            counts.held.store(0, Ordering::Release);
         }
         let (head, room) = buffer.split_at_mut(HOLD);
         let mut read = ReadBuf::new(&mut room[..self.chunk as usize]);
