@@ -264,14 +264,16 @@ impl<'a> Handshake<'a> {
         cluster: &Cluster,
     ) -> Result<std::io::Result<TcpStream>, End> {
         let mut dialing = std::pin::pin!(dial::dial(node, cluster.connect_timeout));
-        let Self { client, bridge, session, .. } = self;
+        let Self { client, bridge, session, shared, .. } = self;
         std::future::poll_fn(|cx| {
             if let Poll::Ready(dialed) = dialing.as_mut().poll(cx) {
                 return Poll::Ready(Ok(dialed));
             }
             match poll_client(client, bridge, session, cx) {
                 Poll::Ready(Heard::ClientGone) => Poll::Ready(Err(client_gone(Phase::Connect))),
-                Poll::Ready(Heard::Ordered(order)) => Poll::Ready(Err(ordered(order))),
+                Poll::Ready(Heard::Ordered(order)) => {
+                    Poll::Ready(Err(ordered(order, &shared.name)))
+                }
                 Poll::Ready(_) => {
                     cx.waker().wake_by_ref();
                     Poll::Pending
@@ -311,7 +313,7 @@ impl<'a> Handshake<'a> {
         match self.heard().await {
             Heard::Bytes => Ok(()),
             Heard::ClientGone => Err(client_gone(Phase::Handshake)),
-            Heard::Ordered(order) => Err(ordered(order)),
+            Heard::Ordered(order) => Err(ordered(order, &self.shared.name)),
             Heard::NodeGone => self.node_dropped(&"closed the connection"),
             Heard::NodeSilent => self.node_failed("silent", &"did not answer in time"),
         }
@@ -500,12 +502,12 @@ fn client_gone(phase: Phase) -> End {
     End::new(Who::Client, phase, "client-gone")
 }
 
-fn ordered(order: Order) -> End {
+fn ordered(order: Order, gateway: &str) -> End {
     match order {
         Order::Drain => {
-            let cause = "the gateway is stopping, please reconnect";
+            let cause = format!("gateway {gateway}: stopping, please reconnect");
             End::new(Who::Gateway, Phase::Drain, "drained")
-                .with_close(CloseReason::new(ReplyCode::CONNECTION_FORCED, cause))
+                .with_close(CloseReason::new(ReplyCode::CONNECTION_FORCED, &cause))
         }
         Order::Cut | Order::ClientSilent | Order::NodeSilent | Order::Idle => {
             End::new(Who::Gateway, Phase::Drain, "cut")
