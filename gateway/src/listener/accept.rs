@@ -84,29 +84,24 @@ impl Acceptor {
                 }
             };
             for _ in 0..BATCH {
+                // Other loops fill the gates, too, while this one waits for clients.
+                let Some(passage) = Passage::enter(&self.gate, &self.gateway_gate) else { break };
                 match ready.try_io(|socket| accept_one(socket.get_ref())) {
                     Err(_would_block) => break,
                     Ok(Err(error)) => {
+                        drop(passage);
                         self.failed(&error).await;
                         break;
                     }
                     Ok(Ok((stream, address))) => {
                         let Some(seat) = self.workers.seat() else { return };
-                        let passage = Passage::new(&self.gate, &self.gateway_gate);
                         let listener = self.listener.clone();
                         serve(Accepted { stream, address, listener, seat, passage });
-                        if self.is_full() {
-                            break;
-                        }
                     }
                 }
             }
             tokio::task::yield_now().await;
         }
-    }
-
-    fn is_full(&self) -> bool {
-        [&self.gate, &self.gateway_gate].iter().any(|gate| gate.live() >= gate.most)
     }
 
     /// Counts an error, and rests where it would come back at once.

@@ -73,25 +73,33 @@ impl Gate {
 /// A session's passage through the gates of its listener and of the gateway.
 #[derive(Debug)]
 pub struct Passage {
-    listener: Arc<Gate>,
-    gateway: Arc<Gate>,
+    _listener: Place,
+    _gateway: Place,
 }
 
 impl Passage {
-    fn new(listener: &Arc<Gate>, gateway: &Arc<Gate>) -> Self {
-        for gate in [listener, gateway] {
-            gate.live.fetch_add(1, Ordering::Relaxed);
-        }
-        Self { listener: listener.clone(), gateway: gateway.clone() }
+    /// `None` if one of them lets nobody in at the moment.
+    fn enter(listener: &Arc<Gate>, gateway: &Arc<Gate>) -> Option<Self> {
+        Some(Self { _listener: Place::take(listener)?, _gateway: Place::take(gateway)? })
     }
 }
 
-impl Drop for Passage {
+/// One of the places behind a gate.
+#[derive(Debug)]
+struct Place(Arc<Gate>);
+
+impl Place {
+    fn take(gate: &Arc<Gate>) -> Option<Self> {
+        let one_more = |live| (live < gate.most).then_some(live + 1);
+        let taken = gate.live.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more);
+        taken.is_ok().then(|| Self(gate.clone()))
+    }
+}
+
+impl Drop for Place {
     fn drop(&mut self) {
-        for gate in [&self.listener, &self.gateway] {
-            if gate.live.fetch_sub(1, Ordering::Relaxed) >= gate.most {
-                gate.left.notify_waiters();
-            }
+        if self.0.live.fetch_sub(1, Ordering::Relaxed) >= self.0.most {
+            self.0.left.notify_waiters();
         }
     }
 }
