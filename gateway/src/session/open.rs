@@ -13,7 +13,7 @@ use amqp_codec::wire;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::Sleep;
-use tracing::{debug, info, warn};
+use tracing::{debug, field, info, warn};
 
 use super::end::{End, Phase, Who};
 use super::io::poll_take;
@@ -423,11 +423,11 @@ impl<'a> Handshake<'a> {
     }
 
     fn node_unreachable(&self, node: &Node, reason: &'static str, how: &dyn std::fmt::Display) {
-        let skip = node.failed(Instant::now());
+        let skip = (reason != dial::FD_LIMIT).then(|| node.failed(Instant::now()));
         let (cluster, name) = (&node.cluster, &node.name);
         self.shared.metrics.node_connect_failed(&cluster.0, name, reason);
         warn!(
-            %cluster, node = %name, address = %node.address, reason, %how, left_out = ?skip,
+            %cluster, node = %name, address = %node.address, reason, %how, left_out = skip.map(field::debug),
             "node does not answer"
         );
     }
