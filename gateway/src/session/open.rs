@@ -171,6 +171,8 @@ impl<'a> Handshake<'a> {
                 End::new(Who::Node, Phase::Connect, "refused-by-node").with_close(reason)
             }
             Step::Refused { reason, by_node: false } => {
+                // The next client is offered what this node can keep.
+                self.learn();
                 End::new(Who::Gateway, Phase::Connect, "tune-mismatch").with_close(reason)
             }
             // The other steps do not end a handshake.
@@ -432,12 +434,20 @@ impl<'a> Handshake<'a> {
         );
     }
 
+    /// Keeps what the node has told about itself, once it has told all of it.
+    fn learn(&self) {
+        let learned = self.bridge.learned();
+        if let (Some(leg), Some(_)) = (&self.leg, learned.tune) {
+            leg.lease.node().learn(learned);
+        }
+    }
+
     async fn opened(&mut self) -> Result<Opening, End> {
         self.flush_client().await?;
+        self.learn();
         let Some(Leg { node, lease, .. }) = self.leg.take() else {
             return Err(End::new(Who::Gateway, Phase::Connect, "internal"));
         };
-        lease.node().learn(self.bridge.learned());
         let now = Instant::now();
         let client_done = self.client_done.unwrap_or(now);
         let hello = self.bridge.hello();
