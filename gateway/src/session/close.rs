@@ -26,8 +26,9 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Ends a session that stopped relaying.
 pub(super) async fn finish(mut relay: Relay, stop: Stop, gateway: &str) -> End {
-    let end = end_of(&relay, &stop, gateway);
+    let mut end = end_of(&relay, &stop, gateway);
     let session = relay.watch.session.clone();
+    let passed_on = relay.watch.closing.is_some();
     let settled = relay.watch.closing.as_ref().is_some_and(|closing| closing.answered);
     match stop {
         Stop::Order(Order::Cut | Order::ClientSilent) => {}
@@ -47,6 +48,9 @@ pub(super) async fn finish(mut relay: Relay, stop: Stop, gateway: &str) -> End {
         Stop::Order(Order::Drain | Order::Idle) => {
             patiently(&session, close_both(&mut relay, end.close.as_ref())).await;
         }
+    }
+    if !relay.told && !passed_on {
+        end.close = None;
     }
     end
 }
@@ -187,7 +191,8 @@ async fn finish_frame(relay: &mut Relay) -> bool {
 async fn say_close(relay: &mut Relay, reason: Option<&CloseReason>) -> bool {
     let mut bytes = relay.down.take_backlog();
     bytes.extend(reason.map(wire::close).unwrap_or_default());
-    relay.client.write_all(&bytes).await.is_ok()
+    relay.told = relay.client.write_all(&bytes).await.is_ok();
+    relay.told
 }
 
 /// Reads the client up to its close-ok (or its own close), passing on what stands before it. False if the stream ends

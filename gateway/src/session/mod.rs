@@ -153,8 +153,8 @@ impl Live {
         let mut handshake = Handshake::new(&self.shared, &self.session, &mut client);
         let opening = match tokio::time::timeout_at(deadline, handshake.run()).await {
             Ok(Ok(opening)) => opening,
-            Ok(Err(end)) => {
-                handshake.part(&end).await;
+            Ok(Err(mut end)) => {
+                handshake.part(&mut end).await;
                 return Err(Box::new(Failed::of(&handshake, end)));
             }
             Err(_) => {
@@ -219,7 +219,7 @@ impl Live {
         let limit = tune.unwrap_or(Tune::RABBITMQ_DEFAULT).max_payload();
         let watch = Watch::new(self.session.clone(), self.seat.worker().clone(), tune.is_some());
         let (up, down) = (Flow::new(limit), Flow::new(limit));
-        let mut relay = Relay { client, node, up, down, watch };
+        let mut relay = Relay { client, node, up, down, watch, told: false };
         let first_stop = relay.begin(from_client, from_node).await;
         Opened { relay, lease, first_stop }
     }

@@ -463,15 +463,16 @@ impl<'a> Handshake<'a> {
     }
 
     /// Says goodbye to both sides after a handshake that failed.
-    pub(super) async fn part(&mut self, end: &End) {
+    pub(super) async fn part(&mut self, end: &mut End) {
         if let Some(leg) = &mut self.leg
             && end.reason == "refused-by-node"
         {
             let _ = leg.node.write_all(&wire::CLOSE_OK).await;
         }
-        let drained = end.reason == "drained" && self.bridge.in_conversation();
-        if let (true, Some(reason)) = (drained, &end.close) {
-            self.bridge.refuse(reason);
+        if end.reason == "drained" {
+            // A client that has heard no start yet would not understand a close.
+            end.close.take_if(|_| !self.bridge.in_conversation());
+            end.close.iter().for_each(|reason| self.bridge.refuse(reason));
         }
         let told = !self.bridge.to_client.is_empty();
         if self.flush_client().await.is_err() || !told {

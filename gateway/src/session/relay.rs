@@ -38,6 +38,8 @@ pub(super) struct Relay {
     /// From the node to the client.
     pub(super) down: Flow,
     pub(super) watch: Watch,
+    /// Has the client been told our connection.close?
+    pub(super) told: bool,
 }
 
 /// What a relay sees of what passes.
@@ -156,7 +158,7 @@ impl Relay {
 
     /// Passes on what was read before the relay began.
     pub(super) async fn begin(&mut self, from_client: Vec<u8>, from_node: Vec<u8>) -> Option<Stop> {
-        let Self { client, node, up, down, watch } = self;
+        let Self { client, node, up, down, watch, .. } = self;
         std::future::poll_fn(|cx| {
             let bad = up.pass(&from_client, node, cx, |walker, bytes| watch.walk_up(walker, bytes));
             if let Some(error) = bad {
