@@ -7,7 +7,7 @@ use std::time::Duration;
 use integration::peer::{Args, Frame, HEADER, Peer, ScriptedBroker};
 use tokio::time::{Instant, interval};
 
-use crate::front::{Front, SOON, Setup};
+use crate::front::{Front, SOON, Setup, nobody};
 
 #[tokio::test]
 async fn what_is_not_amqp_091_gets_its_header_and_an_orderly_end() {
@@ -118,6 +118,54 @@ async fn a_session_without_a_route_is_refused_in_answer_to_open() {
         assert_eq!((&record["user"], &record["vhost"]), (&user.into(), &vhost.into()));
     }
     front.still_serves(&broker).await;
+}
+
+/// What a client of AMQP 1.0 says first.
+const AMQP_10: [u8; 8] = *b"AMQP\x03\x01\x00\x00";
+
+#[tokio::test]
+async fn amqp_10_is_answered_with_the_header_of_0_9_1_where_no_cluster_can_take_it() {
+    let broker = ScriptedBroker::bind().await.unwrap();
+    let front = Setup::at_open().start(&[broker.address()]).await;
+    let mut client = front.client().await;
+    client.send_raw(&AMQP_10).await.unwrap();
+    client.expect_header(HEADER).await.unwrap();
+    client.expect_fin().await.unwrap();
+    drop(client);
+    assert_eq!(front.ends(1).await, ["gateway route no-route"]);
+    front.still_serves(&broker).await;
+}
+
+#[tokio::test]
+async fn amqp_10_passes_untouched_and_ends_without_a_close_that_it_would_not_understand() {
+    let broker = ScriptedBroker::bind().await.unwrap();
+    let (refuses, _ports) = nobody();
+    let front = Setup::at_accept().start(&[refuses, broker.address()]).await;
+    for node_leaves in [true, false] {
+        let mut client = front.client().await;
+        let address = client.local_addr().unwrap();
+        client.send_raw(&AMQP_10).await.unwrap();
+        let mut node = broker.accept().await.unwrap();
+        node.expect_header(AMQP_10).await.unwrap();
+        node.send_raw(&AMQP_10).await.unwrap();
+        client.expect_header(AMQP_10).await.unwrap();
+        let (up, down) = ([0xFE; 5000], [0xFD; 7000]);
+        client.send_raw(&up).await.unwrap();
+        node.send_raw(&down).await.unwrap();
+        assert_eq!(node.read_bytes().await.unwrap(), up);
+        assert_eq!(client.read_bytes().await.unwrap(), down);
+        if node_leaves {
+            drop(node);
+            client.expect_eof().await.unwrap();
+            drop(client);
+            assert_eq!(front.end_of(address).await, "node relay node-lost");
+        } else {
+            drop(client);
+            node.expect_fin().await.unwrap();
+            drop(node);
+            assert_eq!(front.end_of(address).await, "client relay client-gone");
+        }
+    }
 }
 
 #[tokio::test]

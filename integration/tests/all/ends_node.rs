@@ -105,7 +105,8 @@ async fn a_node_that_dies_in_the_handshake_is_replaced_and_the_client_notices_no
                 serve_or_die(&b, &died, when)
             );
             assert_eq!(heard, undisturbed, "{when:?}");
-            let mut node = on_a.unwrap().or(on_b.unwrap()).unwrap();
+            let (on_a, on_b) = (on_a.unwrap(), on_b.unwrap());
+            let mut node = on_a.or(on_b).unwrap();
             let sent = Frame::body(1, b"first");
             client.send_frame(&sent).await.unwrap();
             assert_eq!(node.read_frame().await.unwrap(), sent, "{when:?}");
@@ -305,7 +306,7 @@ async fn a_node_that_dies_within_a_frame_costs_the_client_its_connection_and_no_
     let got = client.read_until_gone().await.unwrap();
     assert!(got == half, "{} bytes", got.len());
     drop(client);
-    assert!(front.end_of(address).await.starts_with("node relay node-lost"));
+    assert_eq!(front.end_of(address).await, "node relay node-lost");
     front.still_serves(&broker).await;
 }
 
