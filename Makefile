@@ -2,6 +2,8 @@
 
 FUZZ_SECONDS = $(or $(SECONDS),60)
 TARGET = $(or $(CARGO_TARGET_DIR),target)
+# A test against real brokers waits more than it computes, but each may start a cluster of its own.
+TEST_THREADS = $(or $(RUST_TEST_THREADS),3)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test bench fuzz fmt lint clean
@@ -17,28 +19,26 @@ demo: ## two RabbitMQ clusters, the gateway, clients; KILL=1 kills a node, Ctrl-
 
 test: lint ## every test there is, those against real brokers and clients included
 	cargo build --release -p amqp-gateway
-	AMQP_GATEWAY_BIN=$(abspath $(TARGET))/release/amqp-gateway cargo test --workspace
+	cargo test --workspace --exclude integration
+	RUST_TEST_THREADS=$(TEST_THREADS) AMQP_GATEWAY_BIN=$(abspath $(TARGET))/release/amqp-gateway \
+	  cargo test -p integration
 
 bench: ## this gateway, HAProxy, nginx and no proxy side by side: one table, and JSON
 	@integration/install.sh bench
 	cargo build --release -p amqp-gateway
 	cargo run --release -p integration --bin bench
 
-fuzz: ## every fuzz target of amqp-codec for SECONDS=60 each
-	@set -e; for target in amqp-codec/fuzz/fuzz_targets/*.rs; do \
-	  name=$$(basename $$target .rs); echo "fuzz: $$name for $(FUZZ_SECONDS) s"; \
-	  (cd amqp-codec && RUSTC_BOOTSTRAP=1 cargo fuzz run --sanitizer none $$name \
-	    -- -max_total_time=$(FUZZ_SECONDS)); \
-	done
+fuzz: ## every fuzz target of amqp-codec for SECONDS=60 each; needs cargo-fuzz
+	@amqp-codec/fuzz/run.sh $(FUZZ_SECONDS)
 
 fmt: ## format the Rust code
 	cargo fmt --all
 
-lint: ## formatting, clippy, licences and advisories
+lint: ## formatting, clippy, licences, sources and banned crates
 	@integration/install.sh test
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
-	cargo deny --log-level error check
+	cargo deny --log-level error check bans licenses sources
 
 clean: ## remove all that was built
 	cargo clean
