@@ -2,8 +2,6 @@
 
 FUZZ_SECONDS = $(or $(SECONDS),60)
 TARGET = $(or $(CARGO_TARGET_DIR),target)
-# A test against real brokers waits more than it computes, but each may start a cluster of its own.
-TEST_THREADS = $(or $(RUST_TEST_THREADS),3)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test bench fuzz fmt lint clean
@@ -17,11 +15,11 @@ demo: ## two RabbitMQ clusters, the gateway, clients; KILL=1 kills a node, Ctrl-
 	cargo build --release -p integration --bin demo
 	@exec env KILL=$(KILL) DEMO_SECONDS=$(DEMO_SECONDS) $(TARGET)/release/demo
 
+# Three at a time: tests against brokers wait more than they compute, but each may start a cluster.
 test: lint ## every test there is, those against real brokers and clients included
 	cargo build --release -p amqp-gateway
-	cargo test --workspace --exclude integration
-	RUST_TEST_THREADS=$(TEST_THREADS) AMQP_GATEWAY_BIN=$(abspath $(TARGET))/release/amqp-gateway \
-	  cargo test -p integration
+	AMQP_GATEWAY_BIN=$(abspath $(TARGET))/release/amqp-gateway \
+	  RUST_TEST_THREADS=$(or $(RUST_TEST_THREADS),3) cargo test --workspace
 
 bench: ## this gateway, HAProxy, nginx and no proxy side by side: one table, and JSON
 	@integration/install.sh bench
