@@ -28,16 +28,17 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("telemetry::names", &[]),
     ("telemetry::escape", &[]),
     // What the data plane is made of.
+    ("gate", &[]),
     ("socket", &[]),
     ("telemetry", &["config::model"]),
     ("cluster", &["config::model"]),
     ("snapshot", &["config::model", "route", "cluster"]),
     ("worker", &["telemetry::counters"]),
     // Who serves: none of these three knows another.
-    ("listener", &["config::model", "socket", "telemetry::metrics", "worker"]),
+    ("listener", &["config::model", "gate", "socket", "telemetry::metrics", "worker"]),
     (
         "session",
-        &["config::model", "route", "cluster", "snapshot", "socket", "telemetry", "worker"],
+        &["config::model", "gate", "route", "cluster", "snapshot", "socket", "telemetry", "worker"],
     ),
     ("admin", &[]),
     // Who puts it together.
@@ -48,6 +49,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "route",
             "cluster",
             "snapshot",
+            "gate",
             "socket",
             "telemetry",
             "worker",

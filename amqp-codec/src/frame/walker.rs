@@ -9,6 +9,7 @@
 //! however it was cut into reads.
 
 use super::method::{CONNECTION_CLASS, MethodId};
+use super::stride::{Shape, walk_alike};
 use super::{END, ENVELOPE, FrameError, HEADER, kind};
 
 /// A method frame is walked when this many bytes of it are there, or all. Covers every method whose
@@ -124,6 +125,8 @@ impl Walker {
     #[inline]
     fn frames<O: Observer>(&mut self, bytes: &[u8], start: usize, observer: &mut O) -> Walked {
         let mut left = &bytes[start..];
+        // The message that is being walked: where it begins, and where its frames end so far.
+        let (mut message, mut shape) = (left, Shape { method: 0, header: 0, body: 0 });
         let stop = |left: &[u8], stop| Walked { len: bytes.len() - left.len(), stop };
         loop {
             let Some(head) = left.first_chunk::<ENVELOPE>() else {
@@ -143,11 +146,21 @@ impl Walker {
                         let size = whole;
                         return stop(left, Stop::Connection { id, channel, size });
                     }
-                    Ok((id, arguments)) => observer.method(id, channel, arguments),
+                    Ok((id, arguments)) => {
+                        observer.method(id, channel, arguments);
+                        message = left;
+                        shape = Shape { method: whole, header: 0, body: 0 };
+                    }
                     Err(why) => return stop(left, why),
                 },
-                kind::BODY => observer.content_body(channel),
-                kind::HEADER => observer.content_header(channel),
+                kind::BODY => {
+                    observer.content_body(channel);
+                    shape.body = shape.header + whole;
+                }
+                kind::HEADER => {
+                    observer.content_header(channel);
+                    shape.header = shape.method + whole;
+                }
                 kind::HEARTBEAT if size == 0 => observer.heartbeat(),
                 kind => return stop(left, unknown(kind, size)),
             }
@@ -161,6 +174,12 @@ impl Walker {
                 return stop(wrong, Stop::Bad(FrameError::End(wrong[0])));
             }
             left = behind;
+            if shape.body > 0 {
+                if shape.is_of(message.len() - left.len()) && shape.method <= HOLD {
+                    left = walk_alike(message, shape, left, observer);
+                }
+                (message, shape) = (left, Shape { method: 0, header: 0, body: 0 });
+            }
         }
     }
 }

@@ -203,8 +203,33 @@ fn any_frame() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
+/// Messages that are all alike in shape, but for one byte of one of them.
+fn alike() -> impl Strategy<Value = Vec<u8>> {
+    let shape = (0usize..40, 0usize..40, 0usize..40, 1usize..8);
+    let oddity = (any::<prop::sample::Index>(), any::<u8>());
+    (shape, oddity).prop_map(|((arguments, header, body, count), (place, byte))| {
+        let publish = method(id::BASIC_PUBLISH, 7, &vec![1; arguments]);
+        let header = frame(kind::HEADER, 7, &vec![2; header]);
+        let body = frame(kind::BODY, 7, &vec![3; body]);
+        let mut stream = [publish, header, body].concat().repeat(count);
+        let place = place.index(stream.len());
+        stream[place] = byte;
+        stream
+    })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1024))]
+
+    #[test]
+    fn messages_of_one_shape_are_walked_like_any_others(
+        stream in alike(),
+        read in 1usize..200,
+    ) {
+        let expected = expected(&stream, 1200);
+        prop_assert_eq!(&relay([stream.as_slice()], 1200), &expected);
+        prop_assert_eq!(&relay(stream.chunks(read), 1200), &expected);
+    }
 
     #[test]
     fn any_cut_of_a_stream_gives_what_reading_it_whole_gives(
