@@ -15,5 +15,6 @@ pub mod listener;
 pub mod route;
 pub mod session;
 pub mod snapshot;
+pub mod socket;
 pub mod telemetry;
 pub mod worker;

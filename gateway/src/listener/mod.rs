@@ -10,7 +10,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::config::model::ListenerName;
 use crate::gate::Gate;
-use crate::session::keep_alive_times;
+use crate::socket::keep_alive;
 
 /// Connections that the kernel keeps until they are accepted.
 const BACKLOG: i32 = 4096;
@@ -36,7 +36,7 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     // Accepted sockets inherit these, so that no call is spent on each: no delay (two small writes of a handshake cost
     // 44 ms with Nagle's algorithm) and keepalive for clients without heartbeats.
     socket.set_tcp_nodelay(true)?;
-    socket.set_tcp_keepalive(&keep_alive_times())?;
+    socket.set_tcp_keepalive(&keep_alive())?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     socket.set_nonblocking(true)?;

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use amqp_codec::tune::Tune;
 use arc_swap::ArcSwap;
-use socket2::{SockRef, TcpKeepalive};
+use socket2::SockRef;
 use tokio::net::TcpStream;
 use tracing::debug;
 
@@ -26,6 +26,7 @@ use crate::cluster::node::Lease;
 use crate::config::model::ListenerName;
 use crate::gate::Passage;
 use crate::snapshot::Snapshot;
+use crate::socket::keep_alive;
 use crate::telemetry::access::{AccessLog, Protocol};
 use crate::telemetry::metrics::Metrics;
 use crate::worker::Seat;
@@ -239,7 +240,7 @@ impl Live {
     ) -> Begun {
         // Where no heartbeats tell that a peer is gone, TCP has to. Listeners do the same for clients.
         if tune.is_none_or(|tune| tune.heartbeat == 0)
-            && let Err(error) = keep_alive(&node)
+            && let Err(error) = SockRef::from(&node).set_tcp_keepalive(&keep_alive())
         {
             debug!(%error, "no TCP keepalive");
         }
@@ -250,18 +251,4 @@ impl Live {
         let first_stop = relay.begin(from_client, from_node).await;
         (relay, lease, first_stop)
     }
-}
-
-/// Probes a silent peer after a minute, every ten seconds, six times.
-fn keep_alive(stream: &TcpStream) -> std::io::Result<()> {
-    SockRef::from(stream).set_tcp_keepalive(&keep_alive_times())
-}
-
-/// The keepalive of client and node connections.
-#[must_use]
-pub fn keep_alive_times() -> TcpKeepalive {
-    TcpKeepalive::new()
-        .with_time(Duration::from_secs(60))
-        .with_interval(Duration::from_secs(10))
-        .with_retries(6)
 }
