@@ -1,7 +1,8 @@
-//! What the frame walk costs: nanoseconds a message, client's side, over one read buffer of 256 KiB.
+//! What the frame walk costs: nanoseconds a message, client's side, over one read buffer of 256
+//! KiB.
 //!
-//! `cargo run --release -p amqp-codec --example walk`. The buffer is hot in the cache, so this is the walk alone;
-//! a relay adds the misses of memory that the kernel has just written.
+//! `cargo run --release -p amqp-codec --example walk`. The buffer is hot in the cache, so this is
+//! the walk alone; a relay adds the misses of memory that the kernel has just written.
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -30,7 +31,8 @@ fn frame(bytes: &mut Vec<u8>, kind: u8, payload: &[u8]) {
     bytes.push(END);
 }
 
-/// basic.publish to the default exchange with a routing key of seven letters, content header, content body.
+/// basic.publish to the default exchange with a routing key of seven letters, content header,
+/// content body.
 fn message(body: usize) -> Vec<u8> {
     let mut bytes = Vec::new();
     let publish = [[0, 60, 0, 40, 0, 0, 0, 7].as_slice(), b"billing", &[0]].concat();
@@ -54,7 +56,8 @@ fn walk(bytes: &[u8], walker: &mut Walker, counts: &mut Counts, channels: &mut C
     observer.published
 }
 
-/// Follows the sizes from frame to frame and does nothing else: what no walk of this machine can beat.
+/// Follows the sizes from frame to frame and does nothing else: what no walk of this machine can
+/// beat.
 fn follow(mut left: &[u8]) -> u32 {
     let mut frames = 0;
     while let Some(head) = left.first_chunk::<7>() {
@@ -68,7 +71,8 @@ fn follow(mut left: &[u8]) -> u32 {
     frames / 3
 }
 
-/// The fastest round's nanoseconds a message; rounds are short, so that a busy machine has fast ones, too.
+/// The fastest round's nanoseconds a message; rounds are short, so that a busy machine has fast
+/// ones, too.
 fn fastest(mut round: impl FnMut() -> u32) -> f64 {
     let mut best = f64::INFINITY;
     for _ in 0..ROUNDS {

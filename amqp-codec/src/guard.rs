@@ -1,8 +1,9 @@
 //! A look at a field table before anything decodes it.
 //!
-//! amq-protocol decodes nested tables by recursion without a limit: a table of some 7 KB, nested deeply enough,
-//! overflows a thread's stack and aborts the process. This guard walks a table with a stack of fixed size and
-//! rejects what nests too deep, has too many entries, or has a length that does not fit.
+//! amq-protocol decodes nested tables by recursion without a limit: a table of some 7 KB, nested
+//! deeply enough, overflows a thread's stack and aborts the process. This guard walks a table with
+//! a stack of fixed size and rejects what nests too deep, has too many entries, or has a length
+//! that does not fit.
 
 use thiserror::Error;
 

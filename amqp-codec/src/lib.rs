@@ -1,8 +1,8 @@
 //! AMQP 0-9-1 as a proxy needs it, without I/O and without a clock.
 //!
-//! A gateway reads little of what passes through it: the handshake, which says who the client is and what it
-//! wants, and afterwards the seven bytes before each frame and the four that name a method. This crate holds that
-//! reading, and nothing that sends or waits:
+//! A gateway reads little of what passes through it: the handshake, which says who the client is
+//! and what it wants, and afterwards the seven bytes before each frame and the four that name a
+//! method. This crate holds that reading, and nothing that sends or waits:
 //!
 //! | module | answers |
 //! |---|---|
@@ -10,12 +10,12 @@
 //! | [`frame`] | where does a frame end, and which method is it? |
 //! | [`guard`] | is this field table safe to decode? |
 //! | [`wire`] | what does this channel-0 method say, and how is one written? |
-//! | [`sasl`], [`tune`], [`reply`] | who logs in; what was negotiated; why does a connection close? |
+//! | [`sasl`], [`tune`], [`reply`] | who logs in; what was negotiated; why does it close? |
 //! | [`handshake`] | what may come next, what must be said, and to whom? |
 //! | [`tracker`] | how many channels and messages has a session seen? |
 //!
-//! Everything here may be fed with bytes of a stranger: no function panics, recurses over its input, or keeps more
-//! than a stated number of bytes.
+//! Everything here may be fed with bytes of a stranger: no function panics, recurses over its
+//! input, or keeps more than a stated number of bytes.
 
 #![forbid(unsafe_code)]
 

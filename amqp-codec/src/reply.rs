@@ -1,4 +1,5 @@
-//! Why a connection closes: reply codes (AMQP 0-9-1 section 1.2) and the close method that carries them.
+//! Why a connection closes: reply codes (AMQP 0-9-1 section 1.2) and the close method that carries
+//! them.
 
 use std::fmt;
 
@@ -77,7 +78,8 @@ pub struct CloseReason {
 }
 
 impl CloseReason {
-    /// A reason in RabbitMQ's manner: the code's name, a dash, and `cause`; cut to [`MAX_TEXT`] bytes.
+    /// A reason in RabbitMQ's manner: the code's name, a dash, and `cause`; cut to [`MAX_TEXT`]
+    /// bytes.
     #[must_use]
     pub fn new(code: ReplyCode, cause: &str) -> Self {
         Self::verbatim(code, format!("{} - {cause}", code.name()))

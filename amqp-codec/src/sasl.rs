@@ -4,8 +4,8 @@ use crate::guard;
 
 /// The user name in a SASL response, if the mechanism carries one in clear.
 ///
-/// PLAIN (RFC 4616) separates authorisation identity, user and password by NUL. AMQPLAIN is a field table without
-/// its length, with the long strings LOGIN and PASSWORD.
+/// PLAIN (RFC 4616) separates authorisation identity, user and password by NUL. AMQPLAIN is a field
+/// table without its length, with the long strings LOGIN and PASSWORD.
 #[must_use]
 pub fn user(mechanism: &str, response: &[u8]) -> Option<String> {
     match mechanism {

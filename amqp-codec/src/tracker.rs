@@ -1,8 +1,9 @@
 //! What a session has seen: its channels and messages, from the methods that pass.
 //!
-//! Counting is exact but for two corners. `multiple` acknowledgements settle all tags up to one; single ones above
-//! that tag, acknowledged before, are counted early and made good by the next `multiple`. And an acknowledgement of
-//! tag 0 ("everything so far") counts as one, since deliveries are not counted by channel.
+//! Counting is exact but for two corners. `multiple` acknowledgements settle all tags up to one,
+//! and are taken to cover all that was settled singly before: if some of that lies above, the count
+//! is too low until a later `multiple` makes it good. And an acknowledgement of tag 0 ("everything
+//! so far") counts as one, since deliveries are not counted by channel.
 
 use crate::frame::method::{self, MethodId, id};
 use crate::frame::walker::Observer;
@@ -32,30 +33,17 @@ struct Channel {
     acknowledged: Settled,
 }
 
-/// Which delivery tags of a channel are settled, in constant space.
+/// How many delivery tags of a channel are settled: never more than are, and all of them up to the
+/// last `multiple`.
 #[derive(Debug, Default)]
-struct Settled {
-    through: u64,
-    singly: u64,
-}
+struct Settled(u64);
 
 impl Settled {
     /// Settles a tag, or all up to it; returns how many are new.
     fn settle(&mut self, tag: u64, multiple: bool) -> u64 {
-        if !multiple || tag == 0 {
-            self.singly += 1;
-            return 1;
-        }
-        let new = tag.saturating_sub(self.through).saturating_sub(self.singly);
-        if tag > self.through {
-            self.through = tag;
-            self.singly = 0;
-        }
+        let new = if multiple && tag != 0 { tag.saturating_sub(self.0) } else { 1 };
+        self.0 = self.0.saturating_add(new);
         new
-    }
-
-    fn total(&self) -> u64 {
-        self.through.saturating_add(self.singly)
     }
 }
 
@@ -163,10 +151,11 @@ impl Channels {
 }
 
 fn outstanding(channel: &Channel) -> i64 {
-    channel.published.saturating_sub(channel.confirmed.total()).try_into().unwrap_or(i64::MAX)
+    channel.published.saturating_sub(channel.confirmed.0).try_into().unwrap_or(i64::MAX)
 }
 
-/// The arguments of ack and nack: a delivery tag and, in the lowest bit of the next octet, `multiple`.
+/// The arguments of ack and nack: a delivery tag and, in the lowest bit of the next octet,
+/// `multiple`.
 fn tag_and_multiple(arguments: &[u8]) -> Option<(u64, bool)> {
     let (tag, rest) = arguments.split_first_chunk::<8>()?;
     Some((u64::from_be_bytes(*tag), rest.first()? & 1 == 1))
@@ -366,6 +355,11 @@ mod tests {
         let mut total = settled.settle(7, false);
         total += settled.settle(3, true);
         assert_eq!(total, 3, "one short of 1, 2, 3 and 7");
+        for tag in [4, 5, 6, 8] {
+            total += settled.settle(tag, false);
+        }
+        total += settled.settle(4, true);
+        assert_eq!(total, 7);
         total += settled.settle(9, true);
         assert_eq!(total, 9);
     }

@@ -37,8 +37,8 @@ impl Tune {
         }
     }
 
-    /// Would a node that offered `self` accept `answer`? (RabbitMQ refuses values over its offer, and 0 where
-    /// it set a limit. The heartbeat is the client's choice.)
+    /// Would a node that offered `self` accept `answer`? (RabbitMQ refuses values over its offer,
+    /// and 0 where it set a limit. The heartbeat is the client's choice.)
     ///
     /// # Errors
     /// The first value it would refuse.
@@ -52,8 +52,8 @@ impl Tune {
         Ok(())
     }
 
-    /// Largest payload of a frame, in bytes. A frame's envelope takes 8; RabbitMQ lets frames pass that are over
-    /// by those 8, and so do we: the broker is the judge of the last bytes.
+    /// Largest payload of a frame, in bytes. A frame's envelope takes 8; RabbitMQ lets frames pass
+    /// that are over by those 8, and so do we: the broker is the judge of the last bytes.
     #[must_use]
     pub fn max_payload(self) -> u32 {
         if self.frame_max == 0 { u32::MAX - 8 } else { self.frame_max }

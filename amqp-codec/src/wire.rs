@@ -1,4 +1,4 @@
-//! Methods of channel 0, read and written by amq-protocol, behind the [guard](crate::guard).
+//! Methods of channel 0, read and written by amq-protocol, behind the [guard].
 
 use std::io::Cursor;
 
@@ -56,7 +56,8 @@ pub fn decode(payload: &[u8]) -> Result<ConnectionMethod, WireError> {
     }
 }
 
-/// Writes a method frame on channel 0; empty if it would take more than 128 KiB, which none of ours does.
+/// Writes a method frame on channel 0; empty if it would take more than 128 KiB, which none of ours
+/// does.
 #[must_use]
 pub fn encode(method: ConnectionMethod) -> Vec<u8> {
     let frame = AMQPFrame::Method(0, AMQPClass::Connection(method));
@@ -126,7 +127,8 @@ pub fn read_close(frame: &[u8]) -> Option<CloseReason> {
     }
 }
 
-/// A short string, cut to its 255 bytes at a character boundary: the library's own constructor panics there.
+/// A short string, cut to its 255 bytes at a character boundary: the library's own constructor
+/// panics there.
 #[must_use]
 pub fn short_string(text: &str) -> ShortString {
     ShortString::try_new(reply::cut(text, reply::MAX_TEXT)).unwrap_or_default()
@@ -143,8 +145,8 @@ pub fn text<'a>(table: &'a FieldTable, key: &str) -> Option<&'a str> {
 
 /// Adds string entries to the client-properties of a start-ok frame, behind what the client wrote.
 ///
-/// Leaves the frame as it is where the result would be larger than `largest` bytes, and leaves out an entry whose
-/// key `properties` has already.
+/// Leaves the frame as it is where the result would be larger than `largest` bytes, and leaves out
+/// an entry whose key `properties` has already.
 #[must_use]
 pub fn annotate_start_ok(
     frame: &[u8],

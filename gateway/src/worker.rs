@@ -85,6 +85,13 @@ impl Drop for Seat {
     }
 }
 
+/// How many threads `gateway.workers` asks for: 0 means one a core.
+#[must_use]
+pub fn count(configured: usize) -> usize {
+    let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    if configured == 0 { cores() } else { configured }
+}
+
 /// All data-plane threads.
 #[derive(Debug)]
 pub struct Workers {
@@ -94,13 +101,11 @@ pub struct Workers {
 }
 
 impl Workers {
-    /// Starts `count` threads, or one a core for 0. They log to `log`.
+    /// Starts `count` threads, which log to `log`.
     ///
     /// # Errors
     /// If a runtime or a thread cannot be made.
     pub fn start(count: usize, clock: &Arc<Clock>, log: &Dispatch) -> std::io::Result<Self> {
-        let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let count = if count == 0 { cores() } else { count };
         let stop = CancellationToken::new();
         let (mut workers, mut threads) = (Vec::new(), Vec::new());
         for number in 0..count {
@@ -126,12 +131,16 @@ impl Workers {
         &self.workers
     }
 
-    /// A place on the worker with the fewest sessions.
+    /// A place for a session that `here` has accepted: there, unless another worker has clearly fewer. To hand a session
+    /// over costs the other thread a wake-up.
     #[must_use]
-    pub fn seat(&self) -> Option<Seat> {
-        let least = self.workers.iter().min_by_key(|w| w.sessions.load(Ordering::Relaxed))?;
-        least.sessions.fetch_add(1, Ordering::Relaxed);
-        Some(Seat(least.clone()))
+    pub fn seat(&self, here: &Arc<Worker>) -> Seat {
+        let sessions = |worker: &Arc<Worker>| worker.sessions.load(Ordering::Relaxed);
+        let least = self.workers.iter().min_by_key(|worker| sessions(worker)).unwrap_or(here);
+        let fewest = sessions(least);
+        let chosen = if sessions(here) > fewest + fewest / 8 { least } else { here };
+        chosen.sessions.fetch_add(1, Ordering::Relaxed);
+        Seat(chosen.clone())
     }
 
     /// Ends the threads, and with them every task on them.

@@ -5,6 +5,10 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
+const GET_DEADLINE: Duration = Duration::from_secs(3);
+/// A busy cluster takes its time to create vhosts.
+const POST_DEADLINE: Duration = Duration::from_secs(60);
+
 /// GET: status and body, whatever the status. A login may stand in the URL.
 ///
 /// # Errors
@@ -12,7 +16,8 @@ use serde_json::Value;
 pub async fn get(url: &str) -> Result<(u16, String)> {
     let url = url.to_owned();
     tokio::task::spawn_blocking(move || {
-        let mut response = agent().get(&url).call().with_context(|| format!("GET {url}"))?;
+        let mut response =
+            agent(GET_DEADLINE).get(&url).call().with_context(|| format!("GET {url}"))?;
         Ok((response.status().as_u16(), response.body_mut().read_to_string()?))
     })
     .await?
@@ -37,7 +42,7 @@ pub async fn get_json(url: &str) -> Result<Value> {
 pub async fn post_json(url: &str, document: &Value) -> Result<()> {
     let (url, text) = (url.to_owned(), document.to_string());
     tokio::task::spawn_blocking(move || {
-        let request = agent().post(&url).header("content-type", "application/json");
+        let request = agent(POST_DEADLINE).post(&url).header("content-type", "application/json");
         let mut response = request.send(text).with_context(|| format!("POST {url}"))?;
         if !response.status().is_success() {
             let body = response.body_mut().read_to_string()?;
@@ -48,9 +53,9 @@ pub async fn post_json(url: &str, document: &Value) -> Result<()> {
     .await?
 }
 
-fn agent() -> ureq::Agent {
+fn agent(deadline: Duration) -> ureq::Agent {
     ureq::Agent::config_builder()
-        .timeout_global(Some(Duration::from_secs(3)))
+        .timeout_global(Some(deadline))
         .http_status_as_error(false)
         .proxy(None)
         .build()

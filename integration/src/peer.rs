@@ -180,7 +180,9 @@ impl Peer {
     pub async fn login(&mut self, user: &str, password: &str) -> Result<Tune> {
         self.send_raw(&HEADER).await?;
         self.expect_method((10, 10)).await?;
-        let capabilities = Args::new().boolean("authentication_failure_close", true);
+        let capabilities = Args::new()
+            .boolean("authentication_failure_close", true)
+            .boolean("connection.blocked", true);
         let properties =
             Args::new().string("product", "scripted").table("capabilities", capabilities);
         let start_ok = Args::new()

@@ -70,7 +70,8 @@ fn is_free(port: u16) -> bool {
 
 fn lock_dir() -> Result<PathBuf> {
     let uid = rustix::process::getuid().as_raw();
-    let dir = std::env::temp_dir().join(format!("amqp-gateway-ports-{uid}"));
+    // Not the temporary directory of the environment: all processes must look at the same place.
+    let dir = PathBuf::from(format!("/tmp/amqp-gateway-ports-{uid}"));
     std::fs::create_dir_all(&dir).with_context(|| format!("cannot create {}", dir.display()))?;
     Ok(dir)
 }

@@ -80,6 +80,18 @@ impl RabbitCluster {
         self.files.node_name(n)
     }
 
+    /// `[cluster.NAME]` of a gateway's configuration, with all nodes as `n1`, `n2`, ...
+    #[must_use]
+    pub fn config_section(&self) -> String {
+        let name = &self.name;
+        let mut text = format!("[cluster.{name}]\n");
+        for n in 1..=self.node_count() {
+            let address = self.amqp_addr(n);
+            text += &format!("[cluster.{name}.node.n{n}]\naddress = \"{address}\"\n");
+        }
+        text + "\n"
+    }
+
     /// Starts a node that was stopped or killed and waits until it serves clients.
     ///
     /// # Errors

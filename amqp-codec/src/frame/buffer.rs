@@ -26,7 +26,8 @@ pub struct WholeFrame<'a> {
 impl FrameBuffer {
     /// Adds what was read.
     pub fn push(&mut self, bytes: &[u8]) {
-        // Dropping what is consumed at every push keeps a peer from growing us with bytes that never end even.
+        // Dropping what is consumed at every push keeps a peer from growing us with bytes that
+        // never end even.
         self.bytes.drain(..std::mem::take(&mut self.taken));
         self.bytes.extend_from_slice(bytes);
     }

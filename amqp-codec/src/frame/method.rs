@@ -1,6 +1,8 @@
-//! Methods by number: class and method as one 32-bit id, their names, and a small index for counting.
+//! Methods by number: class and method as one 32-bit id, their names, and a small index for
+//! counting.
 
-/// Class in the high 16 bits, method in the low ones: the first four payload bytes of a method frame.
+/// Class in the high 16 bits, method in the low ones: the first four payload bytes of a method
+/// frame.
 pub type MethodId = u32;
 
 macro_rules! methods {

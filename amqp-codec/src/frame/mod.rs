@@ -2,6 +2,9 @@
 
 pub mod buffer;
 pub mod method;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod oracle;
+mod stride;
 pub mod walker;
 
 use thiserror::Error;

@@ -1,12 +1,15 @@
-//! Walks the frames in bytes that are passing through, in place: where each ends, what kind it is, which method.
+//! Walks the frames in bytes that are passing through, in place: where each ends, what kind it is,
+//! which method.
 //!
-//! Nothing is copied and nothing is kept but how much of the current frame is still to come. The walker
-//! never says "forward" of a cut-off head: bytes up to [`Walked::len`] end at a frame's end or inside a
-//! payload, so whoever forwards them always knows where the stream stands. What lies behind is less than
-//! [`HOLD`] bytes, which the caller keeps and shows again in front of the next read. Shown so, a stream
-//! gives the same calls, the same bytes to forward and the same stop, however it was cut into reads.
+//! Nothing is copied and nothing is kept but how much of the current frame is still to come. The
+//! walker never says "forward" of a cut-off head: bytes up to [`Walked::len`] end at a frame's end
+//! or inside a payload, so whoever forwards them always knows where the stream stands. What lies
+//! behind is less than [`HOLD`] bytes, which the caller keeps and shows again in front of the next
+//! read. Shown so, a stream gives the same calls, the same bytes to forward and the same stop,
+//! however it was cut into reads.
 
 use super::method::{CONNECTION_CLASS, MethodId};
+use super::stride::{Shape, walk_alike};
 use super::{END, ENVELOPE, FrameError, HEADER, kind};
 
 /// A method frame is walked when this many bytes of it are there, or all. Covers every method whose
@@ -21,8 +24,8 @@ const SMALLEST_METHOD: usize = ENVELOPE + METHOD_ID;
 
 /// Told of every frame that is walked.
 pub trait Observer {
-    /// A method frame of any class but connection. `arguments` are all of them, or those in the first
-    /// [`HOLD`] bytes of a longer frame.
+    /// A method frame of any class but connection. `arguments` are all of them, or those in the
+    /// first [`HOLD`] bytes of a longer frame.
     fn method(&mut self, id: MethodId, channel: u16, arguments: &[u8]);
     /// A content header frame.
     fn content_header(&mut self, channel: u16);
@@ -46,15 +49,16 @@ pub struct Walked {
 pub enum Stop {
     /// All bytes are walked, or what is left is the head of a frame that is still to come.
     End,
-    /// A connection method begins at `len`; nothing of it is counted in `len`. The caller decides: to drop
-    /// it, it goes on at `len + size`; to let it pass, it calls [`Walker::enter`] with `size` and walks on
-    /// at `len`.
+    /// A connection method begins at `len`; nothing of it is counted in `len`. The caller decides:
+    /// to drop it, it goes on at `len + size`; to let it pass, it calls [`Walker::enter`] with
+    /// `size` and walks on at `len`.
     Connection {
         /// Which one.
         id: MethodId,
         /// Its channel; 0, unless the peer is confused.
         channel: u16,
-        /// Its size with envelope. Whole in the bytes, and rightly ended, if it is at most [`HOLD`].
+        /// Its size with envelope. Whole in the bytes, and rightly ended, if it is at most
+        /// [`HOLD`].
         size: usize,
     },
     /// No frame begins at `len`, or the frame that ends there ends wrong.
@@ -121,12 +125,15 @@ impl Walker {
     #[inline]
     fn frames<O: Observer>(&mut self, bytes: &[u8], start: usize, observer: &mut O) -> Walked {
         let mut left = &bytes[start..];
+        // The message that is being walked: where it begins, and where its frames end so far.
+        let (mut message, mut shape) = (left, Shape { method: 0, header: 0, body: 0 });
         let stop = |left: &[u8], stop| Walked { len: bytes.len() - left.len(), stop };
         loop {
             let Some(head) = left.first_chunk::<ENVELOPE>() else {
                 return stop(left, short(left));
             };
-            // The place of the next frame hangs on this load alone: the shorter that chain, the faster the walk.
+            // The place of the next frame hangs on this load alone: the shorter that chain, the
+            // faster the walk.
             let size = u32::from_be_bytes([head[3], head[4], head[5], head[6]]);
             if size > self.limit {
                 return stop(left, too_large(head[0], size, self.limit));
@@ -139,11 +146,21 @@ impl Walker {
                         let size = whole;
                         return stop(left, Stop::Connection { id, channel, size });
                     }
-                    Ok((id, arguments)) => observer.method(id, channel, arguments),
+                    Ok((id, arguments)) => {
+                        observer.method(id, channel, arguments);
+                        message = left;
+                        shape = Shape { method: whole, header: 0, body: 0 };
+                    }
                     Err(why) => return stop(left, why),
                 },
-                kind::BODY => observer.content_body(channel),
-                kind::HEADER => observer.content_header(channel),
+                kind::BODY => {
+                    observer.content_body(channel);
+                    shape.body = shape.header + whole;
+                }
+                kind::HEADER => {
+                    observer.content_header(channel);
+                    shape.header = shape.method + whole;
+                }
                 kind::HEARTBEAT if size == 0 => observer.heartbeat(),
                 kind => return stop(left, unknown(kind, size)),
             }
@@ -157,6 +174,12 @@ impl Walker {
                 return stop(wrong, Stop::Bad(FrameError::End(wrong[0])));
             }
             left = behind;
+            if shape.body > 0 {
+                if shape.is_of(message.len() - left.len()) && shape.method <= HOLD {
+                    left = walk_alike(message, shape, left, observer);
+                }
+                (message, shape) = (left, Shape { method: 0, header: 0, body: 0 });
+            }
         }
     }
 }

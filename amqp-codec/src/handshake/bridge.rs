@@ -1,10 +1,11 @@
-//! Joins a client's handshake to a node's, whenever the route is decided and however often the node changes.
+//! Joins a client's handshake to a node's, whenever the route is decided and however often the node
+//! changes.
 //!
-//! The gateway plays the broker until the route is decided; then a node takes over. The node is told, one thing at a
-//! time, what the client has said so far; of its answers the client hears those it has not had yet. So the same
-//! mechanism serves a route decided at accept (the client hears every word of the node), at start-ok (it has had our
-//! start), at open (it has had our start and tune), and a second node after the first was lost: the client notices
-//! nothing.
+//! The gateway plays the broker until the route is decided; then a node takes over. The node is
+//! told, one thing at a time, what the client has said so far; of its answers the client hears
+//! those it has not had yet. So the same mechanism serves a route decided at accept (the client
+//! hears every word of the node), at start-ok (it has had our start), at open (it has had our start
+//! and tune), and a second node after the first was lost: the client notices nothing.
 //!
 //! ```text
 //! client          gateway                          node
@@ -19,8 +20,8 @@
 //!                                             ---> tune-ok,open |
 //!           <--- handed on                    <--- open-ok
 //! ```
-//! The machine has no clock and no sockets: its owner feeds bytes, asks [`Bridge::step`] what to do, and sends what
-//! gathers in [`Bridge::to_client`] and [`Bridge::to_node`].
+//! The machine has no clock and no sockets: its owner feeds bytes, asks [`Bridge::step`] what to
+//! do, and sends what gathers in [`Bridge::to_client`] and [`Bridge::to_node`].
 
 use thiserror::Error;
 
@@ -36,7 +37,7 @@ use crate::wire;
 pub use super::leg::Answered;
 
 /// When the route table is asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stage {
     /// The client wants AMQP 0-9-1.
     Header,
@@ -51,7 +52,8 @@ pub enum Stage {
 pub enum Step {
     /// Nothing, until more bytes arrive.
     Wait,
-    /// Ask the route table, then call [`Bridge::decided`], [`Bridge::play_broker`] or [`Bridge::refuse`].
+    /// Ask the route table, then call [`Bridge::decided`], [`Bridge::play_broker`] or
+    /// [`Bridge::refuse`].
     Route(Stage),
     /// Connect to a node, then call [`Bridge::connected`].
     Connect,
@@ -164,7 +166,8 @@ impl Bridge {
     /// What to do next. To be called until it says [`Step::Wait`] or an end.
     ///
     /// # Errors
-    /// If a peer broke the protocol. After [`Fault::Node`] the owner may call [`Bridge::node_lost`] and go on.
+    /// If a peer broke the protocol. After [`Fault::Node`] the owner may call [`Bridge::node_lost`]
+    /// and go on.
     pub fn step(&mut self) -> Result<Step, Fault> {
         loop {
             if self.ended {
@@ -207,7 +210,8 @@ impl Bridge {
         self.rename_vhost = rename_vhost.map(str::to_owned);
     }
 
-    /// The route leads nowhere at the moment: the gateway plays the broker again, and asks again at open.
+    /// The route leads nowhere at the moment: the gateway plays the broker again, and asks again
+    /// at open.
     pub fn undecided(&mut self) {
         self.decided = false;
     }
@@ -222,20 +226,19 @@ impl Bridge {
         mechanisms: &[String],
         tune: Tune,
     ) -> Result<(), Fault> {
-        match (self.told, &self.said.start_ok) {
-            (Told::Nothing, _) => {
-                self.to_client.extend_from_slice(start);
-                self.told = Told::Start;
+        if self.told == Told::Nothing {
+            self.to_client.extend_from_slice(start);
+            self.told = Told::Start;
+        }
+        // A client that says all at once may have said start-ok while the route was still decided.
+        if let (Told::Start, Some((_, hello))) = (self.told, &self.said.start_ok) {
+            let offered = |hello: &&Hello| mechanisms.contains(&hello.mechanism);
+            if hello.as_ref().filter(offered).is_none() {
+                let mechanism = hello.as_ref().map_or("", |hello| &hello.mechanism);
+                return Err(Fault::Client(HandshakeError::Mechanism(mechanism.to_owned())));
             }
-            (Told::Start, Some((_, Some(hello)))) => {
-                if !mechanisms.contains(&hello.mechanism) {
-                    let wrong = HandshakeError::Mechanism(hello.mechanism.clone());
-                    return Err(Fault::Client(wrong));
-                }
-                self.to_client.extend_from_slice(&wire::tune(tune));
-                self.told = Told::Tune(tune);
-            }
-            (Told::Start, _) | (Told::Tune(_), _) => {}
+            self.to_client.extend_from_slice(&wire::tune(tune));
+            self.told = Told::Tune(tune);
         }
         Ok(())
     }
@@ -390,13 +393,13 @@ impl Bridge {
                 let (got, expected) = ("another protocol header", "connection.start");
                 return Err(Fault::Node(HandshakeError::Unexpected { got, expected }));
             }
-            NodeSaid::Start { raw, greeting } => {
+            NodeSaid::Start(greeting) => {
                 leg.answered = Answered::Start;
-                self.learned.greeting = Some(greeting);
                 if self.told == Told::Nothing {
-                    self.to_client.extend_from_slice(&raw);
+                    self.to_client.extend_from_slice(greeting.frame());
                     self.told = Told::Start;
                 }
+                self.learned.greeting = Some(greeting);
             }
             NodeSaid::Secure { raw } => {
                 if matches!(self.told, Told::Tune(_)) {
@@ -424,8 +427,8 @@ impl Bridge {
         Ok(self.pump())
     }
 
-    /// A refusal is the client's to hear. But a node that an operator is stopping says nothing about the
-    /// client, and another node may take it.
+    /// A refusal is the client's to hear. But a node that an operator is stopping says nothing
+    /// about the client, and another node may take it.
     fn node_closes(&mut self, raw: &[u8], reason: CloseReason) -> Result<Step, Fault> {
         if reason.code == ReplyCode::CONNECTION_FORCED {
             return Err(Fault::Node(HandshakeError::Closed(reason)));
@@ -435,7 +438,8 @@ impl Bridge {
         Ok(Step::Refused { reason, by_node: true })
     }
 
-    /// Tells the node what it can be told now; refuses the client if that shows a promise that does not hold.
+    /// Tells the node what it can be told now; refuses the client if that shows a promise that does
+    /// not hold.
     fn pump(&mut self) -> Option<Step> {
         let leg = self.leg.as_mut()?;
         leg.tell_start_ok(&self.said, &self.annotations, &mut self.to_node);
@@ -451,8 +455,8 @@ impl Bridge {
     fn refuse_conversation(&mut self) -> Step {
         let mechanism = self.hello().map_or("?", |hello| hello.mechanism.as_str());
         let cause = format!(
-            "mechanism {mechanism} needs a conversation with the node, but here the vhost decides which \
-             node: use PLAIN or AMQPLAIN"
+            "mechanism {mechanism} needs a conversation with the node, but here the vhost decides \
+             which node: use PLAIN or AMQPLAIN"
         );
         self.refused(CloseReason::new(ReplyCode::COMMAND_INVALID, &cause))
     }

@@ -1,5 +1,5 @@
-//! Whole handshakes between scripted peers: what each of them hears, whenever the route is decided, however the
-//! bytes are cut, and whichever nodes are lost on the way.
+//! Whole handshakes between scripted peers: what each of them hears, whenever the route is decided,
+//! however the bytes are cut, and whichever nodes are lost on the way.
 #![allow(clippy::unwrap_used)]
 
 use proptest::prelude::*;
@@ -32,8 +32,8 @@ fn a_handshake_opens_whenever_the_route_is_decided() {
         assert_eq!(hello.user.as_deref(), Some("app"));
         assert_eq!(wire::text(&hello.properties, "product"), Some("pika"));
         assert_eq!(pair.bridge.learned().tune, Some(OFFER));
-        let greeting = pair.bridge.learned().greeting.clone().unwrap();
-        assert_eq!(greeting.mechanisms, ["AMQPLAIN", "PLAIN"]);
+        let start = pair.bridge.learned().greeting.as_ref().unwrap().read().unwrap();
+        assert_eq!(start.mechanisms.as_bytes(), b"AMQPLAIN PLAIN");
         let opened = pair.into_opened();
         assert_eq!(opened.tune, ANSWER);
         assert_eq!((opened.client_rest, opened.node_rest), (vec![], vec![]));
@@ -71,11 +71,7 @@ fn a_nodes_refusal_of_the_login_is_handed_on() {
         let refuses = Node::new(&[start("RabbitMQ"), close(ReplyCode::ACCESS_REFUSED)]);
         let mut pair = pair(stage, vec![refuses]);
         assert_eq!(refusal(pair.run([])), (ReplyCode::ACCESS_REFUSED, true));
-        assert!(
-            pair.client
-                .heard
-                .ends_with(&close(ReplyCode::ACCESS_REFUSED))
-        );
+        assert!(pair.client.heard.ends_with(&close(ReplyCode::ACCESS_REFUSED)));
     }
 }
 
@@ -130,10 +126,9 @@ fn amqp_1_0_is_told_apart_and_nothing_of_it_is_answered_or_lost() {
 
 #[test]
 fn foreign_bytes_are_told_what_is_spoken_here() {
-    for (bytes, guess) in [
-        (b"GET / HTTP/1.1".as_slice(), Guess::Http),
-        (b"AMQP\x01\x01\x08\x00", Guess::AmqpVersion),
-    ] {
+    for (bytes, guess) in
+        [(b"GET / HTTP/1.1".as_slice(), Guess::Http), (b"AMQP\x01\x01\x08\x00", Guess::AmqpVersion)]
+    {
         let client = Client::in_turns(&[bytes.to_vec()]);
         let mut pair = Pair::new(owner(Stage::Header), client, vec![]);
         assert_eq!(pair.run([]), End::Step(Step::Foreign(guess)));
@@ -166,13 +161,7 @@ fn a_conversation_goes_both_ways_while_the_client_has_no_tune() {
         let mut pair = Pair::new(owner(stage), client, vec![node]);
         assert_eq!(pair.run([]), End::Step(Step::Opened));
         assert!(pair.client.heard.ends_with(&told));
-        let said = [
-            annotated("PLAIN"),
-            secure_ok(),
-            secure_ok(),
-            tune_ok_open(ANSWER),
-        ]
-        .concat();
+        let said = [annotated("PLAIN"), secure_ok(), secure_ok(), tune_ok_open(ANSWER)].concat();
         assert_eq!(pair.node.heard, [header(), said].concat());
     }
 }
@@ -212,20 +201,11 @@ fn a_conversation_after_our_tune_is_refused_with_the_way_out() {
 fn secure_ok_without_a_challenge_is_the_clients_fault() {
     for parts in [
         vec![header(), start_ok("PLAIN", &[]), secure_ok()],
-        vec![
-            header(),
-            start_ok("PLAIN", &[]),
-            secure_ok(),
-            [secure_ok(), secure_ok()].concat(),
-        ],
+        vec![header(), start_ok("PLAIN", &[]), secure_ok(), [secure_ok(), secure_ok()].concat()],
     ] {
         let (_, node) = conversation();
         let challenged = parts.len() == 4;
-        let stage = if challenged {
-            Stage::Header
-        } else {
-            Stage::Open
-        };
+        let stage = if challenged { Stage::Header } else { Stage::Open };
         let mut pair = Pair::new(owner(stage), Client::in_turns(&parts), vec![node]);
         let end = pair.run([]);
         assert!(matches!(end, End::Fault(Fault::Client(_))), "{end:?}");
@@ -234,16 +214,10 @@ fn secure_ok_without_a_challenge_is_the_clients_fault() {
 
 #[test]
 fn a_node_with_fewer_channels_is_told_no_more_than_it_offers() {
-    let few = Tune {
-        channel_max: 100,
-        ..OFFER
-    };
+    let few = Tune { channel_max: 100, ..OFFER };
     let mut pair = pair(Stage::Open, vec![node_with(few)]);
     assert_eq!(pair.run([]), End::Step(Step::Opened));
-    let told = Tune {
-        channel_max: 100,
-        ..ANSWER
-    };
+    let told = Tune { channel_max: 100, ..ANSWER };
     assert!(pair.node.heard.ends_with(&tune_ok_open(told)));
     assert_eq!(pair.into_opened().tune, ANSWER);
 }
@@ -251,11 +225,7 @@ fn a_node_with_fewer_channels_is_told_no_more_than_it_offers() {
 #[test]
 fn a_node_with_smaller_frames_costs_the_client_a_reconnect() {
     for few_channels in [2047, 100] {
-        let small = Tune {
-            frame_max: 4096,
-            channel_max: few_channels,
-            ..OFFER
-        };
+        let small = Tune { frame_max: 4096, channel_max: few_channels, ..OFFER };
         let mut pair = pair(Stage::Open, vec![node_with(small)]);
         assert_eq!(refusal(pair.run([])), (ReplyCode::CONNECTION_FORCED, false));
         assert_eq!(pair.bridge.learned().tune, Some(small));
@@ -265,22 +235,15 @@ fn a_node_with_smaller_frames_costs_the_client_a_reconnect() {
 
 #[test]
 fn a_second_node_with_smaller_frames_than_the_lost_first_offered_is_a_misfit_too() {
-    let mut first = node();
-    first.lost_after = Some(start("RabbitMQ").len() + wire::tune(OFFER).len());
-    let small = Tune {
-        frame_max: 4096,
-        ..OFFER
-    };
+    let first = lost(start("RabbitMQ").len() + wire::tune(OFFER).len());
+    let small = Tune { frame_max: 4096, ..OFFER };
     let mut pair = pair(Stage::Header, vec![first, node_with(small)]);
     assert_eq!(refusal(pair.run([])), (ReplyCode::CONNECTION_FORCED, false));
 }
 
 #[test]
 fn the_node_that_made_the_offer_is_the_judge_of_the_answer() {
-    let greedy = Tune {
-        frame_max: 1 << 20,
-        ..OFFER
-    };
+    let greedy = Tune { frame_max: 1 << 20, ..OFFER };
     let parts = [header(), start_ok("PLAIN", &[]), tune_ok_open(greedy)];
     let client = Client::in_turns(&parts);
     let mut pair = Pair::new(owner(Stage::Header), client, vec![node()]);
@@ -290,10 +253,7 @@ fn the_node_that_made_the_offer_is_the_judge_of_the_answer() {
 
 #[test]
 fn an_answer_over_our_own_offer_is_the_clients_fault() {
-    let greedy = Tune {
-        frame_max: 1 << 20,
-        ..OFFER
-    };
+    let greedy = Tune { frame_max: 1 << 20, ..OFFER };
     let parts = [header(), start_ok("PLAIN", &[]), tune_ok_open(greedy)];
     let mut pair = Pair::new(owner(Stage::Open), Client::in_turns(&parts), vec![]);
     let fault = Fault::Client(HandshakeError::Tune(crate::tune::Misfit::FrameMax));
@@ -317,46 +277,27 @@ fn a_start_ok_that_only_the_node_can_read_reaches_it_unchanged() {
     let parts = [header(), odd.clone(), tune_ok_open(ANSWER)];
     let mut pair = Pair::new(owner(Stage::Header), Client::in_turns(&parts), vec![node()]);
     assert_eq!(pair.run([]), End::Step(Step::Opened));
-    assert_eq!(
-        pair.node.heard,
-        [header(), odd.clone(), tune_ok_open(ANSWER)].concat()
-    );
+    assert_eq!(pair.node.heard, [header(), odd.clone(), tune_ok_open(ANSWER)].concat());
     let mut pair = Pair::new(owner(Stage::Open), Client::in_turns(&parts), vec![node()]);
     let end = pair.run([]);
-    assert!(
-        matches!(end, End::Fault(Fault::Client(HandshakeError::Wire(_)))),
-        "{end:?}"
-    );
+    assert!(matches!(end, End::Fault(Fault::Client(HandshakeError::Wire(_)))), "{end:?}");
 }
 
 #[test]
 fn frames_out_of_order_are_the_clients_fault() {
-    let wrong = [
-        header(),
-        wire::open("orders"),
-        start_ok("PLAIN", &[]),
-        HEARTBEAT.to_vec(),
-    ];
+    let wrong = [header(), wire::open("orders"), start_ok("PLAIN", &[]), HEARTBEAT.to_vec()];
     for (at, part) in [(1, 1), (1, 3), (2, 2), (2, 0)] {
         let mut parts = client_parts();
         parts[at] = wrong[part].clone();
         let mut pair = Pair::new(owner(Stage::Open), Client::in_turns(&parts), vec![node()]);
         let end = pair.run([]);
-        assert!(
-            matches!(end, End::Fault(Fault::Client(_))),
-            "{at} {part} {end:?}"
-        );
+        assert!(matches!(end, End::Fault(Fault::Client(_))), "{at} {part} {end:?}");
     }
 }
 
 #[test]
 fn heartbeats_after_tune_disturb_neither_side() {
-    let tune_ok = [
-        wire::tune_ok(ANSWER),
-        HEARTBEAT.to_vec(),
-        wire::open("orders"),
-    ]
-    .concat();
+    let tune_ok = [wire::tune_ok(ANSWER), HEARTBEAT.to_vec(), wire::open("orders")].concat();
     let parts = [header(), start_ok("PLAIN", &[]), tune_ok];
     let mut beating = node();
     beating.answers[2] = [HEARTBEAT.to_vec(), open_ok()].concat();
@@ -381,9 +322,7 @@ fn a_node_that_answers_before_it_is_asked_is_a_lost_node() {
     for node in hasty {
         let mut client = Client::in_turns(&client_parts());
         client.says.truncate(1);
-        client
-            .says
-            .extend([(1, start_ok("PLAIN", &[])), (2, vec![])]);
+        client.says.extend([(1, start_ok("PLAIN", &[])), (2, vec![])]);
         let mut pair = Pair::new(owner(Stage::Header), client, vec![node]);
         assert_eq!(pair.run([]), End::NoNodes);
     }
@@ -422,14 +361,59 @@ fn a_client_hears_the_same_wherever_nodes_are_lost() {
     let answers: usize = heard(Stage::Header).len();
     for stage in STAGES {
         for lost_after in 0..answers {
-            let mut lost = node();
-            lost.lost_after = Some(lost_after);
-            let mut pair = pair(stage, vec![lost.clone(), lost, node()]);
+            let mut pair = pair(stage, vec![lost(lost_after), lost(lost_after), node()]);
             assert_eq!(pair.run([]), End::Step(Step::Opened));
             assert_eq!(pair.client.heard, heard(stage), "{stage:?} {lost_after}");
             assert_eq!(pair.node.heard, told_node(), "{stage:?} {lost_after}");
         }
     }
+}
+
+#[test]
+fn without_a_node_the_client_is_led_on_to_open_and_taken_by_a_node_that_came_back() {
+    let [first, second, third] = client_parts();
+    let by_then = [first.clone(), [second.clone(), third.clone()].concat()];
+    let half = [[first, second].concat(), Vec::new(), third];
+    for parts in [client_parts().as_slice(), &half, &by_then] {
+        let client = Client::in_turns(parts);
+        let mut pair = Pair::new(owner(Stage::Header), client, vec![absent(), node()]);
+        assert_eq!(pair.run([]), End::Step(Step::Opened));
+        assert_eq!(pair.client.heard, heard(Stage::Open));
+        assert_eq!(pair.node.heard, told_node());
+    }
+}
+
+#[test]
+fn a_client_that_has_said_open_waits_for_a_node_in_silence() {
+    let client = Client::pipelined(&client_parts());
+    let mut pair = Pair::new(owner(Stage::Header), client, vec![absent(), absent(), node()]);
+    assert_eq!(pair.run([]), End::Step(Step::Opened));
+    assert_eq!(pair.client.heard, heard(Stage::Header));
+}
+
+#[test]
+fn a_broker_that_is_played_after_a_lost_node_goes_on_where_the_node_was() {
+    let full = heard(Stage::Header).len() - open_ok().len();
+    for lost_after in 0..full {
+        let nodes = vec![lost(lost_after), absent(), node()];
+        let mut pair = pair(Stage::Header, nodes);
+        assert_eq!(pair.run([]), End::Step(Step::Opened));
+        let by = if lost_after < start("RabbitMQ").len() { Stage::Open } else { Stage::Header };
+        assert_eq!(pair.client.heard, heard(by), "{lost_after}");
+        assert_eq!(pair.node.heard, told_node());
+    }
+}
+
+#[test]
+fn an_unreadable_start_ok_without_a_node_is_the_clients_fault() {
+    let mut odd = start_ok("PLAIN", &[]);
+    let at = odd.windows(4).position(|w| w == b"pika").unwrap() - 5;
+    odd[at] = b'?';
+    let parts = [[header(), odd].concat()];
+    let nodes = vec![absent(), node()];
+    let mut pair = Pair::new(owner(Stage::Header), Client::in_turns(&parts), nodes);
+    let end = pair.run([]);
+    assert!(matches!(end, End::Fault(Fault::Client(HandshakeError::Mechanism(_)))), "{end:?}");
 }
 
 proptest! {
@@ -445,9 +429,7 @@ proptest! {
         let full: usize = heard(Stage::Header).len();
         let mut nodes: Vec<Node> = Vec::new();
         for lost_after in losses {
-            let mut lost = node();
-            lost.lost_after = Some(lost_after % full);
-            nodes.push(lost);
+            nodes.push(lost(lost_after % full));
         }
         nodes.push(node());
         let mut pair = Pair::new(owner(stage), client, nodes);

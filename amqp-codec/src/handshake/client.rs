@@ -3,28 +3,50 @@
 //! ```text
 //! start -> (secure)* -> tune -> open-ok
 //! ```
-//! At any point a node may close instead; in place of start it may answer a protocol header it would rather
-//! speak; after tune it may send heartbeats.
+//! At any point a node may close instead; in place of start it may answer a protocol header it
+//! would rather speak; after tune it may send heartbeats.
 
 use super::HandshakeError;
 use crate::frame::buffer::FrameBuffer;
-use crate::frame::{HEARTBEAT, kind};
+use crate::frame::{HEADER, HEARTBEAT, kind};
 use crate::reply::CloseReason;
 use crate::tune::Tune;
-use crate::wire::{self, ConnectionMethod, FieldTable};
+use crate::wire::{self, ConnectionMethod};
+
+/// Class and method of connection.start.
+const START: [u8; 4] = [0, 10, 0, 10];
 
 /// Largest payload of a node's frame before open-ok.
 pub const MAX_PAYLOAD: u32 = 64 * 1024;
 
-/// What start tells of a node.
-#[derive(Debug, Clone, PartialEq)]
+/// What start tells of a node: read only when somebody asks, for most sessions hear what the one before has heard.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Greeting {
-    /// Server properties, as sent.
-    pub properties: FieldTable,
-    /// SASL mechanisms offered, in the node's order.
-    pub mechanisms: Vec<String>,
-    /// Locales offered, as sent.
-    pub locales: String,
+    frame: Vec<u8>,
+}
+
+impl Greeting {
+    /// The greeting in a whole connection.start frame.
+    #[must_use]
+    pub fn new(frame: Vec<u8>) -> Self {
+        Self { frame }
+    }
+
+    /// The frame.
+    #[must_use]
+    pub fn frame(&self) -> &[u8] {
+        &self.frame
+    }
+
+    /// What it says; `None` if it cannot be read.
+    #[must_use]
+    pub fn read(&self) -> Option<wire::Start> {
+        let payload = self.frame.get(HEADER..self.frame.len().checked_sub(1)?)?;
+        match wire::decode(payload) {
+            Ok(ConnectionMethod::Start(start)) => Some(start),
+            Ok(_) | Err(_) => None,
+        }
+    }
 }
 
 /// One thing a node said.
@@ -33,12 +55,7 @@ pub enum NodeSaid {
     /// It does not speak AMQP 0-9-1, but this.
     OtherProtocol([u8; 8]),
     /// connection.start
-    Start {
-        /// The frame.
-        raw: Vec<u8>,
-        /// What it says.
-        greeting: Greeting,
-    },
+    Start(Greeting),
     /// connection.secure
     Secure {
         /// The frame.
@@ -124,13 +141,14 @@ impl ClientHandshake {
             return Err(unexpected("a frame of another kind or channel"));
         }
         let raw = frame.raw.to_vec();
+        if expect == Expect::Start && frame.payload.starts_with(&START) {
+            self.expect = Expect::Tune;
+            return Ok(Some(NodeSaid::Start(Greeting::new(raw))));
+        }
         let (said, next) = match (expect, wire::decode(frame.payload)?) {
             (_, ConnectionMethod::Close(close)) => {
                 let reason = wire::close_reason(close);
                 (NodeSaid::Close { raw, reason }, Expect::Nothing)
-            }
-            (Expect::Start, ConnectionMethod::Start(start)) => {
-                (NodeSaid::Start { raw, greeting: greeting(start) }, Expect::Tune)
             }
             (Expect::Tune, ConnectionMethod::Secure(_)) => (NodeSaid::Secure { raw }, Expect::Tune),
             (Expect::Tune, ConnectionMethod::Tune(t)) => {
@@ -148,15 +166,6 @@ impl ClientHandshake {
         };
         self.expect = next;
         Ok(Some(said))
-    }
-}
-
-fn greeting(start: wire::Start) -> Greeting {
-    let mechanisms = String::from_utf8_lossy(start.mechanisms.as_bytes());
-    Greeting {
-        mechanisms: mechanisms.split_whitespace().map(str::to_owned).collect(),
-        properties: start.server_properties,
-        locales: start.locales.to_string(),
     }
 }
 

@@ -1,4 +1,5 @@
-//! One attempt with one node: what it has answered, what it has been told, and what it can be told next.
+//! One attempt with one node: what it has answered, what it has been told, and what it can be told
+//! next.
 
 use super::client::ClientHandshake;
 use super::server::Hello;
@@ -106,7 +107,8 @@ impl Leg {
     /// Tells the node tune-ok, once it has said tune.
     ///
     /// # Errors
-    /// If what was negotiated with the client does not hold with this node: what to tell the client.
+    /// If what was negotiated with the client does not hold with this node: what to tell the
+    /// client.
     pub(super) fn tell_tune_ok(
         &mut self,
         said: &Said,
@@ -156,8 +158,8 @@ fn fewer_channels(offer: Tune, answer: Tune) -> Tune {
 
 fn misfit(offer: Tune, answer: Tune) -> CloseReason {
     let cause = format!(
-        "the node takes frames of at most {} bytes and {} were negotiated; the gateway knows it now: \
-         please reconnect",
+        "the node takes frames of at most {} bytes and {} were negotiated; the gateway knows it \
+         now: please reconnect",
         offer.frame_max, answer.frame_max
     );
     CloseReason::new(ReplyCode::CONNECTION_FORCED, &cause)

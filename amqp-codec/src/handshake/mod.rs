@@ -1,16 +1,16 @@
 //! Handshakes: from the first eight bytes to open-ok (AMQP 0-9-1 section 2.2.4).
 //!
-//! Two machines read one peer each: [`server`] the client's side of the conversation (there we are the broker),
-//! [`client`] the node's (there we are the client). [`bridge`] holds both and decides, frame by frame, what is
-//! answered by us, what is handed on, and what a node has to be told again.
+//! Two machines read one peer each: [`server`] the client's side of the conversation (there we are
+//! the broker), [`client`] the node's (there we are the client). [`bridge`] holds both and decides,
+//! frame by frame, what is answered by us, what is handed on, and what a node has to be told again.
 
 pub mod bridge;
 pub mod client;
 mod leg;
 #[cfg(any(test, fuzzing))]
-mod pair;
+pub(crate) mod pair;
 #[cfg(any(test, fuzzing))]
-mod script;
+pub(crate) mod script;
 pub mod server;
 
 use thiserror::Error;

@@ -1,4 +1,5 @@
-//! For tests and fuzzers: a bridge between a scripted client and scripted nodes, with bytes in any pieces.
+//! For tests and fuzzers: a bridge between a scripted client and scripted nodes, with bytes in any
+//! pieces.
 //!
 //! Also included by the tests outside this crate: so it names the crate like a stranger.
 
@@ -30,18 +31,12 @@ pub(crate) struct Client {
 impl Client {
     /// A client that says one part after each frame it hears.
     pub(crate) fn in_turns(parts: &[Vec<u8>]) -> Self {
-        Self {
-            says: parts.iter().cloned().enumerate().collect(),
-            heard: Vec::new(),
-        }
+        Self { says: parts.iter().cloned().enumerate().collect(), heard: Vec::new() }
     }
 
     /// A client that says everything at once.
     pub(crate) fn pipelined(parts: &[Vec<u8>]) -> Self {
-        Self {
-            says: VecDeque::from([(0, parts.concat())]),
-            heard: Vec::new(),
-        }
+        Self { says: VecDeque::from([(0, parts.concat())]), heard: Vec::new() }
     }
 
     fn frames_heard(&self) -> usize {
@@ -61,13 +56,16 @@ impl Client {
     }
 }
 
-/// A node that answers protocol header, start-ok, each secure-ok and open with the next of its answers.
+/// A node that answers protocol header, start-ok, each secure-ok and open with the next of its
+/// answers.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Node {
     /// What it will say.
     pub(crate) answers: VecDeque<Vec<u8>>,
     /// After how many bytes of answers it is lost.
     pub(crate) lost_after: Option<usize>,
+    /// Is nobody there when it is dialled?
+    pub(crate) absent: bool,
     /// All it has heard.
     pub(crate) heard: Vec<u8>,
     read: usize,
@@ -77,10 +75,7 @@ pub(crate) struct Node {
 impl Node {
     /// A node with these answers that is never lost.
     pub(crate) fn new(answers: &[Vec<u8>]) -> Self {
-        Self {
-            answers: answers.iter().cloned().collect(),
-            ..Self::default()
-        }
+        Self { answers: answers.iter().cloned().collect(), ..Self::default() }
     }
 
     fn hear(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
@@ -140,6 +135,8 @@ pub(crate) struct Pair {
     from_client: Vec<u8>,
     from_node: Vec<u8>,
     connected: bool,
+    /// No node was there: the client is led on to open.
+    parked: bool,
 }
 
 impl Pair {
@@ -154,11 +151,12 @@ impl Pair {
             from_client: Vec::new(),
             from_node: Vec::new(),
             connected: false,
+            parked: false,
         }
     }
 
-    /// Runs to the end. `pieces` says how many bytes a read gives, client and node in turn; once it is used up,
-    /// a read gives all there is.
+    /// Runs to the end. `pieces` says how many bytes a read gives, client and node in turn; once it
+    /// is used up, a read gives all there is.
     pub(crate) fn run(&mut self, pieces: impl IntoIterator<Item = u16>) -> End {
         let mut pieces = pieces.into_iter();
         loop {
@@ -190,28 +188,32 @@ impl Pair {
         loop {
             match self.bridge.step() {
                 Ok(Step::Wait) => return None,
-                Ok(Step::Route(stage)) if stage == self.owner.decides_at => {
-                    self.bridge.decided(self.owner.rename_vhost.as_deref());
-                }
-                Ok(Step::Route(_)) => {
-                    let Owner {
-                        start,
-                        mechanisms,
-                        tune,
-                        ..
-                    } = &self.owner;
-                    if let Err(fault) = self.bridge.play_broker(start, mechanisms, *tune) {
-                        return Some(End::Fault(fault));
+                Ok(Step::Route(stage)) => {
+                    self.parked &= stage != Stage::Open;
+                    if self.parked || stage < self.owner.decides_at {
+                        if let Err(fault) = self.play_broker() {
+                            return Some(End::Fault(fault));
+                        }
+                    } else {
+                        self.bridge.decided(self.owner.rename_vhost.as_deref());
                     }
                 }
-                Ok(Step::Connect) => {
-                    let Some(node) = self.nodes.pop_front() else {
-                        return Some(End::NoNodes);
-                    };
-                    self.node = node;
-                    self.connected = true;
-                    self.bridge.connected();
-                }
+                Ok(Step::Connect) => match self.nodes.pop_front() {
+                    None => return Some(End::NoNodes),
+                    Some(node) if node.absent && self.bridge.vhost().is_none() => {
+                        self.parked = true;
+                        self.bridge.undecided();
+                        if let Err(fault) = self.play_broker() {
+                            return Some(End::Fault(fault));
+                        }
+                    }
+                    Some(node) if node.absent => {}
+                    Some(node) => {
+                        self.node = node;
+                        self.connected = true;
+                        self.bridge.connected();
+                    }
+                },
                 Err(Fault::Node(_)) => {
                     if !self.lose_node() {
                         return Some(End::Lost);
@@ -221,6 +223,11 @@ impl Pair {
                 Ok(end) => return Some(End::Step(end)),
             }
         }
+    }
+
+    fn play_broker(&mut self) -> Result<(), Fault> {
+        let Owner { start, mechanisms, tune, .. } = &self.owner;
+        self.bridge.play_broker(start, mechanisms, *tune)
     }
 
     fn lose_node(&mut self) -> bool {
@@ -251,10 +258,7 @@ impl Pair {
         if !self.connected {
             return false;
         }
-        let left = self
-            .node
-            .lost_after
-            .map_or(usize::MAX, |n| n - self.node.said);
+        let left = self.node.lost_after.map_or(usize::MAX, |n| n - self.node.said);
         let read = take(&mut self.from_node, piece, left);
         self.node.said += read.len();
         self.bridge.push_node(&read);

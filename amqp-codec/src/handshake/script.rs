@@ -12,10 +12,7 @@ use crate::wire::{
 };
 
 pub(crate) const OFFER: Tune = Tune::RABBITMQ_DEFAULT;
-pub(crate) const ANSWER: Tune = Tune {
-    heartbeat: 30,
-    ..OFFER
-};
+pub(crate) const ANSWER: Tune = Tune { heartbeat: 30, ..OFFER };
 pub(crate) const STAGES: [Stage; 3] = [Stage::Header, Stage::StartOk, Stage::Open];
 
 pub(crate) fn start(product: &str) -> Vec<u8> {
@@ -57,9 +54,7 @@ pub(crate) fn secure() -> Vec<u8> {
 
 pub(crate) fn secure_ok() -> Vec<u8> {
     let response = LongString::from("proof");
-    encode(ConnectionMethod::SecureOk(connection::SecureOk {
-        response,
-    }))
+    encode(ConnectionMethod::SecureOk(connection::SecureOk { response }))
 }
 
 pub(crate) fn open_ok() -> Vec<u8> {
@@ -90,6 +85,20 @@ pub(crate) fn node() -> Node {
     node_with(OFFER)
 }
 
+/// A node that is lost after it has said so many bytes.
+pub(crate) fn lost(after: usize) -> Node {
+    let mut node = node();
+    node.lost_after = Some(after);
+    node
+}
+
+/// A node that is not there.
+pub(crate) fn absent() -> Node {
+    let mut node = node();
+    node.absent = true;
+    node
+}
+
 pub(crate) fn owner(decides_at: Stage) -> Owner {
     Owner {
         decides_at,
@@ -103,11 +112,7 @@ pub(crate) fn owner(decides_at: Stage) -> Owner {
 
 /// What a client hears of a handshake that succeeds.
 pub(crate) fn heard(decided_at: Stage) -> Vec<u8> {
-    let product = if decided_at == Stage::Header {
-        "RabbitMQ"
-    } else {
-        "gateway"
-    };
+    let product = if decided_at == Stage::Header { "RabbitMQ" } else { "gateway" };
     [start(product), wire::tune(OFFER), open_ok()].concat()
 }
 
@@ -116,19 +121,7 @@ pub(crate) fn told_node() -> Vec<u8> {
 }
 
 pub(crate) fn conversation() -> (Client, Node) {
-    let parts = [
-        header(),
-        start_ok("PLAIN", &[]),
-        secure_ok(),
-        secure_ok(),
-        tune_ok_open(ANSWER),
-    ];
-    let answers = [
-        start("RabbitMQ"),
-        secure(),
-        secure(),
-        wire::tune(OFFER),
-        open_ok(),
-    ];
+    let parts = [header(), start_ok("PLAIN", &[]), secure_ok(), secure_ok(), tune_ok_open(ANSWER)];
+    let answers = [start("RabbitMQ"), secure(), secure(), wire::tune(OFFER), open_ok()];
     (Client::in_turns(&parts), Node::new(&answers))
 }

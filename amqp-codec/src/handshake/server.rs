@@ -3,8 +3,8 @@
 //! ```text
 //! header -> start-ok -> (secure-ok)* -> tune-ok -> open
 //! ```
-//! A client may send all of it at once, or byte by byte. After tune-ok it may send heartbeats; at any time it may
-//! close instead.
+//! A client may send all of it at once, or byte by byte. After tune-ok it may send heartbeats; at
+//! any time it may close instead.
 
 use super::HandshakeError;
 use crate::frame::buffer::FrameBuffer;
@@ -15,8 +15,8 @@ use crate::sasl;
 use crate::tune::Tune;
 use crate::wire::{self, ConnectionMethod, FieldTable, WireError};
 
-/// Largest payload of a client's frame before open-ok. A start-ok may carry a JSON web token as password;
-/// RabbitMQ's own limit is 4096 (8192 since 4.1) with the envelope.
+/// Largest payload of a client's frame before open-ok. A start-ok may carry a JSON web token as
+/// password; RabbitMQ's own limit is 4096 (8192 since 4.1) with the envelope.
 pub const MAX_PAYLOAD: u32 = 16 * 1024;
 
 /// Once so many bytes of a client wait before open-ok, no more are read.
@@ -45,7 +45,8 @@ pub enum ClientSaid {
     },
     /// Something else. Nothing after this is read here.
     Foreign(Guess),
-    /// connection.start-ok; a broker may understand what we cannot, so an unreadable one is no error yet.
+    /// connection.start-ok; a broker may understand what we cannot, so an unreadable one is no
+    /// error yet.
     StartOk {
         /// The frame.
         raw: Vec<u8>,

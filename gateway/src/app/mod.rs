@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use thiserror::Error;
+use tokio::net::TcpStream;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -20,8 +21,9 @@ use crate::admin::{self, AdminError, AdminServer, BoundAdmin, Sources};
 use crate::cluster::resolve;
 use crate::config::diagnostic::Problem;
 use crate::config::{self, model::Model};
+use crate::gate::Gate;
 use crate::listener::accept::{Accepted, Acceptor};
-use crate::listener::{self, Gate, Listener};
+use crate::listener::{self, Listener};
 use crate::session::registry::Registry;
 use crate::session::{self, Ended, Shared};
 use crate::snapshot::Snapshot;
@@ -30,7 +32,7 @@ use crate::telemetry::log::{self, FilterError};
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::output::SinkError;
 use crate::telemetry::sink::Sink;
-use crate::worker::{Clock, Workers};
+use crate::worker::{self, Clock, Worker, Workers};
 
 /// Why the gateway does not start.
 #[derive(Debug, Error)]
@@ -92,7 +94,7 @@ fn start(model: &Model, sink: &Sink, dispatch: &Dispatch) -> Result<(), StartErr
     raise_file_limit(model);
     privileges::drop_to(model).map_err(StartError::User)?;
     let clock = Arc::new(Clock::new());
-    let workers = Arc::new(Workers::start(model.gateway.workers, &clock, dispatch)?);
+    let workers = Arc::new(Workers::start(worker::count(model.gateway.workers), &clock, dispatch)?);
     let shared = Arc::new(Shared {
         name: model.gateway.name.clone(),
         snapshot: ArcSwap::from_pointee(Snapshot::new(model, 1)),
@@ -136,13 +138,14 @@ fn start(model: &Model, sink: &Sink, dispatch: &Dispatch) -> Result<(), StartErr
 
 /// Binds everything, or tells all that cannot be bound.
 fn bind_all(model: &Model) -> Result<(Vec<Listener>, Option<BoundAdmin>), StartError> {
+    let workers = worker::count(model.gateway.workers);
     let mut problems = Vec::new();
     let mut listeners = Vec::new();
     for listener in &model.listeners {
         let mut sockets = Vec::new();
         for &address in &listener.bind {
-            match listener::bind(address) {
-                Ok(socket) => sockets.push(socket),
+            match listener::bind(address, workers) {
+                Ok(of_address) => sockets.push(of_address),
                 Err(error) => problems.push(format!(
                     "listener {}: cannot bind {address}: {error}{}",
                     listener.name,
@@ -249,25 +252,26 @@ impl Gateway {
         self.tasks.spawn(watch::keep_time(self.shared.clone(), clock));
     }
 
-    /// Starts the accept loops, spread over the workers.
+    /// Starts the accept loops: one a worker for every address.
     fn accept(&self, listeners: Vec<Listener>) {
-        let mut workers = self.workers.all().iter().cycle();
         for Listener { name, gate, sockets } in listeners {
-            for socket in sockets {
-                let address = socket.local_addr().map_or_else(|_| "?".into(), |a| a.to_string());
-                let acceptor = Acceptor {
-                    listener: name.clone(),
-                    gate: gate.clone(),
-                    gateway_gate: self.gate.clone(),
-                    workers: self.workers.clone(),
-                    metrics: self.shared.metrics.clone(),
-                };
-                let shared = self.shared.clone();
-                let serve = move |accepted| serve(&shared, accepted);
-                let run = acceptor.run(socket, self.stop_accepting.clone(), serve);
-                if let Some(worker) = workers.next() {
+            for of_address in sockets {
+                let address = of_address.first().and_then(|socket| socket.local_addr().ok());
+                for (socket, worker) in of_address.into_iter().zip(self.workers.all()) {
+                    let acceptor = Acceptor {
+                        listener: name.clone(),
+                        gate: gate.clone(),
+                        gateway_gate: self.gate.clone(),
+                        workers: self.workers.clone(),
+                        worker: worker.clone(),
+                        metrics: self.shared.metrics.clone(),
+                    };
+                    let (shared, here) = (self.shared.clone(), worker.clone());
+                    let serve = move |accepted| serve(&shared, &here, accepted);
+                    let run = acceptor.run(socket, self.stop_accepting.clone(), serve);
                     self.tasks.spawn_on(run, worker.runtime());
                 }
+                let address = address.map_or_else(|| "?".into(), |a| a.to_string());
                 info!(listener = %name, %address, "accepting");
             }
         }
@@ -284,12 +288,24 @@ impl Gateway {
     }
 }
 
-fn serve(shared: &Arc<Shared>, accepted: Accepted) {
+/// Begins a session on the thread where it is to live.
+fn serve(shared: &Arc<Shared>, here: &Arc<Worker>, accepted: Accepted) {
     let Accepted { stream, address, listener, seat, passage } = accepted;
     let shared = shared.clone();
-    let runtime = seat.worker().runtime().clone();
-    runtime.spawn(async move {
-        let _passage = passage;
-        session::serve(shared, listener, stream, address, seat).await;
+    if Arc::ptr_eq(seat.worker(), here) {
+        let serving = session::serve(shared, listener, stream, address, seat, passage);
+        here.runtime().spawn(serving);
+        return;
+    }
+    let there = seat.worker().runtime().clone();
+    let handed_over = stream.into_std();
+    there.spawn(async move {
+        match handed_over.and_then(TcpStream::from_std) {
+            Ok(stream) => {
+                let serving = session::serve(shared, listener, stream, address, seat, passage);
+                tokio::spawn(serving);
+            }
+            Err(error) => warn!(%listener, client = %address, %error, "cannot hand a client over"),
+        }
     });
 }

@@ -46,13 +46,14 @@ impl Offer {
     pub fn common<'a>(nodes: impl Iterator<Item = &'a Arc<Node>>) -> Self {
         let learned: Vec<Arc<Learned>> = nodes.filter_map(|node| node.learned()).collect();
         let tune = learned.iter().filter_map(|l| l.tune).reduce(Tune::strictest);
-        let greetings: Vec<_> = learned.iter().filter_map(|l| l.greeting.as_ref()).collect();
+        let starts = learned.iter().filter_map(|l| l.greeting.as_ref()?.read());
+        let starts: Vec<Start> = starts.collect();
         let mechanisms: Vec<String> = MECHANISMS
             .into_iter()
-            .filter(|m| greetings.iter().all(|g| g.mechanisms.iter().any(|offered| offered == m)))
+            .filter(|mechanism| starts.iter().all(|start| offers(start, mechanism)))
             .map(str::to_owned)
             .collect();
-        let tables: Vec<_> = greetings.iter().map(|g| &g.properties).collect();
+        let tables: Vec<_> = starts.iter().map(|start| &start.server_properties).collect();
         let start = wire::encode(ConnectionMethod::Start(Start {
             version_major: 0,
             version_minor: 9,
@@ -62,6 +63,11 @@ impl Offer {
         }));
         Self { start, mechanisms, tune: tune.unwrap_or(Tune::RABBITMQ_DEFAULT) }
     }
+}
+
+fn offers(start: &Start, mechanism: &str) -> bool {
+    let mechanisms = start.mechanisms.as_bytes();
+    mechanisms.split(|&byte| byte == b' ').any(|offered| offered == mechanism.as_bytes())
 }
 
 /// What all nodes say of themselves in the same words, and the capabilities that all have.
@@ -129,8 +135,13 @@ mod tests {
         properties.insert(short_string("product"), AMQPValue::LongString("RabbitMQ".into()));
         properties.insert(short_string("version"), AMQPValue::LongString(version.into()));
         properties.insert(short_string("capabilities"), capabilities(|c| c != "direct_reply_to"));
-        let mechanisms = mechanisms.iter().map(|&m| m.to_owned()).collect();
-        let greeting = Greeting { properties, mechanisms, locales: "en_US".into() };
+        let greeting = Greeting::new(wire::encode(ConnectionMethod::Start(Start {
+            version_major: 0,
+            version_minor: 9,
+            server_properties: properties,
+            mechanisms: LongString::from(mechanisms.join(" ").into_bytes()),
+            locales: LongString::from(b"en_US".as_slice()),
+        })));
         Learned { greeting: Some(greeting), tune: Some(tune) }
     }
 

@@ -1,34 +1,31 @@
-//! The accept loop: takes connections in batches and seats each on the worker with the fewest sessions.
+//! The accept loops: one for each socket, each worker with a socket of its own for every address.
 //!
-//! One loop a socket, so that sessions are spread by count rather than by hash, a limit holds exactly, and clients over
-//! it wait in the kernel's queue. No error ends it.
+//! The kernel spreads clients by hash, which is uneven for few of them: a worker that has more sessions than another
+//! hands a new one over. Over a limit, a client that was accepted waits, and those behind it in the kernel's queue. No
+//! error ends a loop.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::io::Errno;
-use rustix::net::{SocketFlags, acceptfrom_with};
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
+use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
-use super::{Gate, Passage};
 use crate::config::model::ListenerName;
+use crate::gate::{Gate, Passage};
 use crate::telemetry::metrics::Metrics;
-use crate::worker::{Seat, Workers};
+use crate::worker::{Seat, Worker, Workers};
 
-/// Connections taken before other tasks of the thread get their turn.
-const BATCH: usize = 64;
-/// How long a loop rests after an error that repeats itself at once, such as "no file descriptors".
+/// How long a loop rests after an error that would come back at once, such as "no file descriptors".
 const REST: Duration = Duration::from_millis(100);
 
 /// A connection that was accepted.
 #[derive(Debug)]
 pub struct Accepted {
-    /// The socket: non-blocking.
+    /// The socket.
     pub stream: TcpStream,
     /// The client.
     pub address: SocketAddr,
@@ -51,14 +48,21 @@ pub struct Acceptor {
     pub gateway_gate: Arc<Gate>,
     /// The threads.
     pub workers: Arc<Workers>,
+    /// The thread it runs on.
+    pub worker: Arc<Worker>,
     /// Where errors are counted.
     pub metrics: Arc<Metrics>,
 }
 
 impl Acceptor {
     /// Accepts on `socket` until `stop`, and hands every connection to `serve`. The socket closes when it returns.
-    pub async fn run(self, socket: TcpListener, stop: CancellationToken, serve: impl Fn(Accepted)) {
-        let socket = match watch(socket) {
+    pub async fn run(
+        self,
+        socket: std::net::TcpListener,
+        stop: CancellationToken,
+        serve: impl Fn(Accepted),
+    ) {
+        let socket = match TcpListener::from_std(socket) {
             Ok(socket) => socket,
             Err(error) => {
                 error!(listener = %self.listener, %error, "cannot watch the listening socket");
@@ -72,35 +76,17 @@ impl Acceptor {
         }
     }
 
-    async fn accept(&self, socket: &AsyncFd<TcpListener>, serve: impl Fn(Accepted)) {
+    async fn accept(&self, socket: &TcpListener, serve: impl Fn(Accepted)) {
         loop {
-            self.gateway_gate.room().await;
-            self.gate.room().await;
-            let mut ready = match socket.readable().await {
-                Ok(ready) => ready,
-                Err(error) => {
-                    self.failed(&error).await;
-                    continue;
+            match socket.accept().await {
+                Ok((stream, address)) => {
+                    let passage = Passage::wait(&self.gate, &self.gateway_gate).await;
+                    let seat = self.workers.seat(&self.worker);
+                    let listener = self.listener.clone();
+                    serve(Accepted { stream, address, listener, seat, passage });
                 }
-            };
-            for _ in 0..BATCH {
-                // Other loops fill the gates, too, while this one waits for clients.
-                let Some(passage) = Passage::enter(&self.gate, &self.gateway_gate) else { break };
-                match ready.try_io(|socket| accept_one(socket.get_ref())) {
-                    Err(_would_block) => break,
-                    Ok(Err(error)) => {
-                        drop(passage);
-                        self.failed(&error).await;
-                        break;
-                    }
-                    Ok(Ok((stream, address))) => {
-                        let Some(seat) = self.workers.seat() else { return };
-                        let listener = self.listener.clone();
-                        serve(Accepted { stream, address, listener, seat, passage });
-                    }
-                }
+                Err(error) => self.failed(&error).await,
             }
-            tokio::task::yield_now().await;
         }
     }
 
@@ -124,19 +110,4 @@ impl Acceptor {
             tokio::time::sleep(REST).await;
         }
     }
-}
-
-#[allow(unsafe_code)]
-fn watch(socket: TcpListener) -> io::Result<AsyncFd<TcpListener>> {
-    // SAFETY: a TcpListener owns its descriptor: open, the same at every call, and closed only when the AsyncFd that
-    // now owns the listener is dropped. Nothing takes the listener out of it.
-    Ok(unsafe { AsyncFd::register_with_interest(socket, Interest::READABLE) }?)
-}
-
-fn accept_one(socket: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
-    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
-    let (stream, address) = acceptfrom_with(socket, flags)?;
-    let address = address.and_then(|address| SocketAddr::try_from(address).ok());
-    let address = address.ok_or_else(|| io::Error::from(io::ErrorKind::ConnectionAborted))?;
-    Ok((stream.into(), address))
 }

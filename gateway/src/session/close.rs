@@ -24,29 +24,33 @@ use super::relay::{Flow, Relay, Stop};
 /// How long the peers may take over a close.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
+/// The end of a session that has nothing left to do: the close handshake has passed through, and the client has gone.
+pub(super) fn settled(relay: &Relay, stop: &Stop) -> Option<End> {
+    let answered = relay.watch.closing.as_ref().is_some_and(|closing| closing.answered);
+    (answered && matches!(stop, Stop::ClientGone)).then(|| end_of(relay, stop, ""))
+}
+
 /// Ends a session that stopped relaying.
-pub(super) async fn finish(mut relay: Relay, stop: Stop, gateway: &str) -> End {
-    let mut end = end_of(&relay, &stop, gateway);
+pub(super) async fn finish(relay: &mut Relay, stop: Stop, gateway: &str) -> End {
+    let mut end = end_of(relay, &stop, gateway);
     let session = relay.watch.session.clone();
     let passed_on = relay.watch.closing.is_some();
-    let settled = relay.watch.closing.as_ref().is_some_and(|closing| closing.answered);
     match stop {
         Stop::Order(Order::Cut | Order::ClientSilent) => {}
-        Stop::ClientGone if settled => {}
-        Stop::ClientGone => patiently(&session, leave_node(&mut relay)).await,
+        Stop::ClientGone => patiently(&session, leave_node(relay)).await,
         Stop::NodeGone if relay.watch.closing.is_some() => {
             patiently(&session, leave_client(&mut relay.client)).await;
         }
         // AMQP 1.0 passes as opaque bytes: there is no telling where a close could stand.
         _ if !relay.watch.framed() => {}
         Stop::NodeGone | Stop::BadNode(_) | Stop::Order(Order::NodeSilent) => {
-            patiently(&session, close_client(&mut relay, end.close.as_ref())).await;
+            patiently(&session, close_client(relay, end.close.as_ref())).await;
         }
         Stop::BadClient(_) => {
-            patiently(&session, close_bad_client(&mut relay, end.close.as_ref())).await;
+            patiently(&session, close_bad_client(relay, end.close.as_ref())).await;
         }
         Stop::Order(Order::Drain | Order::Idle) => {
-            patiently(&session, close_both(&mut relay, end.close.as_ref())).await;
+            patiently(&session, close_both(relay, end.close.as_ref())).await;
         }
     }
     if !relay.told && !passed_on {

@@ -24,6 +24,7 @@ use tracing::debug;
 
 use crate::cluster::node::Lease;
 use crate::config::model::ListenerName;
+use crate::gate::Passage;
 use crate::snapshot::Snapshot;
 use crate::telemetry::access::{AccessLog, Protocol};
 use crate::telemetry::metrics::Metrics;
@@ -52,38 +53,38 @@ pub struct Shared {
     pub access: Option<AccessLog>,
 }
 
-/// Serves a client that was accepted, to its end.
-pub async fn serve(
+/// Serves a client that was accepted, to its end. `passage` is held as long.
+///
+/// The future is what an idle session costs beside its sockets: everything large is boxed, and freed when its time is
+/// over.
+pub fn serve(
     shared: Arc<Shared>,
     listener: ListenerName,
-    client: std::net::TcpStream,
+    client: TcpStream,
     address: SocketAddr,
     seat: Seat,
-) {
+    passage: Passage,
+) -> impl Future<Output = ()> + Send {
     let session = Arc::new(Session::new(shared.registry.next_id(), listener, address));
     shared.registry.insert(session.clone());
-    let live = Live { shared, session, seat };
-    let outcome = match TcpStream::from_std(client) {
-        Ok(client) => Box::pin(live.open(client)).await,
-        Err(error) => Err(Box::new(Failed::new(
-            End::new(Who::Gateway, Phase::Accept, "internal").with_detail(error),
-        ))),
-    };
-    match outcome {
-        Ok(mut opened) => {
-            let stop = match opened.first_stop.take() {
-                Some(stop) => stop,
-                None => opened.relay.run().await,
-            };
-            let Opened { relay, lease, .. } = opened;
-            let peak = relay.watch.channels_peak();
-            let end = Box::pin(close::finish(relay, stop, &live.shared.name)).await;
-            drop(lease);
-            let protocol = if peak.is_some() { Protocol::Amqp091 } else { Protocol::Amqp10 };
-            live.record(&end, protocol, peak, None);
+    let live = Live { shared, session, seat, _passage: passage };
+    let opening = Box::pin(open(live, client));
+    async move {
+        let Some(mut opened) = opening.await else { return };
+        let stop = match opened.first_stop.take() {
+            Some(stop) => stop,
+            None => opened.relay.run().await,
+        };
+        match close::settled(&opened.relay, &stop) {
+            Some(end) => opened.record(&end),
+            None => Box::pin(finish(opened, stop)).await,
         }
-        Err(failed) => live.record(&failed.end, failed.protocol, None, Some(&failed)),
     }
+}
+
+async fn finish(mut opened: Box<Opened>, stop: relay::Stop) {
+    let end = close::finish(&mut opened.relay, stop, &opened.live.shared.name).await;
+    opened.record(&end);
 }
 
 /// A session in the registry; leaves it when dropped, whatever happens.
@@ -91,6 +92,7 @@ struct Live {
     shared: Arc<Shared>,
     session: Arc<Session>,
     seat: Seat,
+    _passage: Passage,
 }
 
 impl Drop for Live {
@@ -103,9 +105,34 @@ impl Drop for Live {
 /// A session that has begun to relay.
 struct Opened {
     relay: Relay,
-    lease: Lease,
+    _lease: Lease,
     first_stop: Option<relay::Stop>,
+    live: Live,
 }
+
+impl Opened {
+    fn record(&self, end: &End) {
+        let peak = self.relay.watch.channels_peak();
+        let protocol = if peak.is_some() { Protocol::Amqp091 } else { Protocol::Amqp10 };
+        self.live.record(end, protocol, peak, None);
+    }
+}
+
+/// From the first byte to open-ok. A session that fails on the way is recorded here.
+async fn open(live: Live, client: TcpStream) -> Option<Box<Opened>> {
+    match live.open(client).await {
+        Ok((relay, lease, first_stop)) => {
+            Some(Box::new(Opened { relay, _lease: lease, first_stop, live }))
+        }
+        Err(failed) => {
+            live.record(&failed.end, failed.protocol, None, Some(&failed));
+            None
+        }
+    }
+}
+
+/// What a handshake comes to: the relay, the place on the node, and why it stops at once, if it does.
+type Begun = (Relay, Lease, Option<relay::Stop>);
 
 /// A session that ended before open-ok, and what is known of it.
 struct Failed {
@@ -147,7 +174,7 @@ impl Failed {
 
 impl Live {
     /// From the first byte to open-ok, within the handshake's time.
-    async fn open(&self, mut client: TcpStream) -> Result<Opened, Box<Failed>> {
+    async fn open(&self, mut client: TcpStream) -> Result<Begun, Box<Failed>> {
         let timeout = self.shared.snapshot.load().handshake_timeout;
         let deadline = tokio::time::Instant::now() + timeout;
         let mut handshake = Handshake::new(&self.shared, &self.session, &mut client);
@@ -209,7 +236,7 @@ impl Live {
         lease: Lease,
         tune: Option<Tune>,
         (from_client, from_node): (Vec<u8>, Vec<u8>),
-    ) -> Opened {
+    ) -> Begun {
         // Where no heartbeats tell that a peer is gone, TCP has to. Listeners do the same for clients.
         if tune.is_none_or(|tune| tune.heartbeat == 0)
             && let Err(error) = keep_alive(&node)
@@ -221,7 +248,7 @@ impl Live {
         let (up, down) = (Flow::new(limit), Flow::new(limit));
         let mut relay = Relay { client, node, up, down, watch, told: false };
         let first_stop = relay.begin(from_client, from_node).await;
-        Opened { relay, lease, first_stop }
+        (relay, lease, first_stop)
     }
 }
 

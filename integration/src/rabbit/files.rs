@@ -132,6 +132,12 @@ impl Files {
         ]
     }
 
+    /// The node has said that it is up. Before that it serves clients already, but a vhost
+    /// created on another node would never start on this one.
+    pub(super) fn says_complete(&self, n: usize) -> bool {
+        fs::read_to_string(self.output(n)).is_ok_and(|said| said.contains("completed with"))
+    }
+
     pub(super) fn log_tail(&self, n: usize) -> String {
         let mut text = fs::read_to_string(self.output(n)).unwrap_or_default();
         let log = self.node_dir(n).join("log/rabbit.log");

@@ -77,7 +77,7 @@ impl Node {
         Ok(())
     }
 
-    /// The node speaks AMQP and all its vhosts are up.
+    /// The node has come up completely, speaks AMQP and all its vhosts are up.
     pub(super) async fn wait_ready(&mut self, files: &Files) -> Result<()> {
         let n = self.number;
         let ports = files.ports(n);
@@ -87,7 +87,8 @@ impl Node {
         );
         let end = Instant::now() + START_DEADLINE;
         loop {
-            let healthy = matches!(http::get(&health).await, Ok((200, _)));
+            let healthy =
+                files.says_complete(n) && matches!(http::get(&health).await, Ok((200, _)));
             if healthy && TcpStream::connect(("127.0.0.1", ports.amqp)).await.is_ok() {
                 return Ok(());
             }

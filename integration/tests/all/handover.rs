@@ -10,7 +10,7 @@ use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
 use crate::front::{Front, SOON, Setup};
-use crate::shared::{cluster_section, setup};
+use crate::shared::setup;
 
 /// What the nodes of the small cluster offer.
 const SMALL: Tune = Tune { channel_max: 100, frame_max: 65_536, heartbeat: 60 };
@@ -127,7 +127,7 @@ async fn decided_at_start_ok_each_user_gets_the_tune_of_its_own_cluster() {
     let (nodes, small) = (large_nodes().await, small().await);
     let routes = "[[route]]\nuser = \"admin\"\ncluster = \"small\"\n\
                   [[route]]\nuser = \"*\"\ncluster = \"main\"\n";
-    let more = format!("{routes}{}", cluster_section("small", small));
+    let more = format!("{routes}{}", small.config_section());
     let front = Setup::default().more(&more).start(&nodes).await;
     for (user, password, direct) in [
         ("admin", "admin", small.amqp_addr(1)),
@@ -144,13 +144,14 @@ async fn decided_at_start_ok_each_user_gets_the_tune_of_its_own_cluster() {
     assert_eq!(clusters, ["small", "main", "small"]);
 }
 
-/// A gateway whose vhost `orders` leads to the large cluster, `billing` to the small one, and `renamed` to `audit` there.
+/// A gateway whose vhost `orders` leads to the large cluster, `billing` to the small one, and
+/// `renamed` to `audit` there.
 async fn by_vhost() -> Front {
     let (nodes, small) = (large_nodes().await, small().await);
     let routes = "[[route]]\nvhost = \"orders\"\ncluster = \"main\"\n\
                   [[route]]\nvhost = \"billing\"\ncluster = \"small\"\n\
                   [[route]]\nvhost = \"renamed\"\ncluster = \"small\"\nrename_vhost = \"audit\"\n";
-    let more = format!("{routes}{}", cluster_section("small", small));
+    let more = format!("{routes}{}", small.config_section());
     Setup::default().more(&more).start(&nodes).await
 }
 

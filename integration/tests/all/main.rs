@@ -2,10 +2,13 @@
 //! clusters can be shared.
 #![allow(clippy::unwrap_used)]
 
+mod blocked;
 mod clients;
+mod demo;
 mod drain;
 mod ends;
 mod ends_node;
+mod faults;
 mod flow;
 mod front;
 mod handover;

@@ -34,7 +34,7 @@ pub(crate) async fn setup() -> &'static Shared {
 }
 
 async fn start() -> Shared {
-    let cluster = RabbitCluster::builder("shared").nodes(3).start().await.unwrap();
+    let cluster = RabbitCluster::builder("main").nodes(3).start().await.unwrap();
     let ports = PortBlock::claim().unwrap();
     let address = |index| SocketAddr::from(([127, 0, 0, 1], ports.port(index)));
     let (at_accept, at_open, admin) = (address(0), address(1), address(2));
@@ -59,18 +59,8 @@ bind = "{admin}"
 
 {nodes}
 "#,
-        nodes = cluster_section("main", &cluster),
+        nodes = cluster.config_section(),
     );
     let gateway = GatewayProcess::start(&config).await.unwrap();
     Shared { cluster, _gateway: gateway, at_accept, at_open, _ports: ports }
-}
-
-/// `[cluster.NAME]` with all nodes of a cluster as `n1`, `n2`, ...
-pub(crate) fn cluster_section(name: &str, cluster: &RabbitCluster) -> String {
-    let mut text = format!("[cluster.{name}]\n");
-    for n in 1..=cluster.node_count() {
-        let address = cluster.amqp_addr(n);
-        text += &format!("[cluster.{name}.node.n{n}]\naddress = \"{address}\"\n");
-    }
-    text
 }
