@@ -60,6 +60,11 @@ mod tests {
         assert_eq!(user("AMQPLAIN", &first).as_deref(), Some("app"));
         assert_eq!(user("AMQPLAIN", &last).as_deref(), Some("app"));
         assert_eq!(user("AMQPLAIN", password), None);
+        let other_key = [b"\x06XLOGINS\0\0\0\x03abc".as_slice(), login].concat();
+        assert_eq!(user("AMQPLAIN", &other_key).as_deref(), Some("app"));
+        // A broker refuses a table that is cut short, whatever stands before.
+        let cut = [login.as_slice(), &password[..7]].concat();
+        assert_eq!(user("AMQPLAIN", &cut), None);
         assert_eq!(user("AMQPLAIN", b"\x05LOGINS\xff\0\0\x03app"), None);
     }
 

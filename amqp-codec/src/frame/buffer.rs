@@ -127,6 +127,7 @@ mod tests {
         assert_eq!(buffer.take_frame(100), Err(FrameError::Kind(b'G')));
         let mut buffer = FrameBuffer::default();
         buffer.push(&[1, 0, 0, 0, 0, 1, 0]);
+        assert_eq!(buffer.take_frame(256), Ok(None), "of the limit it may be");
         assert_eq!(buffer.take_frame(255), Err(FrameError::TooLarge { size: 256, limit: 255 }));
         let mut buffer = FrameBuffer::default();
         buffer.push(&[1, 0, 0, 0, 0, 0, 1, 9, 0]);

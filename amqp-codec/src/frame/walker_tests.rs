@@ -140,6 +140,9 @@ fn a_wrong_end_is_never_forwarded() {
     assert!(at_once_and_byte_by_byte(&short).at_boundary);
     let close = with_end(method(id::CONNECTION_CLOSE, 0, &[0; 9]), 0);
     stops_with(&close, error, 0);
+    let longest_held = with_end(method(id::QUEUE_DECLARE, 1, &[0; HOLD - 12]), 0);
+    assert_eq!(longest_held.len(), HOLD);
+    stops_with(&longest_held, error, 0);
     let long = with_end(method(id::QUEUE_DECLARE, 1, &[0; 900]), 0);
     stops_with(&long, error, long.len() - 1);
     assert!(!at_once_and_byte_by_byte(&long).at_boundary);

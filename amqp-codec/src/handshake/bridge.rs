@@ -183,9 +183,6 @@ impl Bridge {
                     Some(end) => return Ok(end),
                 }
             }
-            if self.waits_for_node_first() {
-                return Ok(if self.leg.is_none() { Step::Connect } else { Step::Wait });
-            }
             match self.client.next_said().map_err(Fault::Client)? {
                 Some(said) => match self.client_said(said)? {
                     None => {}
@@ -197,11 +194,6 @@ impl Bridge {
                 None => return Ok(Step::Wait),
             }
         }
-    }
-
-    /// With a route, and open said, only the node has anything to say.
-    fn waits_for_node_first(&self) -> bool {
-        self.decided && self.said.open.is_some()
     }
 
     /// The route is decided: a node takes over.

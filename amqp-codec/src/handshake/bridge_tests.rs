@@ -342,6 +342,15 @@ fn a_refusal_of_ours_ends_the_handshake() {
 }
 
 #[test]
+fn no_node_is_called_before_the_client_has_asked_for_amqp() {
+    let mut bridge = Bridge::new(Vec::new());
+    bridge.decided(None);
+    assert_eq!(bridge.step(), Ok(Step::Wait));
+    bridge.push_client(&header());
+    assert_eq!(bridge.step(), Ok(Step::Connect));
+}
+
+#[test]
 fn a_client_cannot_make_us_keep_more_than_is_stated() {
     let mut bridge = Bridge::new(Vec::new());
     bridge.push_client(&client_parts().concat());

@@ -179,3 +179,29 @@ impl Expect {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::handshake::script::{OFFER, start};
+
+    fn said(bytes: &[u8]) -> Result<Option<NodeSaid>, HandshakeError> {
+        let mut handshake = ClientHandshake::default();
+        handshake.push(bytes);
+        handshake.next_said()
+    }
+
+    #[test]
+    fn before_tune_a_node_may_send_no_heartbeats() {
+        assert!(matches!(said(&HEARTBEAT), Err(HandshakeError::Unexpected { .. })));
+        assert!(matches!(said(&start("RabbitMQ")), Ok(Some(NodeSaid::Start { .. }))));
+        assert!(matches!(said(&wire::tune(OFFER)), Err(HandshakeError::Unexpected { .. })));
+    }
+
+    #[test]
+    fn a_node_speaks_on_channel_0_only() {
+        let mut elsewhere = start("RabbitMQ");
+        elsewhere[2] = 1;
+        assert!(matches!(said(&elsewhere), Err(HandshakeError::Unexpected { .. })));
+    }
+}

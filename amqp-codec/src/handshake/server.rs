@@ -211,3 +211,19 @@ impl Expect {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::handshake::script::{header, start_ok};
+
+    #[test]
+    fn a_client_speaks_on_channel_0_only() {
+        let mut elsewhere = start_ok("PLAIN", &[]);
+        elsewhere[2] = 1;
+        let mut handshake = ServerHandshake::default();
+        handshake.push(&[header(), elsewhere].concat());
+        assert_eq!(handshake.next_said(), Ok(Some(ClientSaid::Header)));
+        assert!(matches!(handshake.next_said(), Err(HandshakeError::Unexpected { .. })));
+    }
+}

@@ -32,8 +32,9 @@ pub(super) fn settled(relay: &Relay, stop: &Stop) -> Option<End> {
 
 /// Ends a session that stopped relaying.
 pub(super) async fn finish(relay: &mut Relay, stop: Stop, gateway: &str) -> End {
-    let end = end_of(relay, &stop, gateway);
+    let mut end = end_of(relay, &stop, gateway);
     let session = relay.watch.session.clone();
+    let passed_on = relay.watch.closing.is_some();
     match stop {
         Stop::Order(Order::Cut | Order::ClientSilent) => {}
         Stop::ClientGone => patiently(&session, leave_node(relay)).await,
@@ -51,6 +52,9 @@ pub(super) async fn finish(relay: &mut Relay, stop: Stop, gateway: &str) -> End 
         Stop::Order(Order::Drain | Order::Idle) => {
             patiently(&session, close_both(relay, end.close.as_ref())).await;
         }
+    }
+    if !relay.told && !passed_on {
+        end.close = None;
     }
     end
 }
@@ -191,7 +195,8 @@ async fn finish_frame(relay: &mut Relay) -> bool {
 async fn say_close(relay: &mut Relay, reason: Option<&CloseReason>) -> bool {
     let mut bytes = relay.down.take_backlog();
     bytes.extend(reason.map(wire::close).unwrap_or_default());
-    relay.client.write_all(&bytes).await.is_ok()
+    relay.told = relay.client.write_all(&bytes).await.is_ok();
+    relay.told
 }
 
 /// Reads the client up to its close-ok (or its own close), passing on what stands before it. False if the stream ends

@@ -181,8 +181,8 @@ impl Live {
         let mut handshake = Handshake::new(&self.shared, &self.session, &mut client);
         let opening = match tokio::time::timeout_at(deadline, handshake.run()).await {
             Ok(Ok(opening)) => opening,
-            Ok(Err(end)) => {
-                handshake.part(&end).await;
+            Ok(Err(mut end)) => {
+                handshake.part(&mut end).await;
                 return Err(Box::new(Failed::of(&handshake, end)));
             }
             Err(_) => {
@@ -194,7 +194,7 @@ impl Live {
         };
         match opening {
             Opening::Opened { node, lease, opened, facts } => {
-                self.session.heard.heartbeat.store(opened.tune.heartbeat, Ordering::Relaxed);
+                self.heard_now(opened.tune.heartbeat);
                 self.session.opened(facts);
                 let begin = (opened.client_rest, opened.node_rest);
                 Ok(self.begin(client, node, lease, Some(opened.tune), begin).await)
@@ -208,6 +208,7 @@ impl Live {
                 let opaque::Answer { node, lease, first } = answer.map_err(|end| {
                     Box::new(Failed { protocol: Protocol::Amqp10, ..Failed::new(end) })
                 })?;
+                self.heard_now(0);
                 self.session.opened(Box::new(SessionFacts {
                     node: lease.node().clone(),
                     user: None,
@@ -218,6 +219,14 @@ impl Live {
                 Ok(self.begin(client, node, lease, None, (Vec::new(), first)).await)
             }
         }
+    }
+
+    /// Both peers have just been heard. To be noted before the session counts as open: from then on it may be found silent.
+    fn heard_now(&self, heartbeat: u16) {
+        let (heard, now) = (&self.session.heard, self.seat.worker().clock.now());
+        heard.heartbeat.store(heartbeat, Ordering::Relaxed);
+        heard.client.store(now, Ordering::Relaxed);
+        heard.node.store(now, Ordering::Relaxed);
     }
 
     /// Begins to relay. Without `tune` the bytes are opaque.
@@ -235,13 +244,10 @@ impl Live {
         {
             debug!(%error, "no TCP keepalive");
         }
-        let now = self.seat.worker().clock.now();
-        self.session.heard.client.store(now, Ordering::Relaxed);
-        self.session.heard.node.store(now, Ordering::Relaxed);
         let limit = tune.unwrap_or(Tune::RABBITMQ_DEFAULT).max_payload();
         let watch = Watch::new(self.session.clone(), self.seat.worker().clone(), tune.is_some());
         let (up, down) = (Flow::new(limit), Flow::new(limit));
-        let mut relay = Relay { client, node, up, down, watch };
+        let mut relay = Relay { client, node, up, down, watch, told: false };
         let first_stop = relay.begin(from_client, from_node).await;
         (relay, lease, first_stop)
     }
