@@ -15,30 +15,28 @@ demo: ## two RabbitMQ clusters, the gateway, clients; KILL=1 kills a node, Ctrl-
 	cargo build --release -p integration --bin demo
 	@exec env KILL=$(KILL) DEMO_SECONDS=$(DEMO_SECONDS) $(TARGET)/release/demo
 
+# Three at a time: tests against brokers wait more than they compute, but each may start a cluster.
 test: lint ## every test there is, those against real brokers and clients included
 	cargo build --release -p amqp-gateway
-	AMQP_GATEWAY_BIN=$(abspath $(TARGET))/release/amqp-gateway cargo test --workspace
+	AMQP_GATEWAY_BIN=$(abspath $(TARGET))/release/amqp-gateway \
+	  RUST_TEST_THREADS=$(or $(RUST_TEST_THREADS),3) cargo test --workspace
 
 bench: ## this gateway, HAProxy, nginx and no proxy side by side: one table, and JSON
 	@integration/install.sh bench
 	cargo build --release -p amqp-gateway
 	cargo run --release -p integration --bin bench
 
-fuzz: ## every fuzz target of amqp-codec for SECONDS=60 each
-	@set -e; for target in amqp-codec/fuzz/fuzz_targets/*.rs; do \
-	  name=$$(basename $$target .rs); echo "fuzz: $$name for $(FUZZ_SECONDS) s"; \
-	  (cd amqp-codec && RUSTC_BOOTSTRAP=1 cargo fuzz run --sanitizer none $$name \
-	    -- -max_total_time=$(FUZZ_SECONDS)); \
-	done
+fuzz: ## every fuzz target of amqp-codec for SECONDS=60 each; needs cargo-fuzz
+	@amqp-codec/fuzz/run.sh $(FUZZ_SECONDS)
 
 fmt: ## format the Rust code
 	cargo fmt --all
 
-lint: ## formatting, clippy, licences and advisories
+lint: ## formatting, clippy, licences, sources and banned crates
 	@integration/install.sh test
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
-	cargo deny --log-level error check
+	cargo deny --log-level error check bans licenses sources
 
 clean: ## remove all that was built
 	cargo clean

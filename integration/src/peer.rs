@@ -3,6 +3,7 @@
 //! They check nothing on their own account and may break every rule of the protocol.
 
 mod broker;
+mod bytes;
 mod frame;
 
 use std::io;

@@ -21,8 +21,9 @@ use crate::admin::{self, AdminError, AdminServer, BoundAdmin, Sources};
 use crate::cluster::resolve;
 use crate::config::diagnostic::Problem;
 use crate::config::{self, model::Model};
+use crate::gate::Gate;
 use crate::listener::accept::{Accepted, Acceptor};
-use crate::listener::{self, Gate, Listener};
+use crate::listener::{self, Listener};
 use crate::session::registry::Registry;
 use crate::session::{self, Ended, Shared};
 use crate::snapshot::Snapshot;
@@ -292,18 +293,18 @@ fn serve(shared: &Arc<Shared>, here: &Arc<Worker>, accepted: Accepted) {
     let Accepted { stream, address, listener, seat, passage } = accepted;
     let shared = shared.clone();
     if Arc::ptr_eq(seat.worker(), here) {
-        here.runtime().spawn(async move {
-            let _passage = passage;
-            session::serve(shared, listener, stream, address, seat).await;
-        });
+        let serving = session::serve(shared, listener, stream, address, seat, passage);
+        here.runtime().spawn(serving);
         return;
     }
     let there = seat.worker().runtime().clone();
     let handed_over = stream.into_std();
     there.spawn(async move {
-        let _passage = passage;
         match handed_over.and_then(TcpStream::from_std) {
-            Ok(stream) => session::serve(shared, listener, stream, address, seat).await,
+            Ok(stream) => {
+                let serving = session::serve(shared, listener, stream, address, seat, passage);
+                tokio::spawn(serving);
+            }
             Err(error) => warn!(%listener, client = %address, %error, "cannot hand a client over"),
         }
     });

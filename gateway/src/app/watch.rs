@@ -39,15 +39,18 @@ pub(super) async fn keep_time(shared: Arc<Shared>, clock: Arc<Clock>) {
 fn overdue(session: &Session, now: u32, idle: Option<Duration>) -> Option<Order> {
     session.facts()?;
     let heard = &session.heard;
+    // First who is held: whoever is not any more has been noted as heard before.
+    let client_held = heard.client_held.load(Ordering::Acquire) != 0;
+    let node_held = heard.node_held.load(Ordering::Acquire) != 0;
     let client = now.saturating_sub(heard.client.load(Ordering::Relaxed));
     let node = now.saturating_sub(heard.node.load(Ordering::Relaxed));
     let heartbeat = Duration::from_secs(heard.heartbeat.load(Ordering::Relaxed).into());
     let limit = ticks(2 * heartbeat);
     if !heartbeat.is_zero() {
-        if client > limit && heard.client_held.load(Ordering::Relaxed) == 0 {
+        if client > limit && !client_held {
             return Some(Order::ClientSilent);
         }
-        if node > limit && heard.node_held.load(Ordering::Relaxed) == 0 {
+        if node > limit && !node_held {
             return Some(Order::NodeSilent);
         }
     }

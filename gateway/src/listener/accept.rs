@@ -14,8 +14,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
-use super::{Gate, Passage};
 use crate::config::model::ListenerName;
+use crate::gate::{Gate, Passage};
 use crate::telemetry::metrics::Metrics;
 use crate::worker::{Seat, Worker, Workers};
 

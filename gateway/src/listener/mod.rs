@@ -5,13 +5,12 @@ pub mod accept;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::sync::Notify;
 
 use crate::config::model::ListenerName;
-use crate::session::keep_alive_times;
+use crate::gate::Gate;
+use crate::socket::keep_alive;
 
 /// Connections that the kernel keeps until they are accepted.
 const BACKLOG: i32 = 4096;
@@ -37,7 +36,7 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     // Accepted sockets inherit these, so that no call is spent on each: no delay (two small writes of a handshake cost
     // 44 ms with Nagle's algorithm) and keepalive for clients without heartbeats.
     socket.set_tcp_nodelay(true)?;
-    socket.set_tcp_keepalive(&keep_alive_times())?;
+    socket.set_tcp_keepalive(&keep_alive())?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     socket.set_nonblocking(true)?;
@@ -51,77 +50,6 @@ fn socket(address: SocketAddr) -> io::Result<Socket> {
         socket.set_only_v6(true)?;
     }
     Ok(socket)
-}
-
-/// How many sessions there are, and may be.
-#[derive(Debug)]
-pub struct Gate {
-    live: AtomicUsize,
-    most: usize,
-    left: Notify,
-}
-
-impl Gate {
-    /// A gate that lets `most` sessions in at once.
-    #[must_use]
-    pub fn new(most: usize) -> Self {
-        Self { live: AtomicUsize::new(0), most, left: Notify::new() }
-    }
-
-    /// Sessions now.
-    #[must_use]
-    pub fn live(&self) -> usize {
-        self.live.load(Ordering::Relaxed)
-    }
-
-    /// Takes a place, if there is one.
-    fn enter(&self) -> bool {
-        let more = |live| (live < self.most).then_some(live + 1);
-        self.live.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
-    }
-
-    fn leave(&self) {
-        self.live.fetch_sub(1, Ordering::Relaxed);
-        self.left.notify_waiters();
-    }
-
-    async fn wait(&self) {
-        loop {
-            let left = self.left.notified();
-            if self.enter() {
-                return;
-            }
-            left.await;
-        }
-    }
-}
-
-/// A session's passage through the gates of its listener and of the gateway.
-#[derive(Debug)]
-pub struct Passage {
-    listener: Arc<Gate>,
-    gateway: Arc<Gate>,
-}
-
-impl Passage {
-    /// Waits for room under both limits.
-    async fn wait(listener: &Arc<Gate>, gateway: &Arc<Gate>) -> Self {
-        gateway.wait().await;
-        if !listener.enter() {
-            // A full listener must not keep a place from the others.
-            gateway.leave();
-            listener.wait().await;
-            gateway.wait().await;
-        }
-        Self { listener: listener.clone(), gateway: gateway.clone() }
-    }
-}
-
-impl Drop for Passage {
-    fn drop(&mut self) {
-        self.listener.leave();
-        self.gateway.leave();
-    }
 }
 
 /// A listener, with all its addresses.

@@ -31,26 +31,30 @@ pub(super) fn settled(relay: &Relay, stop: &Stop) -> Option<End> {
 }
 
 /// Ends a session that stopped relaying.
-pub(super) async fn finish(mut relay: Relay, stop: Stop, gateway: &str) -> End {
-    let end = end_of(&relay, &stop, gateway);
+pub(super) async fn finish(relay: &mut Relay, stop: Stop, gateway: &str) -> End {
+    let mut end = end_of(relay, &stop, gateway);
     let session = relay.watch.session.clone();
+    let passed_on = relay.watch.closing.is_some();
     match stop {
         Stop::Order(Order::Cut | Order::ClientSilent) => {}
-        Stop::ClientGone => patiently(&session, leave_node(&mut relay)).await,
+        Stop::ClientGone => patiently(&session, leave_node(relay)).await,
         Stop::NodeGone if relay.watch.closing.is_some() => {
             patiently(&session, leave_client(&mut relay.client)).await;
         }
         // AMQP 1.0 passes as opaque bytes: there is no telling where a close could stand.
         _ if !relay.watch.framed() => {}
         Stop::NodeGone | Stop::BadNode(_) | Stop::Order(Order::NodeSilent) => {
-            patiently(&session, close_client(&mut relay, end.close.as_ref())).await;
+            patiently(&session, close_client(relay, end.close.as_ref())).await;
         }
         Stop::BadClient(_) => {
-            patiently(&session, close_bad_client(&mut relay, end.close.as_ref())).await;
+            patiently(&session, close_bad_client(relay, end.close.as_ref())).await;
         }
         Stop::Order(Order::Drain | Order::Idle) => {
-            patiently(&session, close_both(&mut relay, end.close.as_ref())).await;
+            patiently(&session, close_both(relay, end.close.as_ref())).await;
         }
+    }
+    if !relay.told && !passed_on {
+        end.close = None;
     }
     end
 }
@@ -191,7 +195,8 @@ async fn finish_frame(relay: &mut Relay) -> bool {
 async fn say_close(relay: &mut Relay, reason: Option<&CloseReason>) -> bool {
     let mut bytes = relay.down.take_backlog();
     bytes.extend(reason.map(wire::close).unwrap_or_default());
-    relay.client.write_all(&bytes).await.is_ok()
+    relay.told = relay.client.write_all(&bytes).await.is_ok();
+    relay.told
 }
 
 /// Reads the client up to its close-ok (or its own close), passing on what stands before it. False if the stream ends

@@ -3,6 +3,7 @@
 use std::io;
 use std::time::Duration;
 
+use rustix::io::Errno;
 use tokio::net::TcpStream;
 
 use crate::cluster::node::Node;
@@ -26,8 +27,14 @@ pub(super) async fn dial(node: &Node, patience: Duration) -> io::Result<TcpStrea
     Err(last)
 }
 
+/// The reason that says nothing about the node: this process has no file descriptor left.
+pub(super) const FD_LIMIT: &str = "fd-limit";
+
 /// A label for what went wrong: from a fixed set.
 pub(super) fn reason(error: &io::Error) -> &'static str {
+    if let Some(Errno::MFILE | Errno::NFILE) = Errno::from_io_error(error) {
+        return FD_LIMIT;
+    }
     match error.kind() {
         io::ErrorKind::ConnectionRefused => "refused",
         io::ErrorKind::TimedOut => "connect-timeout",

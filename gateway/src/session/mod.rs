@@ -18,13 +18,15 @@ use std::time::Duration;
 
 use amqp_codec::tune::Tune;
 use arc_swap::ArcSwap;
-use socket2::{SockRef, TcpKeepalive};
+use socket2::SockRef;
 use tokio::net::TcpStream;
 use tracing::debug;
 
 use crate::cluster::node::Lease;
 use crate::config::model::ListenerName;
+use crate::gate::Passage;
 use crate::snapshot::Snapshot;
+use crate::socket::keep_alive;
 use crate::telemetry::access::{AccessLog, Protocol};
 use crate::telemetry::metrics::Metrics;
 use crate::worker::Seat;
@@ -52,35 +54,38 @@ pub struct Shared {
     pub access: Option<AccessLog>,
 }
 
-/// Serves a client that was accepted, to its end.
-pub async fn serve(
+/// Serves a client that was accepted, to its end. `passage` is held as long.
+///
+/// The future is what an idle session costs beside its sockets: everything large is boxed, and freed when its time is
+/// over.
+pub fn serve(
     shared: Arc<Shared>,
     listener: ListenerName,
     client: TcpStream,
     address: SocketAddr,
     seat: Seat,
-) {
+    passage: Passage,
+) -> impl Future<Output = ()> + Send {
     let session = Arc::new(Session::new(shared.registry.next_id(), listener, address));
     shared.registry.insert(session.clone());
-    let live = Live { shared, session, seat };
-    match Box::pin(live.open(client)).await {
-        Ok(mut opened) => {
-            let stop = match opened.first_stop.take() {
-                Some(stop) => stop,
-                None => opened.relay.run().await,
-            };
-            let Opened { relay, lease, .. } = opened;
-            let peak = relay.watch.channels_peak();
-            let end = match close::settled(&relay, &stop) {
-                Some(end) => end,
-                None => Box::pin(close::finish(relay, stop, &live.shared.name)).await,
-            };
-            drop(lease);
-            let protocol = if peak.is_some() { Protocol::Amqp091 } else { Protocol::Amqp10 };
-            live.record(&end, protocol, peak, None);
+    let live = Live { shared, session, seat, _passage: passage };
+    let opening = Box::pin(open(live, client));
+    async move {
+        let Some(mut opened) = opening.await else { return };
+        let stop = match opened.first_stop.take() {
+            Some(stop) => stop,
+            None => opened.relay.run().await,
+        };
+        match close::settled(&opened.relay, &stop) {
+            Some(end) => opened.record(&end),
+            None => Box::pin(finish(opened, stop)).await,
         }
-        Err(failed) => live.record(&failed.end, failed.protocol, None, Some(&failed)),
     }
+}
+
+async fn finish(mut opened: Box<Opened>, stop: relay::Stop) {
+    let end = close::finish(&mut opened.relay, stop, &opened.live.shared.name).await;
+    opened.record(&end);
 }
 
 /// A session in the registry; leaves it when dropped, whatever happens.
@@ -88,6 +93,7 @@ struct Live {
     shared: Arc<Shared>,
     session: Arc<Session>,
     seat: Seat,
+    _passage: Passage,
 }
 
 impl Drop for Live {
@@ -100,9 +106,34 @@ impl Drop for Live {
 /// A session that has begun to relay.
 struct Opened {
     relay: Relay,
-    lease: Lease,
+    _lease: Lease,
     first_stop: Option<relay::Stop>,
+    live: Live,
 }
+
+impl Opened {
+    fn record(&self, end: &End) {
+        let peak = self.relay.watch.channels_peak();
+        let protocol = if peak.is_some() { Protocol::Amqp091 } else { Protocol::Amqp10 };
+        self.live.record(end, protocol, peak, None);
+    }
+}
+
+/// From the first byte to open-ok. A session that fails on the way is recorded here.
+async fn open(live: Live, client: TcpStream) -> Option<Box<Opened>> {
+    match live.open(client).await {
+        Ok((relay, lease, first_stop)) => {
+            Some(Box::new(Opened { relay, _lease: lease, first_stop, live }))
+        }
+        Err(failed) => {
+            live.record(&failed.end, failed.protocol, None, Some(&failed));
+            None
+        }
+    }
+}
+
+/// What a handshake comes to: the relay, the place on the node, and why it stops at once, if it does.
+type Begun = (Relay, Lease, Option<relay::Stop>);
 
 /// A session that ended before open-ok, and what is known of it.
 struct Failed {
@@ -144,14 +175,14 @@ impl Failed {
 
 impl Live {
     /// From the first byte to open-ok, within the handshake's time.
-    async fn open(&self, mut client: TcpStream) -> Result<Opened, Box<Failed>> {
+    async fn open(&self, mut client: TcpStream) -> Result<Begun, Box<Failed>> {
         let timeout = self.shared.snapshot.load().handshake_timeout;
         let deadline = tokio::time::Instant::now() + timeout;
         let mut handshake = Handshake::new(&self.shared, &self.session, &mut client);
         let opening = match tokio::time::timeout_at(deadline, handshake.run()).await {
             Ok(Ok(opening)) => opening,
-            Ok(Err(end)) => {
-                handshake.part(&end).await;
+            Ok(Err(mut end)) => {
+                handshake.part(&mut end).await;
                 return Err(Box::new(Failed::of(&handshake, end)));
             }
             Err(_) => {
@@ -163,7 +194,7 @@ impl Live {
         };
         match opening {
             Opening::Opened { node, lease, opened, facts } => {
-                self.session.heard.heartbeat.store(opened.tune.heartbeat, Ordering::Relaxed);
+                self.heard_now(opened.tune.heartbeat);
                 self.session.opened(facts);
                 let begin = (opened.client_rest, opened.node_rest);
                 Ok(self.begin(client, node, lease, Some(opened.tune), begin).await)
@@ -177,6 +208,7 @@ impl Live {
                 let opaque::Answer { node, lease, first } = answer.map_err(|end| {
                     Box::new(Failed { protocol: Protocol::Amqp10, ..Failed::new(end) })
                 })?;
+                self.heard_now(0);
                 self.session.opened(Box::new(SessionFacts {
                     node: lease.node().clone(),
                     user: None,
@@ -189,6 +221,14 @@ impl Live {
         }
     }
 
+    /// Both peers have just been heard. To be noted before the session counts as open: from then on it may be found silent.
+    fn heard_now(&self, heartbeat: u16) {
+        let (heard, now) = (&self.session.heard, self.seat.worker().clock.now());
+        heard.heartbeat.store(heartbeat, Ordering::Relaxed);
+        heard.client.store(now, Ordering::Relaxed);
+        heard.node.store(now, Ordering::Relaxed);
+    }
+
     /// Begins to relay. Without `tune` the bytes are opaque.
     async fn begin(
         &self,
@@ -197,35 +237,18 @@ impl Live {
         lease: Lease,
         tune: Option<Tune>,
         (from_client, from_node): (Vec<u8>, Vec<u8>),
-    ) -> Opened {
+    ) -> Begun {
         // Where no heartbeats tell that a peer is gone, TCP has to. Listeners do the same for clients.
         if tune.is_none_or(|tune| tune.heartbeat == 0)
-            && let Err(error) = keep_alive(&node)
+            && let Err(error) = SockRef::from(&node).set_tcp_keepalive(&keep_alive())
         {
             debug!(%error, "no TCP keepalive");
         }
-        let now = self.seat.worker().clock.now();
-        self.session.heard.client.store(now, Ordering::Relaxed);
-        self.session.heard.node.store(now, Ordering::Relaxed);
         let limit = tune.unwrap_or(Tune::RABBITMQ_DEFAULT).max_payload();
         let watch = Watch::new(self.session.clone(), self.seat.worker().clone(), tune.is_some());
         let (up, down) = (Flow::new(limit), Flow::new(limit));
-        let mut relay = Relay { client, node, up, down, watch };
+        let mut relay = Relay { client, node, up, down, watch, told: false };
         let first_stop = relay.begin(from_client, from_node).await;
-        Opened { relay, lease, first_stop }
+        (relay, lease, first_stop)
     }
-}
-
-/// Probes a silent peer after a minute, every ten seconds, six times.
-fn keep_alive(stream: &TcpStream) -> std::io::Result<()> {
-    SockRef::from(stream).set_tcp_keepalive(&keep_alive_times())
-}
-
-/// The keepalive of client and node connections.
-#[must_use]
-pub fn keep_alive_times() -> TcpKeepalive {
-    TcpKeepalive::new()
-        .with_time(Duration::from_secs(60))
-        .with_interval(Duration::from_secs(10))
-        .with_retries(6)
 }

@@ -11,7 +11,7 @@ use amqp_codec::protocol_header;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
-use tracing::warn;
+use tracing::{field, warn};
 
 use super::end::{End, Phase, Who};
 use super::io::poll_take;
@@ -69,10 +69,11 @@ pub(super) async fn connect(
 }
 
 fn failed(shared: &Shared, node: &Node, reason: &'static str) {
-    let left_out = node.failed(Instant::now());
+    let left_out = (reason != dial::FD_LIMIT).then(|| node.failed(Instant::now()));
     let (cluster, name) = (&node.cluster, &node.name);
     shared.metrics.node_connect_failed(&cluster.0, name, reason);
-    warn!(%cluster, node = %name, address = %node.address, reason, ?left_out, "node does not answer");
+    let left_out = left_out.map(field::debug);
+    warn!(%cluster, node = %name, address = %node.address, reason, left_out, "node does not answer");
 }
 
 async fn attempt(

@@ -13,7 +13,7 @@ use amqp_codec::wire;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::Sleep;
-use tracing::{debug, info, warn};
+use tracing::{debug, field, info, warn};
 
 use super::end::{End, Phase, Who};
 use super::io::poll_take;
@@ -171,6 +171,8 @@ impl<'a> Handshake<'a> {
                 End::new(Who::Node, Phase::Connect, "refused-by-node").with_close(reason)
             }
             Step::Refused { reason, by_node: false } => {
+                // The next client is offered what this node can keep.
+                self.learn();
                 End::new(Who::Gateway, Phase::Connect, "tune-mismatch").with_close(reason)
             }
             // The other steps do not end a handshake.
@@ -264,14 +266,16 @@ impl<'a> Handshake<'a> {
         cluster: &Cluster,
     ) -> Result<std::io::Result<TcpStream>, End> {
         let mut dialing = std::pin::pin!(dial::dial(node, cluster.connect_timeout));
-        let Self { client, bridge, session, .. } = self;
+        let Self { client, bridge, session, shared, .. } = self;
         std::future::poll_fn(|cx| {
             if let Poll::Ready(dialed) = dialing.as_mut().poll(cx) {
                 return Poll::Ready(Ok(dialed));
             }
             match poll_client(client, bridge, session, cx) {
                 Poll::Ready(Heard::ClientGone) => Poll::Ready(Err(client_gone(Phase::Connect))),
-                Poll::Ready(Heard::Ordered(order)) => Poll::Ready(Err(ordered(order))),
+                Poll::Ready(Heard::Ordered(order)) => {
+                    Poll::Ready(Err(ordered(order, &shared.name)))
+                }
                 Poll::Ready(_) => {
                     cx.waker().wake_by_ref();
                     Poll::Pending
@@ -311,7 +315,7 @@ impl<'a> Handshake<'a> {
         match self.heard().await {
             Heard::Bytes => Ok(()),
             Heard::ClientGone => Err(client_gone(Phase::Handshake)),
-            Heard::Ordered(order) => Err(ordered(order)),
+            Heard::Ordered(order) => Err(ordered(order, &self.shared.name)),
             Heard::NodeGone => self.node_dropped(&"closed the connection"),
             Heard::NodeSilent => self.node_failed("silent", &"did not answer in time"),
         }
@@ -377,10 +381,10 @@ impl<'a> Handshake<'a> {
         written
     }
 
-    /// The node dropped the connection. After start-ok that may be its way to refuse a login.
+    /// The node dropped the connection. In place of an answer to start-ok that may be its way to refuse a login.
     fn node_dropped(&mut self, how: &dyn std::fmt::Display) -> Result<(), End> {
         let Some(leg) = &self.leg else { return Ok(()) };
-        if self.bridge.answered() == Answered::Nothing {
+        if self.bridge.answered() != Answered::Start || !self.bridge.awaits_node() {
             return self.node_failed("closed", how);
         }
         self.dropped += 1;
@@ -421,21 +425,29 @@ impl<'a> Handshake<'a> {
     }
 
     fn node_unreachable(&self, node: &Node, reason: &'static str, how: &dyn std::fmt::Display) {
-        let skip = node.failed(Instant::now());
+        let skip = (reason != dial::FD_LIMIT).then(|| node.failed(Instant::now()));
         let (cluster, name) = (&node.cluster, &node.name);
         self.shared.metrics.node_connect_failed(&cluster.0, name, reason);
         warn!(
-            %cluster, node = %name, address = %node.address, reason, %how, left_out = ?skip,
+            %cluster, node = %name, address = %node.address, reason, %how, left_out = skip.map(field::debug),
             "node does not answer"
         );
     }
 
+    /// Keeps what the node has told about itself, once it has told all of it.
+    fn learn(&self) {
+        let learned = self.bridge.learned();
+        if let (Some(leg), Some(_)) = (&self.leg, learned.tune) {
+            leg.lease.node().learn(learned);
+        }
+    }
+
     async fn opened(&mut self) -> Result<Opening, End> {
         self.flush_client().await?;
+        self.learn();
         let Some(Leg { node, lease, .. }) = self.leg.take() else {
             return Err(End::new(Who::Gateway, Phase::Connect, "internal"));
         };
-        lease.node().learn(self.bridge.learned());
         let now = Instant::now();
         let client_done = self.client_done.unwrap_or(now);
         let hello = self.bridge.hello();
@@ -451,15 +463,16 @@ impl<'a> Handshake<'a> {
     }
 
     /// Says goodbye to both sides after a handshake that failed.
-    pub(super) async fn part(&mut self, end: &End) {
+    pub(super) async fn part(&mut self, end: &mut End) {
         if let Some(leg) = &mut self.leg
             && end.reason == "refused-by-node"
         {
             let _ = leg.node.write_all(&wire::CLOSE_OK).await;
         }
-        let drained = end.reason == "drained" && self.bridge.in_conversation();
-        if let (true, Some(reason)) = (drained, &end.close) {
-            self.bridge.refuse(reason);
+        if end.reason == "drained" {
+            // A client that has heard no start yet would not understand a close.
+            end.close.take_if(|_| !self.bridge.in_conversation());
+            end.close.iter().for_each(|reason| self.bridge.refuse(reason));
         }
         let told = !self.bridge.to_client.is_empty();
         if self.flush_client().await.is_err() || !told {
@@ -500,12 +513,12 @@ fn client_gone(phase: Phase) -> End {
     End::new(Who::Client, phase, "client-gone")
 }
 
-fn ordered(order: Order) -> End {
+fn ordered(order: Order, gateway: &str) -> End {
     match order {
         Order::Drain => {
-            let cause = "the gateway is stopping, please reconnect";
+            let cause = format!("gateway {gateway}: stopping, please reconnect");
             End::new(Who::Gateway, Phase::Drain, "drained")
-                .with_close(CloseReason::new(ReplyCode::CONNECTION_FORCED, cause))
+                .with_close(CloseReason::new(ReplyCode::CONNECTION_FORCED, &cause))
         }
         Order::Cut | Order::ClientSilent | Order::NodeSilent | Order::Idle => {
             End::new(Who::Gateway, Phase::Drain, "cut")

@@ -38,6 +38,8 @@ pub(super) struct Relay {
     /// From the node to the client.
     pub(super) down: Flow,
     pub(super) watch: Watch,
+    /// Has the client been told our connection.close?
+    pub(super) told: bool,
 }
 
 /// What a relay sees of what passes.
@@ -156,7 +158,7 @@ impl Relay {
 
     /// Passes on what was read before the relay began.
     pub(super) async fn begin(&mut self, from_client: Vec<u8>, from_node: Vec<u8>) -> Option<Stop> {
-        let Self { client, node, up, down, watch } = self;
+        let Self { client, node, up, down, watch, .. } = self;
         std::future::poll_fn(|cx| {
             let bad = up.pass(&from_client, node, cx, |walker, bytes| watch.walk_up(walker, bytes));
             if let Some(error) = bad {
@@ -322,7 +324,9 @@ impl Flow {
     ) -> Poll<Option<&'b [u8]>> {
         if !self.backlog.is_empty() {
             ready!(self.poll_flush(destination, cx));
-            counts.held.store(0, Ordering::Relaxed);
+            // In this order: what was not read while it was held is no silence.
+            counts.heard.store(counts.tick, Ordering::Relaxed);
+            counts.held.store(0, Ordering::Release);
         }
         let (head, room) = buffer.split_at_mut(HOLD);
         let mut read = ReadBuf::new(&mut room[..self.chunk as usize]);

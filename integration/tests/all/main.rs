@@ -5,6 +5,14 @@
 mod blocked;
 mod clients;
 mod demo;
+mod drain;
+mod ends;
+mod ends_node;
 mod faults;
+mod flow;
+mod front;
+mod handover;
 mod harness;
+mod limits;
 mod shared;
+mod silence;

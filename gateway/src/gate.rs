@@ -1,0 +1,100 @@
+//! Limits on sessions at once: of the gateway, and of each listener.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::sync::Notify;
+
+/// How many sessions there are, and may be.
+#[derive(Debug)]
+pub struct Gate {
+    live: AtomicUsize,
+    most: usize,
+    left: Notify,
+}
+
+impl Gate {
+    /// A gate that lets `most` sessions in at once.
+    #[must_use]
+    pub fn new(most: usize) -> Self {
+        Self { live: AtomicUsize::new(0), most, left: Notify::new() }
+    }
+
+    /// Sessions now.
+    #[must_use]
+    pub fn live(&self) -> usize {
+        self.live.load(Ordering::Relaxed)
+    }
+
+    /// Takes a place, if there is one.
+    fn enter(&self) -> bool {
+        let more = |live| (live < self.most).then_some(live + 1);
+        self.live.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
+    }
+
+    fn leave(&self) {
+        self.live.fetch_sub(1, Ordering::Relaxed);
+        self.left.notify_waiters();
+    }
+
+    async fn wait(&self) {
+        loop {
+            let left = self.left.notified();
+            if self.enter() {
+                return;
+            }
+            left.await;
+        }
+    }
+}
+
+/// A session's passage through the gates of its listener and of the gateway.
+#[derive(Debug)]
+pub struct Passage {
+    listener: Arc<Gate>,
+    gateway: Arc<Gate>,
+}
+
+impl Passage {
+    /// Waits for room under both limits.
+    pub async fn wait(listener: &Arc<Gate>, gateway: &Arc<Gate>) -> Self {
+        gateway.wait().await;
+        if !listener.enter() {
+            // A full listener must not keep a place from the others.
+            gateway.leave();
+            listener.wait().await;
+            gateway.wait().await;
+        }
+        Self { listener: listener.clone(), gateway: gateway.clone() }
+    }
+}
+
+impl Drop for Passage {
+    fn drop(&mut self) {
+        self.listener.leave();
+        self.gateway.leave();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn whoever_is_over_a_limit_waits_until_somebody_leaves() {
+        let (listener, gateway) = (Arc::new(Gate::new(1)), Arc::new(Gate::new(5)));
+        let first = Passage::wait(&listener, &gateway).await;
+        let second = tokio::spawn({
+            let (listener, gateway) = (listener.clone(), gateway.clone());
+            async move { Passage::wait(&listener, &gateway).await }
+        });
+        tokio::task::yield_now().await;
+        assert!(!second.is_finished());
+        assert_eq!(gateway.live(), 1, "who waits at a full listener takes no place of the others");
+        drop(first);
+        let second = second.await.expect("a passage");
+        assert_eq!((listener.live(), gateway.live()), (1, 1));
+        drop(second);
+        assert_eq!((listener.live(), gateway.live()), (0, 0));
+    }
+}
