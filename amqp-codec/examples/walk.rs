@@ -85,8 +85,8 @@ fn fastest(mut round: impl FnMut() -> u32) -> f64 {
     best
 }
 
-/// As many messages as one read gives; where they vary, bodies have half to one and a half times the
-/// size, from a sequence that is the same in every run.
+/// As many messages as one read gives; where they vary, bodies have half to one and a half times
+/// the size, from a sequence that is the same in every run.
 fn messages(body: usize, vary: bool) -> (Vec<u8>, usize) {
     let (mut bytes, mut count, mut state) = (Vec::new(), 0, 1_u32);
     while bytes.len() < READ_BUFFER - 2 * body - 100 {

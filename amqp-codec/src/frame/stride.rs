@@ -22,7 +22,8 @@ pub(super) struct Stride<'b> {
     patience: u32,
 }
 
-/// Where the frames of a message with one body frame end, counted from its beginning; 0 until known.
+/// Where the frames of a message with one body frame end, counted from its beginning; 0 until
+/// known.
 #[derive(Debug, Default, Clone, Copy)]
 struct Shape {
     method: usize,

@@ -95,7 +95,8 @@ impl Walker {
         self.rest
     }
 
-    /// The next `rest` bytes to walk, an end octet the last of them, are of one frame that passes unseen.
+    /// The next `rest` bytes to walk, an end octet the last of them, are of one frame that passes
+    /// unseen.
     pub fn enter(&mut self, rest: u32) {
         self.rest = rest;
     }
