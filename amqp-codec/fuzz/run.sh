@@ -1,9 +1,9 @@
 #!/bin/sh
 # Fuzzes each target for a while, one at a time: run.sh SECONDS [TARGET...]
 #
-# A stable toolchain will do. There is no unsafe code here, so no sanitizer is used unless asked for:
-# SANITIZER=address. New inputs go to a working corpus beside the build; a crash stops the run and
-# leaves its input in artifacts/.
+# A stable toolchain will do. There is no unsafe code here, so no sanitizer is used unless asked
+# for: SANITIZER=address. New inputs go to a working corpus beside the build; a crash stops the run
+# and leaves its input in artifacts/.
 set -eu
 
 usage="usage: run.sh SECONDS [TARGET...]; for example: run.sh 60 frame_walker"
@@ -28,6 +28,7 @@ work=${CARGO_TARGET_DIR:-fuzz/target}/fuzz-work
 for target in "$@"; do
     echo "== $target, $seconds s"
     mkdir -p "$work/$target"
-    cargo fuzz run "$target" --sanitizer "${SANITIZER:-none}" "$work/$target" "fuzz/corpus/$target" -- \
+    cargo fuzz run "$target" --sanitizer "${SANITIZER:-none}" \
+        "$work/$target" "fuzz/corpus/$target" -- \
         -max_total_time="$seconds" -timeout=10 -rss_limit_mb=1024 -print_final_stats=1
 done

@@ -1,7 +1,7 @@
 //! A field table as it came: looked into, not decoded.
 //!
-//! Of a client's properties the gateway wants three or four texts. Decoding the table for them would allocate for every
-//! entry of every connection.
+//! Of a client's properties the gateway wants three or four texts. Decoding the table for them
+//! would allocate for every entry of every connection.
 
 use std::borrow::Cow;
 
@@ -24,7 +24,8 @@ impl Table {
         Ok((Self { content: content.into() }, rest))
     }
 
-    /// The text of a string entry; `None` if there is none of this name, or it is no UTF-8. The first of several counts.
+    /// The text of a string entry; `None` if there is none of this name, or it is no UTF-8. The
+    /// first of several counts.
     #[must_use]
     pub fn text(&self, key: &str) -> Option<&str> {
         let (_, kind, value) = self.entries().find(|(name, ..)| *name == key.as_bytes())?;

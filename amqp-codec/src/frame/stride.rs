@@ -1,40 +1,101 @@
 //! A stream of messages that all have the shape of the last one: the common flood.
 //!
-//! Walking frame by frame, the place of each frame hangs on the size read from the one before: a chain of loads. Where
-//! the next message is of the same shape as the last, all its heads and end octets stand at known places and can be
-//! read at once. The result is the same as the walk's, call by call; what does not fit is left to the walk.
+//! Walking frame by frame, the place of each frame hangs on the size read from the one before: a
+//! chain of loads. Where the next message is of the same shape as the last, all its heads and end
+//! octets stand at known places and can be read at once. The result is the same as the walk's, call
+//! by call; what does not fit is left to the walk.
 
-use super::walker::Observer;
+use super::walker::{HOLD, Observer};
 use super::{END, ENVELOPE, HEADER};
 
-/// Where the frames of a message with one body frame end, counted from its beginning.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Shape {
-    /// End of the method frame.
-    pub(super) method: usize,
-    /// End of the content header frame.
-    pub(super) header: usize,
-    /// End of the body frame.
-    pub(super) body: usize,
+/// Messages that are walked frame by frame after one that was unlike the one before: where they
+/// vary, comparing each costs more than it saves.
+const PATIENCE: u32 = 16;
+
+/// The message that is being walked.
+#[derive(Debug, Default)]
+pub(super) struct Stride<'b> {
+    /// From its beginning on.
+    message: &'b [u8],
+    shape: Shape,
+    /// So many messages more are not compared.
+    patience: u32,
+}
+
+/// Where the frames of a message with one body frame end, counted from its beginning; 0 until
+/// known.
+#[derive(Debug, Default, Clone, Copy)]
+struct Shape {
+    method: usize,
+    header: usize,
+    body: usize,
+}
+
+impl<'b> Stride<'b> {
+    /// A method frame of `whole` bytes stands at the head of `left`.
+    #[inline(always)]
+    pub(super) fn method(&mut self, left: &'b [u8], whole: usize) {
+        self.message = left;
+        self.shape = Shape { method: whole, header: 0, body: 0 };
+    }
+
+    /// Then comes a content header frame.
+    #[inline(always)]
+    pub(super) fn header(&mut self, whole: usize) {
+        self.shape.header = self.shape.method + whole;
+    }
+
+    /// Then comes a content body frame.
+    #[inline(always)]
+    pub(super) fn body(&mut self, whole: usize) {
+        self.shape.body = self.shape.header + whole;
+    }
+
+    /// A frame has ended and `left` is behind it. If that was a message, walks those that are like
+    /// it; returns what is left then.
+    #[inline(always)]
+    pub(super) fn go_on<O: Observer>(&mut self, left: &'b [u8], observer: &mut O) -> &'b [u8] {
+        let shape = std::mem::take(&mut self.shape);
+        if shape.body == 0 {
+            self.shape = shape;
+            return left;
+        }
+        if self.patience > 0 {
+            self.patience -= 1;
+            return left;
+        }
+        // Anything more between its frames, or more bodies, and the lengths differ.
+        if !shape.is_message() || shape.body != self.message.len() - left.len() {
+            return left;
+        }
+        let rest = walk_alike(self.message, shape, left, observer);
+        if rest.len() == left.len() {
+            self.patience = PATIENCE;
+        }
+        rest
+    }
 }
 
 impl Shape {
-    /// Is it the shape of a message of `length` bytes that stands there whole: method, header and its one body frame?
-    #[inline]
-    pub(super) fn is_of(self, length: usize) -> bool {
-        self.method > 0 && self.header > self.method && self.body == length
+    /// Did a header follow a method, and a body the header? Of a longer method an observer is shown
+    /// only a part.
+    #[inline(always)]
+    fn is_message(self) -> bool {
+        (1..=HOLD).contains(&self.method) && self.header > self.method
     }
 }
 
 /// Walks messages of the same shape, method and channel as `message`; returns what is left.
 #[inline]
-pub(super) fn walk_alike<'a, O: Observer>(
+fn walk_alike<'b, O: Observer>(
     message: &[u8],
     shape: Shape,
-    mut left: &'a [u8],
+    mut left: &'b [u8],
     observer: &mut O,
-) -> &'a [u8] {
-    let Some(first) = Heads::read(message, shape) else { return left };
+) -> &'b [u8] {
+    let Some(first) = Heads::read(message, shape).filter(Heads::on_one_channel) else {
+        return left;
+    };
     let channel = u16::from_be_bytes([message[1], message[2]]);
     let id = first.id.swap_bytes();
     while let Some((next, behind)) = left.split_at_checked(shape.body) {
@@ -69,6 +130,11 @@ impl Heads {
             id: u32::from_le_bytes(*message.get(HEADER..)?.first_chunk()?),
             ends: [*message.get(method - 1)?, *message.get(header - 1)?, *message.get(body - 1)?],
         })
+    }
+
+    fn on_one_channel(&self) -> bool {
+        let channel = |head| head & 0xff_ff00;
+        channel(self.method) == channel(self.header) && channel(self.header) == channel(self.body)
     }
 
     #[inline(always)]

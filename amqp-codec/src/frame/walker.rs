@@ -9,7 +9,7 @@
 //! however it was cut into reads.
 
 use super::method::{CONNECTION_CLASS, MethodId};
-use super::stride::{Shape, walk_alike};
+use super::stride::Stride;
 use super::{END, ENVELOPE, FrameError, HEADER, kind};
 
 /// A method frame is walked when this many bytes of it are there, or all. Covers every method whose
@@ -95,7 +95,8 @@ impl Walker {
         self.rest
     }
 
-    /// The next `rest` bytes to walk, an end octet the last of them, are of one frame that passes unseen.
+    /// The next `rest` bytes to walk, an end octet the last of them, are of one frame that passes
+    /// unseen.
     pub fn enter(&mut self, rest: u32) {
         self.rest = rest;
     }
@@ -125,8 +126,7 @@ impl Walker {
     #[inline]
     fn frames<O: Observer>(&mut self, bytes: &[u8], start: usize, observer: &mut O) -> Walked {
         let mut left = &bytes[start..];
-        // The message that is being walked: where it begins, and where its frames end so far.
-        let (mut message, mut shape) = (left, Shape { method: 0, header: 0, body: 0 });
+        let mut stride = Stride::default();
         let stop = |left: &[u8], stop| Walked { len: bytes.len() - left.len(), stop };
         loop {
             let Some(head) = left.first_chunk::<ENVELOPE>() else {
@@ -148,18 +148,17 @@ impl Walker {
                     }
                     Ok((id, arguments)) => {
                         observer.method(id, channel, arguments);
-                        message = left;
-                        shape = Shape { method: whole, header: 0, body: 0 };
+                        stride.method(left, whole);
                     }
                     Err(why) => return stop(left, why),
                 },
                 kind::BODY => {
                     observer.content_body(channel);
-                    shape.body = shape.header + whole;
+                    stride.body(whole);
                 }
                 kind::HEADER => {
                     observer.content_header(channel);
-                    shape.header = shape.method + whole;
+                    stride.header(whole);
                 }
                 kind::HEARTBEAT if size == 0 => observer.heartbeat(),
                 kind => return stop(left, unknown(kind, size)),
@@ -173,13 +172,7 @@ impl Walker {
                 let wrong = &left[whole - 1..];
                 return stop(wrong, Stop::Bad(FrameError::End(wrong[0])));
             }
-            left = behind;
-            if shape.body > 0 {
-                if shape.is_of(message.len() - left.len()) && shape.method <= HOLD {
-                    left = walk_alike(message, shape, left, observer);
-                }
-                (message, shape) = (left, Shape { method: 0, header: 0, body: 0 });
-            }
+            left = stride.go_on(behind, observer);
         }
     }
 }

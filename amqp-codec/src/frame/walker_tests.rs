@@ -208,17 +208,28 @@ fn any_frame() -> impl Strategy<Value = Vec<u8>> {
 
 /// Messages that are all alike in shape, but for one byte of one of them.
 fn alike() -> impl Strategy<Value = Vec<u8>> {
-    let shape = (0usize..40, 0usize..40, 0usize..40, 1usize..8);
+    let shape = (0usize..40, 0usize..40, 0usize..40, 1usize..40);
     let oddity = (any::<prop::sample::Index>(), any::<u8>());
-    (shape, oddity).prop_map(|((arguments, header, body, count), (place, byte))| {
-        let publish = method(id::BASIC_PUBLISH, 7, &vec![1; arguments]);
-        let header = frame(kind::HEADER, 7, &vec![2; header]);
-        let body = frame(kind::BODY, 7, &vec![3; body]);
-        let mut stream = [publish, header, body].concat().repeat(count);
-        let place = place.index(stream.len());
-        stream[place] = byte;
-        stream
-    })
+    (shape, oddity, 6u16..8).prop_map(
+        |((arguments, header, body, count), (place, byte), channel)| {
+            let publish = method(id::BASIC_PUBLISH, 7, &vec![1; arguments]);
+            let header = frame(kind::HEADER, channel, &vec![2; header]);
+            let body = frame(kind::BODY, 7, &vec![3; body]);
+            let mut stream = [publish, header, body].concat().repeat(count);
+            let place = place.index(stream.len());
+            stream[place] = byte;
+            stream
+        },
+    )
+}
+
+#[test]
+fn messages_of_one_shape_keep_the_channels_of_their_frames() {
+    let frames = [method(id::BASIC_PUBLISH, 1, b"x"), frame(kind::HEADER, 2, b"y")];
+    let one = [frames.concat(), frame(kind::BODY, 3, b"z")].concat();
+    let outcome = at_once_and_byte_by_byte(&one.repeat(3));
+    let channels = [Event::ContentHeader(2), Event::ContentBody(3)];
+    assert_eq!(outcome.events[7..], channels);
 }
 
 proptest! {

@@ -7,7 +7,7 @@ use crate::frame::ENVELOPE;
 use crate::frame::buffer::FrameBuffer;
 use crate::handshake::HandshakeError;
 use crate::handshake::bridge::{Stage, Step};
-use crate::handshake::client::{self, ClientHandshake};
+use crate::handshake::client::{self, ClientHandshake, Greeting};
 use crate::handshake::pair::{Client, End, Node, Pair};
 use crate::handshake::script::{
     absent, client_parts, conversation, heard, lost, node, owner, told_node,
@@ -62,6 +62,9 @@ pub fn client_handshake(data: &[u8]) {
     assert_eq!(run(&pieces), whole);
     assert_eq!(run(smallest_cut(input.0)), whole);
     frame_buffer(input.0, &pieces);
+    if let Some(start) = Greeting::new(input.0.to_vec()).read() {
+        assert!(input.0.len() > start.mechanisms.len() + start.locales.len());
+    }
 }
 
 /// Adds all that is said now; false at an error, which is added, too.

@@ -7,9 +7,11 @@ use amq_protocol::types::parsing::parse_field_table;
 use super::Input;
 use crate::frame::{END, HEADER, kind};
 use crate::guard::{self, GuardError, MAX_DEPTH, MAX_ENTRIES};
+use crate::handshake::server::{self, ClientSaid, ServerHandshake};
+use crate::protocol_header::AMQP_0_9_1;
 use crate::sasl as sasl_response;
 use crate::table::Table;
-use crate::wire::{self, AMQPValue, ConnectionMethod, FieldTable};
+use crate::wire::{self, AMQPValue, ConnectionMethod, FieldTable, StartOk};
 
 /// A stack that one unguarded nesting of some hundred levels overflows.
 const SMALL_STACK: usize = 256 * 1024;
@@ -76,10 +78,16 @@ fn method(payload: &[u8]) {
     match decoded {
         ConnectionMethod::StartOk(said) => {
             let (table, _) = Table::read(&payload[4..]).expect("decode has let it pass");
-            for key in said.client_properties.inner().keys() {
+            let decoded = said.client_properties.inner();
+            let each_once = table.keys().count() == decoded.len();
+            for key in decoded.keys() {
                 assert!(table.contains(key.as_str()));
+                // Of several of one name the decoder keeps another one.
+                let text = wire::text(&said.client_properties, key.as_str());
+                assert!(!each_once || table.text(key.as_str()) == text);
             }
             annotated(payload, &table);
+            heard(payload, &said);
         }
         ConnectionMethod::Close(close) => {
             assert_eq!(wire::read_close(&frame), Some(wire::close_reason(close)));
@@ -88,11 +96,32 @@ fn method(payload: &[u8]) {
     }
 }
 
+/// The handshake reads by hand what the decoder reads.
+fn heard(payload: &[u8], said: &StartOk) {
+    let mut handshake = ServerHandshake::default();
+    handshake.push(&AMQP_0_9_1);
+    handshake.push(&frame(payload));
+    assert_eq!(handshake.next_said(), Ok(Some(ClientSaid::Header)));
+    match handshake.next_said() {
+        Ok(Some(ClientSaid::StartOk { hello: Ok(hello), .. })) => {
+            assert_eq!(hello.mechanism, said.mechanism.as_str());
+            let user = sasl_response::user(said.mechanism.as_str(), said.response.as_bytes());
+            assert_eq!(hello.user, user);
+        }
+        other => assert!(payload.len() > server::MAX_PAYLOAD as usize, "{other:?}"),
+    }
+}
+
+/// A frame on channel 0.
+fn frame(payload: &[u8]) -> Vec<u8> {
+    let size = (payload.len() as u32).to_be_bytes();
+    [[kind::METHOD, 0, 0].as_slice(), &size, payload, &[END]].concat()
+}
+
 /// Our annotations are added, everything else stays.
 fn annotated(payload: &[u8], properties: &Table) {
     const ENTRIES: [(&str, &str); 2] = [("gateway", "gw1"), ("product", "not the client's")];
-    let size = (payload.len() as u32).to_be_bytes();
-    let frame = [[kind::METHOD, 0, 0].as_slice(), &size, payload, &[END]].concat();
+    let frame = frame(payload);
     let longer = wire::annotate_start_ok(&frame, properties, &ENTRIES, 1 << 20);
     let Ok(ConnectionMethod::StartOk(told)) = wire::decode(&longer[HEADER..longer.len() - 1])
     else {

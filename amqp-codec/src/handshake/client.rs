@@ -19,7 +19,8 @@ const START: [u8; 4] = [0, 10, 0, 10];
 /// Largest payload of a node's frame before open-ok.
 pub const MAX_PAYLOAD: u32 = 64 * 1024;
 
-/// What start tells of a node: read only when somebody asks, for most sessions hear what the one before has heard.
+/// What start tells of a node: read only when somebody asks, for most sessions hear what the one
+/// before has heard.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Greeting {
     frame: Vec<u8>,

@@ -193,7 +193,8 @@ impl ServerHandshake {
     }
 }
 
-/// What a start-ok says. Read by hand, for it comes with every connection: all but the table are three short fields.
+/// What a start-ok says. Read by hand, for it comes with every connection: all but the table are
+/// three short fields.
 fn hello(payload: &[u8]) -> Result<Hello, WireError> {
     let malformed = || WireError::Arguments("connection.start-ok");
     let (properties, rest) = Table::read(payload.get(4..).unwrap_or_default())?;
