@@ -122,6 +122,14 @@ fn size_of_value(kind: u8, content: &[u8], at: usize, end: usize) -> Result<Valu
     })
 }
 
+/// Size of a value of this type that `bytes` begin with, its own length bytes included.
+pub(crate) fn value_size(kind: u8, bytes: &[u8]) -> Result<usize, GuardError> {
+    Ok(match size_of_value(kind, bytes, 0, bytes.len())? {
+        Value::Leaf(size) => size,
+        Value::Nested { size, .. } => 4 + size,
+    })
+}
+
 fn byte(content: &[u8], at: usize) -> Result<u8, GuardError> {
     content.get(at).copied().ok_or(GuardError::Length)
 }

@@ -30,6 +30,7 @@ pub mod handshake;
 pub mod protocol_header;
 pub mod reply;
 pub mod sasl;
+pub mod table;
 pub mod tracker;
 pub mod tune;
 pub mod wire;

@@ -11,6 +11,7 @@ use crate::frame::method::{self, id};
 use crate::frame::{END, ENVELOPE, HEADER, kind};
 use crate::guard::{self, GuardError};
 use crate::reply::{self, CloseReason, ReplyCode};
+use crate::table::Table;
 use crate::tune::Tune;
 
 pub use amq_protocol::protocol::connection::{AMQPMethod as ConnectionMethod, Start, StartOk};
@@ -150,13 +151,13 @@ pub fn text<'a>(table: &'a FieldTable, key: &str) -> Option<&'a str> {
 #[must_use]
 pub fn annotate_start_ok(
     frame: &[u8],
-    properties: &FieldTable,
+    properties: &Table,
     entries: &[(&str, &str)],
     largest: usize,
 ) -> Vec<u8> {
     const TABLE: usize = HEADER + 4;
     let mut added = Vec::new();
-    for (key, value) in entries.iter().filter(|(key, _)| !properties.contains_key(key)) {
+    for (key, value) in entries.iter().filter(|(key, _)| !properties.contains(key)) {
         added.push(key.len() as u8);
         added.extend_from_slice(key.as_bytes());
         added.push(b'S');
@@ -228,7 +229,8 @@ mod tests {
         table.insert(short_string("product"), AMQPValue::LongString("pika".into()));
         let frame = start_ok(table.clone());
         let entries = [("gateway", "gw1"), ("product", "not me")];
-        let annotated = annotate_start_ok(&frame, &table, &entries, 4096);
+        let (sent, _) = Table::read(&frame[11..]).expect("a table");
+        let annotated = annotate_start_ok(&frame, &sent, &entries, 4096);
         let Ok(AMQPMethod::StartOk(read)) = decode(payload(&annotated)) else {
             panic!("{annotated:?}")
         };
@@ -236,8 +238,8 @@ mod tests {
         assert_eq!(text(&read.client_properties, "gateway"), Some("gw1"));
         assert_eq!(read.mechanism.as_str(), "PLAIN");
         let largest = annotated.len();
-        assert_eq!(annotate_start_ok(&frame, &table, &entries, largest), annotated);
-        assert_eq!(annotate_start_ok(&frame, &table, &entries, largest - 1), frame);
+        assert_eq!(annotate_start_ok(&frame, &sent, &entries, largest), annotated);
+        assert_eq!(annotate_start_ok(&frame, &sent, &entries, largest - 1), frame);
     }
 
     /// A table of arrays in arrays, with its length.

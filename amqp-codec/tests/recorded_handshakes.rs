@@ -120,9 +120,9 @@ fn assert_hello(hello: &Hello, expected: Expected) {
     let (_, mechanism, properties, product, connection_name) = expected;
     assert_eq!(hello.mechanism, mechanism);
     assert_eq!(hello.user.as_deref(), Some("app"));
-    assert_eq!(hello.properties.inner().len(), properties);
-    assert_eq!(wire::text(&hello.properties, "product"), product);
-    assert_eq!(wire::text(&hello.properties, "connection_name"), connection_name);
+    assert_eq!(hello.properties.keys().count(), properties);
+    assert_eq!(hello.properties.text("product"), product);
+    assert_eq!(hello.properties.text("connection_name"), connection_name);
 }
 
 #[test]

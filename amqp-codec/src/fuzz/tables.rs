@@ -8,6 +8,7 @@ use super::Input;
 use crate::frame::{END, HEADER, kind};
 use crate::guard::{self, GuardError, MAX_DEPTH, MAX_ENTRIES};
 use crate::sasl as sasl_response;
+use crate::table::Table;
 use crate::wire::{self, AMQPValue, ConnectionMethod, FieldTable};
 
 /// A stack that one unguarded nesting of some hundred levels overflows.
@@ -73,7 +74,13 @@ fn method(payload: &[u8]) {
     let again = wire::decode(&frame[HEADER..frame.len() - 1]);
     assert_eq!(format!("{again:?}"), format!("Ok({shown})"));
     match decoded {
-        ConnectionMethod::StartOk(said) => annotated(payload, &said.client_properties),
+        ConnectionMethod::StartOk(said) => {
+            let (table, _) = Table::read(&payload[4..]).expect("decode has let it pass");
+            for key in said.client_properties.inner().keys() {
+                assert!(table.contains(key.as_str()));
+            }
+            annotated(payload, &table);
+        }
         ConnectionMethod::Close(close) => {
             assert_eq!(wire::read_close(&frame), Some(wire::close_reason(close)));
         }
@@ -82,7 +89,7 @@ fn method(payload: &[u8]) {
 }
 
 /// Our annotations are added, everything else stays.
-fn annotated(payload: &[u8], properties: &FieldTable) {
+fn annotated(payload: &[u8], properties: &Table) {
     const ENTRIES: [(&str, &str); 2] = [("gateway", "gw1"), ("product", "not the client's")];
     let size = (payload.len() as u32).to_be_bytes();
     let frame = [[kind::METHOD, 0, 0].as_slice(), &size, payload, &[END]].concat();
@@ -93,12 +100,12 @@ fn annotated(payload: &[u8], properties: &FieldTable) {
         return;
     };
     for (key, value) in ENTRIES {
-        if !properties.contains_key(key) {
+        if !properties.contains(key) {
             assert_eq!(wire::text(&told.client_properties, key), Some(value));
         }
     }
-    for key in properties.inner().keys() {
-        assert!(told.client_properties.contains_key(key.as_str()));
+    for key in properties.keys() {
+        assert!(told.client_properties.contains_key(&key));
     }
     assert_eq!(wire::annotate_start_ok(&frame, properties, &ENTRIES, frame.len()), frame);
 }

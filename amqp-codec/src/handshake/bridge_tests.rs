@@ -30,7 +30,7 @@ fn a_handshake_opens_whenever_the_route_is_decided() {
         assert_eq!(pair.bridge.vhost(), Some("orders"));
         let hello = pair.bridge.hello().unwrap();
         assert_eq!(hello.user.as_deref(), Some("app"));
-        assert_eq!(wire::text(&hello.properties, "product"), Some("pika"));
+        assert_eq!(hello.properties.text("product"), Some("pika"));
         assert_eq!(pair.bridge.learned().tune, Some(OFFER));
         let start = pair.bridge.learned().greeting.as_ref().unwrap().read().unwrap();
         assert_eq!(start.mechanisms.as_bytes(), b"AMQPLAIN PLAIN");

@@ -6,6 +6,7 @@ use super::bridge::Stage;
 use super::pair::{Client, Node, Owner};
 use crate::protocol_header;
 use crate::reply::{CloseReason, ReplyCode};
+use crate::table::Table;
 use crate::tune::Tune;
 use crate::wire::{
     self, AMQPValue, ConnectionMethod, FieldTable, LongString, encode, short_string,
@@ -44,7 +45,7 @@ pub(crate) fn start_ok(mechanism: &str, annotations: &[(&str, &str)]) -> Vec<u8>
 /// What the node hears of [`start_ok`], for annotations are appended and the library sorts.
 pub(crate) fn annotated(mechanism: &str) -> Vec<u8> {
     let plain = start_ok(mechanism, &[]);
-    wire::annotate_start_ok(&plain, &FieldTable::default(), &[("gateway", "gw1")], 4096)
+    wire::annotate_start_ok(&plain, &Table::default(), &[("gateway", "gw1")], 4096)
 }
 
 pub(crate) fn secure() -> Vec<u8> {

@@ -9,11 +9,16 @@
 use super::HandshakeError;
 use crate::frame::buffer::FrameBuffer;
 use crate::frame::{HEARTBEAT, kind};
+use crate::guard;
 use crate::protocol_header::{self, Guess, Opening};
 use crate::reply::CloseReason;
 use crate::sasl;
+use crate::table::Table;
 use crate::tune::Tune;
-use crate::wire::{self, ConnectionMethod, FieldTable, WireError};
+use crate::wire::{self, ConnectionMethod, WireError};
+
+/// Class and method of connection.start-ok.
+const START_OK: [u8; 4] = [0, 10, 0, 11];
 
 /// Largest payload of a client's frame before open-ok. A start-ok may carry a JSON web token as
 /// password; RabbitMQ's own limit is 4096 (8192 since 4.1) with the envelope.
@@ -30,7 +35,7 @@ pub struct Hello {
     /// The user, if the mechanism names one in clear.
     pub user: Option<String>,
     /// The client's properties, as sent.
-    pub properties: FieldTable,
+    pub properties: Table,
 }
 
 /// One thing a client said.
@@ -155,11 +160,16 @@ impl ServerHandshake {
             return Err(unexpected("a frame of another kind or channel"));
         }
         let raw = frame.raw.to_vec();
+        if expect == Expect::StartOk && frame.payload.starts_with(&START_OK) {
+            let hello = hello(frame.payload);
+            self.expect = Expect::TuneOk;
+            return Ok(Some(ClientSaid::StartOk { raw, hello }));
+        }
         let (said, next) = match (expect, wire::decode(frame.payload)) {
             (_, Ok(ConnectionMethod::Close(close))) => {
                 (ClientSaid::Close(wire::close_reason(close)), Expect::Nothing)
             }
-            (Expect::StartOk, decoded) => start_ok(raw, decoded).map_err(unexpected)?,
+            (Expect::StartOk, _) => return Err(unexpected("another method")),
             (_, Err(error)) => return Err(error.into()),
             (Expect::TuneOk, Ok(ConnectionMethod::SecureOk(_))) => {
                 (ClientSaid::SecureOk { raw }, Expect::TuneOk)
@@ -183,21 +193,20 @@ impl ServerHandshake {
     }
 }
 
-fn start_ok(
-    raw: Vec<u8>,
-    decoded: Result<ConnectionMethod, WireError>,
-) -> Result<(ClientSaid, Expect), &'static str> {
-    let is_start_ok = raw.get(7..11) == Some(&[0, 10, 0, 11]);
-    let hello = match decoded {
-        Ok(ConnectionMethod::StartOk(m)) => Ok(Hello {
-            user: sasl::user(m.mechanism.as_str(), m.response.as_bytes()),
-            mechanism: m.mechanism.into(),
-            properties: m.client_properties,
-        }),
-        Err(error) if is_start_ok => Err(error),
-        Ok(_) | Err(_) => return Err("another method"),
-    };
-    Ok((ClientSaid::StartOk { raw, hello }, Expect::TuneOk))
+/// What a start-ok says. Read by hand, for it comes with every connection: all but the table are three short fields.
+fn hello(payload: &[u8]) -> Result<Hello, WireError> {
+    let malformed = || WireError::Arguments("connection.start-ok");
+    let (properties, rest) = Table::read(payload.get(4..).unwrap_or_default())?;
+    let (mechanism, rest) = short_text(rest).ok_or_else(malformed)?;
+    let (response, rest) = guard::split_long_string(rest).map_err(|_| malformed())?;
+    let Some((_locale, [])) = short_text(rest) else { return Err(malformed()) };
+    Ok(Hello { user: sasl::user(mechanism, response), mechanism: mechanism.to_owned(), properties })
+}
+
+fn short_text(bytes: &[u8]) -> Option<(&str, &[u8])> {
+    let (&length, rest) = bytes.split_first()?;
+    let (text, rest) = rest.split_at_checked(length.into())?;
+    Some((std::str::from_utf8(text).ok()?, rest))
 }
 
 impl Expect {

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use amqp_codec::reply::{CloseReason, ReplyCode};
-use amqp_codec::wire::{self, FieldTable};
+use amqp_codec::table::Table;
 
 use crate::config::model::{ClusterName, Conditions, ListenerName, Model, Route, RouteAction};
 
@@ -27,7 +27,7 @@ pub struct Login<'a> {
     /// The user, if the mechanism names one.
     pub user: Option<&'a str>,
     /// Client properties.
-    pub properties: &'a FieldTable,
+    pub properties: &'a Table,
 }
 
 /// What the routes say to some facts.
@@ -163,9 +163,7 @@ fn holds(conditions: &Conditions, facts: &Facts<'_>) -> Holds {
         None => Holds::Unknown,
     });
     let of_properties = client_property.iter().map(|(key, pattern)| match facts.login {
-        Some(login) => {
-            known(wire::text(login.properties, key).is_some_and(|text| pattern.matches(text)))
-        }
+        Some(login) => known(login.properties.text(key).is_some_and(|text| pattern.matches(text))),
         None => Holds::Unknown,
     });
     let of_vhost = vhost.as_ref().map(|pattern| match facts.vhost {

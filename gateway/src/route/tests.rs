@@ -37,16 +37,14 @@ fn user_is(text: &str) -> Conditions {
 
 struct Session {
     listener: ListenerName,
-    properties: FieldTable,
+    properties: Table,
 }
 
 impl Session {
     fn new() -> Self {
-        let mut properties = FieldTable::default();
-        properties.insert(
-            wire::short_string("product"),
-            wire::AMQPValue::LongString("pika Python".into()),
-        );
+        let content = b"\x07productS\0\0\0\x0bpika Python";
+        let bytes = [&(content.len() as u32).to_be_bytes(), content.as_slice()].concat();
+        let (properties, _) = Table::read(&bytes).expect("a table");
         Self { listener: listener("amqp"), properties }
     }
 

@@ -7,7 +7,7 @@ use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use amqp_codec::handshake::server::Hello;
-use amqp_codec::{reply, wire};
+use amqp_codec::reply;
 use atomic_waker::AtomicWaker;
 use dashmap::DashMap;
 
@@ -72,8 +72,7 @@ impl Software {
     /// Reads client properties.
     #[must_use]
     pub fn of(hello: &Hello) -> Self {
-        let text =
-            |key| Some(Box::from(reply::cut(wire::text(&hello.properties, key)?, Self::LONGEST)));
+        let text = |key| Some(Box::from(reply::cut(hello.properties.text(key)?, Self::LONGEST)));
         Self {
             product: text("product"),
             version: text("version"),

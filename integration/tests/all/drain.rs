@@ -1,4 +1,5 @@
-//! SIGTERM: sessions are told to reconnect elsewhere, one after the other, and nothing that was sent is lost.
+//! SIGTERM: sessions are told to reconnect elsewhere, one after the other, and nothing that was
+//! sent is lost.
 
 use std::time::Duration;
 

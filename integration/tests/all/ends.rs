@@ -1,5 +1,5 @@
-//! How sessions end that the client ends, or that never become one: what the client hears, what the node gets, and
-//! what is written down.
+//! How sessions end that the client ends, or that never become one: what the client hears, what
+//! the node gets, and what is written down.
 
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -118,7 +118,8 @@ async fn a_node_that_dies_in_the_handshake_is_replaced_and_the_client_notices_no
 async fn when_every_node_dies_in_the_handshake_the_client_is_told_320() {
     let (a, b) = brokers().await;
     for setup in [Setup::at_accept, Setup::at_open] {
-        // One that drops the connection in place of tune may mean the password: that is told in its own way.
+        // One that drops the connection in place of tune may mean the password: that is told in
+        // its own way.
         for when in DEATHS.into_iter().filter(|when| *when != Dies::AfterStart) {
             let front = setup().start(&[a.address(), b.address()]).await;
             let heard = tokio::select! {
@@ -249,7 +250,10 @@ async fn a_refused_login_is_no_failure_of_the_node_and_is_not_tried_elsewhere() 
             format!("{error:#}")
         };
         let refused_once = async {
-            tokio::select! { first = refuse(&a, silently) => first, other = refuse(&b, silently) => other }
+            tokio::select! {
+                first = refuse(&a, silently) => first,
+                other = refuse(&b, silently) => other,
+            }
         };
         let (error, refused) = tokio::join!(hears, refused_once);
         refused.unwrap();

@@ -1,4 +1,5 @@
-//! What passes through the relay: all of it, in order, however it is cut, and kept nowhere when it cannot go on.
+//! What passes through the relay: all of it, in order, however it is cut, and kept nowhere when it
+//! cannot go on.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;

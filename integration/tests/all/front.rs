@@ -35,7 +35,8 @@ impl Setup {
         Self { listener: "cluster = \"main\"\n".to_owned(), ..Self::default() }
     }
 
-    /// A listener without a cluster; the vhosts `orders` and `billing` lead to `main`: decided at open.
+    /// A listener without a cluster; the vhosts `orders` and `billing` lead to `main`: decided at
+    /// open.
     pub(crate) fn at_open() -> Self {
         Self::default().more("[[route]]\nvhost = \"{orders,billing}\"\ncluster = \"main\"\n")
     }

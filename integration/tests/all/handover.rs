@@ -144,7 +144,8 @@ async fn decided_at_start_ok_each_user_gets_the_tune_of_its_own_cluster() {
     assert_eq!(clusters, ["small", "main", "small"]);
 }
 
-/// A gateway whose vhost `orders` leads to the large cluster, `billing` to the small one, and `renamed` to `audit` there.
+/// A gateway whose vhost `orders` leads to the large cluster, `billing` to the small one, and
+/// `renamed` to `audit` there.
 async fn by_vhost() -> Front {
     let (nodes, small) = (large_nodes().await, small().await);
     let routes = "[[route]]\nvhost = \"orders\"\ncluster = \"main\"\n\

@@ -117,7 +117,8 @@ async fn heartbeats_from_both_sides_keep_a_session_and_without_heartbeats_none_i
     }
 }
 
-/// Sends until the other end takes nothing for half a second; how many whole frames went, and the rest of the last.
+/// Sends until the other end takes nothing for half a second; how many whole frames went, and the
+/// rest of the last.
 async fn fill(peer: &mut Peer, frame: &[u8]) -> (usize, Vec<u8>) {
     let mut frames = 0;
     loop {
