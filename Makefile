@@ -36,7 +36,8 @@ lint: ## formatting, clippy, licences, sources and banned crates
 	@integration/install.sh test
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
-	cargo deny --log-level error check bans licenses sources
+	@if command -v cargo-deny >/dev/null; then cargo deny --log-level error check bans licenses sources; \
+	else echo "lint: licences and sources not checked: cargo install cargo-deny --locked"; fi
 
 clean: ## remove all that was built
 	cargo clean
