@@ -45,7 +45,7 @@ pub struct Gateway {
     /// Sessions at once over all listeners; further clients wait in the accept queue.
     #[schemars(range(min = 1, max = 10_000_000), extend("default" = defaults::MAX_CONNECTIONS))]
     pub max_connections: Option<At<u32>>,
-    /// From the first byte to the end of the AMQP handshake (open-ok). From 1ms to 1h.
+    /// From accept to the end of the AMQP handshake (open-ok). From 1ms to 1h.
     #[schemars(extend("default" = text(defaults::HANDSHAKE_TIMEOUT)))]
     pub handshake_timeout: Option<At<String>>,
     /// Cuts a session that was silent in both directions for this long; "off": AMQP heartbeats
