@@ -25,8 +25,11 @@ pub(super) async fn drain(
 ) {
     let deadline = Instant::now() + timeout;
     let patient = async {
-        close_paced(shared, rate).await;
-        gone(shared).await;
+        // Once more and again: a client that was accepted just before may begin its session only now.
+        while !shared.registry.is_empty() {
+            close_paced(shared, rate).await;
+            tokio::time::sleep(STEP).await;
+        }
     };
     let why = tokio::select! {
         () = patient => {
@@ -47,7 +50,7 @@ async fn close_paced(shared: &Arc<Shared>, rate: NonZeroU32) {
     steps.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let per_step = f64::from(rate.get()) * STEP.as_secs_f64();
     let mut due = 0.0;
-    for session in shared.registry.list() {
+    for session in shared.registry.list().iter().filter(|session| !session.has_order()) {
         while due < 1.0 {
             steps.tick().await;
             due += per_step;

@@ -11,6 +11,10 @@ use crate::session::Shared;
 use crate::session::registry::{Order, Session};
 use crate::worker::Clock;
 
+/// After a standstill of the process (a paused machine, no CPU) everybody seems silent, though their bytes wait to be
+/// read: nobody is judged for as long again.
+const STANDSTILL: Duration = Duration::from_secs(2);
+
 /// Sessions are looked at once in so many ticks.
 const LOOK_EVERY: u32 = 4;
 
@@ -18,10 +22,16 @@ const LOOK_EVERY: u32 = 4;
 pub(super) async fn keep_time(shared: Arc<Shared>, clock: Arc<Clock>) {
     let mut ticks = interval(Clock::TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let (mut last, mut blind_until) = (Instant::now(), Instant::now());
     for count in 0_u32.. {
         ticks.tick().await;
         clock.advance();
-        if count % LOOK_EVERY == 0 {
+        let now = Instant::now();
+        if now - last > STANDSTILL {
+            blind_until = now + STANDSTILL;
+        }
+        last = now;
+        if count % LOOK_EVERY == 0 && now >= blind_until {
             let idle = shared.snapshot.load().idle_timeout;
             shared.registry.each(|session| {
                 if let Some(order) = overdue(session, clock.now(), idle) {

@@ -108,6 +108,9 @@ impl Cluster {
                 sessions: node.sessions(),
             })
             .collect();
+        if candidates.is_empty() {
+            return None;
+        }
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
         let index = balance::pick(self.strategy, &candidates, turn, fastrand::u64(..))?;
         self.nodes.get(index).map(|node| Lease::new(node.clone()))

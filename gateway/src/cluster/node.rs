@@ -122,6 +122,11 @@ impl Node {
 
     /// It did not answer: leave it out for a while. Returns for how long.
     pub fn failed(&self, now: Instant) -> Duration {
+        let until = self.skip_until.load(Ordering::Relaxed);
+        if let Some(left) = until.checked_sub(self.millis(now)).filter(|_| until > 0) {
+            // Others have found out at the same time: that is one failure, not many.
+            return Duration::from_millis(left);
+        }
         let skip = self.skip_time();
         self.failures.fetch_add(1, Ordering::Relaxed);
         self.skip_until.store(self.millis(now) + millis(skip), Ordering::Relaxed);
@@ -209,7 +214,14 @@ mod tests {
     #[test]
     fn repeated_failures_leave_it_out_longer_but_not_forever() {
         let (node, start) = (node(), Instant::now());
-        let skips: Vec<_> = (0..8).map(|_| node.failed(start)).collect();
+        let mut now = start;
+        let skips: Vec<_> = (0..8)
+            .map(|_| {
+                let skip = node.failed(now);
+                now += skip + Duration::from_millis(1);
+                skip
+            })
+            .collect();
         assert!(skips.windows(2).all(|w| w[0] <= w[1]));
         assert_eq!(skips.last(), Some(&SKIP_LONGEST));
     }

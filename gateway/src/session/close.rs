@@ -38,8 +38,8 @@ pub(super) async fn finish(relay: &mut Relay, stop: Stop, gateway: &str) -> End 
     match stop {
         Stop::Order(Order::Cut | Order::ClientSilent) => {}
         Stop::ClientGone => patiently(&session, leave_node(relay)).await,
-        Stop::NodeGone if relay.watch.closing.is_some() => {
-            patiently(&session, leave_client(&mut relay.client)).await;
+        Stop::NodeGone if relay.watch.closing.is_some() || !relay.watch.framed() => {
+            patiently(&session, shut(&mut relay.client)).await;
         }
         // AMQP 1.0 passes as opaque bytes: there is no telling where a close could stand.
         _ if !relay.watch.framed() => {}
@@ -109,16 +109,19 @@ fn end_of(relay: &Relay, stop: &Stop, gateway: &str) -> End {
     }
 }
 
-/// The client went without a close: what it sent still reaches the node, which then sees the end of stream.
+/// The client says nothing more. The node is told so behind what was sent; what it has still to say reaches the client,
+/// which may have shut one direction only.
 async fn leave_node(relay: &mut Relay) {
     let waiting = relay.up.take_backlog();
     let _ = relay.node.write_all(&waiting).await;
+    let _ = relay.node.shutdown().await;
+    while !relay.down.dead {
+        if std::future::poll_fn(|cx| relay.poll_one_down(cx)).await.is_err() {
+            let _ = relay.client.shutdown().await;
+            return;
+        }
+    }
     shut(&mut relay.node).await;
-}
-
-/// The node has closed in order: what it said still reaches the client, which then sees the end of stream.
-async fn leave_client(client: &mut TcpStream) {
-    shut(client).await;
 }
 
 /// Says goodbye and waits for the peer to go: closing at once, with bytes unread, would reset the connection and might
@@ -135,24 +138,27 @@ async fn close_client(relay: &mut Relay, reason: Option<&CloseReason>) {
         return;
     }
     let Relay { client, up, .. } = relay;
-    until_close_ok(client.split().0, None, up).await;
+    let answer = until_close_ok(client.split().0, None, up).await;
+    acknowledge(client, answer).await;
 }
 
 /// Waits until a client that was told connection.close before open-ok has answered. `rest` = what it had said already.
 pub(super) async fn answer_to_close(client: &mut TcpStream, rest: Vec<u8>) {
     let mut up = Flow::new(MAX_PAYLOAD);
     up.held = rest;
-    until_close_ok(client.split().0, None, &mut up).await;
+    let answer = until_close_ok(client.split().0, None, &mut up).await;
+    acknowledge(client, answer).await;
 }
 
 /// The client broke the protocol: whatever it says next, nothing of it can be read.
 async fn close_bad_client(relay: &mut Relay, reason: Option<&CloseReason>) {
+    let told = finish_frame(relay).await && say_close(relay, reason).await;
     if relay.up.walker.at_boundary() {
         let waiting = relay.up.take_backlog();
         let goodbye = reason.map(wire::close).unwrap_or_default();
         let _ = relay.node.write_all(&[waiting, goodbye].concat()).await;
     }
-    if finish_frame(relay).await && say_close(relay, reason).await {
+    if told {
         shut(&mut relay.client).await;
     }
 }
@@ -168,11 +174,12 @@ async fn close_both(relay: &mut Relay, reason: Option<&CloseReason>) {
     if node_write.write_all(&waiting).await.is_err() {
         return;
     }
-    let answered = tokio::select! {
-        answered = until_close_ok(client.split().0, Some(&mut node_write), up) => answered,
-        () = discard_forever(&mut node_read) => false,
+    let answer = tokio::select! {
+        answer = until_close_ok(client.split().0, Some(&mut node_write), up) => answer,
+        () = discard_forever(&mut node_read) => None,
     };
-    if answered && up.walker.at_boundary() {
+    acknowledge(client, answer).await;
+    if answer.is_some() && up.walker.at_boundary() {
         let goodbye = reason.map(wire::close).unwrap_or_default();
         let _ = node.write_all(&goodbye).await;
         shut(node).await;
@@ -181,14 +188,13 @@ async fn close_both(relay: &mut Relay, reason: Option<&CloseReason>) {
 
 /// Passes on the rest of the frame that is on its way to the client.
 async fn finish_frame(relay: &mut Relay) -> bool {
-    while !relay.down.walker.at_boundary() {
+    while !relay.down.dead && !relay.down.walker.at_boundary() {
         relay.down.read_to_boundary();
-        let stop = std::future::poll_fn(|cx| relay.poll_one_down(cx)).await;
-        if stop.is_err() || relay.down.dead {
+        if std::future::poll_fn(|cx| relay.poll_one_down(cx)).await.is_err() {
             return false;
         }
     }
-    true
+    !relay.down.dead
 }
 
 /// Tells the client connection.close, behind what it is still owed.
@@ -199,45 +205,53 @@ async fn say_close(relay: &mut Relay, reason: Option<&CloseReason>) -> bool {
     relay.told
 }
 
-/// Reads the client up to its close-ok (or its own close), passing on what stands before it. False if the stream ends
-/// or makes no sense before.
+/// Answers a close of the client's own that crossed ours.
+async fn acknowledge(client: &mut TcpStream, answer: Option<MethodId>) {
+    if answer == Some(id::CONNECTION_CLOSE) {
+        let _ = client.write_all(&wire::CLOSE_OK).await;
+    }
+}
+
+/// Reads the client up to its close-ok (or its own close), passing on what stands before it, and tells which it was.
+/// `None` if the stream ends or makes no sense before.
 async fn until_close_ok(
     mut client: ReadHalf<'_>,
     mut node: Option<&mut WriteHalf<'_>>,
     up: &mut Flow,
-) -> bool {
+) -> Option<MethodId> {
     let mut buffer = vec![0; 16 * 1024];
     let mut bytes = std::mem::take(&mut up.held);
     loop {
-        let Ok((forward, close)) = scan(up, &bytes) else { return false };
+        let Ok((forward, close)) = scan(up, &bytes) else { return None };
         if let Some(writer) = &mut node
             && writer.write_all(&bytes[..forward]).await.is_err()
         {
             node = None;
         }
-        if close {
-            return true;
+        if close.is_some() {
+            return close;
         }
         bytes.drain(..forward);
         match client.read(&mut buffer).await {
             Ok(count) if count > 0 => bytes.extend_from_slice(&buffer[..count]),
-            Ok(_) | Err(_) => return false,
+            Ok(_) | Err(_) => return None,
         }
     }
 }
 
-/// How many bytes stand before a close or close-ok, and is there one?
-fn scan(up: &mut Flow, bytes: &[u8]) -> Result<(usize, bool), FrameError> {
+/// How many bytes stand before a close or close-ok, and which of them is there?
+fn scan(up: &mut Flow, bytes: &[u8]) -> Result<(usize, Option<MethodId>), FrameError> {
     let mut at = 0;
     loop {
         let walked = up.walker.walk(&bytes[at..], &mut Unobserved);
         at += walked.len;
         match walked.stop {
-            WalkStop::End => return Ok((at, false)),
+            WalkStop::End => return Ok((at, None)),
             WalkStop::Bad(error) => return Err(error),
-            WalkStop::Connection { id: id::CONNECTION_CLOSE | id::CONNECTION_CLOSE_OK, .. } => {
-                return Ok((at, true));
-            }
+            WalkStop::Connection {
+                id: id @ (id::CONNECTION_CLOSE | id::CONNECTION_CLOSE_OK),
+                ..
+            } => return Ok((at, Some(id))),
             WalkStop::Connection { size, .. } => up.walker.enter(size as u32),
         }
     }

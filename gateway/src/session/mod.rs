@@ -98,8 +98,9 @@ struct Live {
 
 impl Drop for Live {
     fn drop(&mut self) {
-        self.shared.ended.add(&self.session);
+        // In this order: a scrape in between misses the session, which the next one makes good, but never sees it twice.
         self.shared.registry.remove(self.session.id);
+        self.shared.ended.add(&self.session);
     }
 }
 

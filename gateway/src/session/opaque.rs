@@ -41,8 +41,11 @@ pub(super) async fn connect(
     let (listener, source) = (&session.listener, session.client.ip());
     let facts = Facts { listener, source, login: None, vhost: None };
     let cluster = match snapshot.routes.decide_without_more(&facts) {
-        Decision::To(target) => snapshot.clusters.get(&target.cluster).cloned(),
-        Decision::Rejected(_) | Decision::NeedsMore => None,
+        Decision::To(target) if target.rename_vhost.is_none() => {
+            snapshot.clusters.get(&target.cluster).cloned()
+        }
+        // The vhost cannot be renamed in bytes that are not read.
+        Decision::To(_) | Decision::Rejected(_) | Decision::NeedsMore => None,
     };
     let Some(cluster) = cluster else {
         let _ = client.write_all(&protocol_header::AMQP_0_9_1).await;
@@ -84,7 +87,11 @@ async fn attempt(
     said: &mut Vec<u8>,
     another: bool,
 ) -> Result<Result<(TcpStream, Vec<u8>), &'static str>, End> {
-    let mut stream = match dial::dial(node, cluster.connect_timeout).await {
+    let patience = match another {
+        true => cluster.connect_timeout.min(START_PATIENCE),
+        false => cluster.connect_timeout,
+    };
+    let mut stream = match dial::dial(node, patience).await {
         Ok(stream) => stream,
         Err(error) => return Ok(Err(dial::reason(&error))),
     };

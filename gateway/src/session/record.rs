@@ -13,6 +13,9 @@ use crate::config::model::ClusterName;
 use crate::telemetry::access::{AccessRecord, Messages, Protocol};
 use crate::telemetry::metrics::Stage;
 
+/// Most pairs of vhost and cluster whose sums are kept; further vhosts count as `other`.
+const MOST_SUMS: usize = 2000;
+
 /// Message counts of ended sessions by vhost and cluster.
 #[derive(Debug, Default)]
 pub struct Ended(Mutex<HashMap<(Arc<str>, ClusterName), Messages>>);
@@ -24,7 +27,12 @@ impl Ended {
         let Some(vhost) = &facts.vhost else { return };
         let more = messages(session);
         let mut sums = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let sum = sums.entry((vhost.clone(), facts.node.cluster.clone())).or_default();
+        let mut key = (vhost.clone(), facts.node.cluster.clone());
+        if sums.len() >= MOST_SUMS && !sums.contains_key(&key) {
+            // Clients choose the names of vhosts, and a route may give many names to one.
+            key.0 = "other".into();
+        }
+        let sum = sums.entry(key).or_default();
         sum.published += more.published;
         sum.delivered += more.delivered;
         sum.acknowledged += more.acknowledged;

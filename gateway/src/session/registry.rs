@@ -157,6 +157,12 @@ impl Session {
         self.waker.wake();
     }
 
+    /// Has it been told anything?
+    #[must_use]
+    pub fn has_order(&self) -> bool {
+        self.order.load(Ordering::Relaxed) != 0
+    }
+
     /// What the session has been told. Wakes `waker` when something new comes.
     #[inline]
     pub fn poll_order(&self, waker: &Waker) -> Option<Order> {

@@ -198,7 +198,11 @@ impl Relay {
     }
 
     fn poll_up(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<Result<(), Stop>> {
-        let Self { client, node, up, watch, .. } = self;
+        let Self { client, node, up, down, watch, .. } = self;
+        if down.dead && !up.backlog.is_empty() {
+            // The client is gone, and nobody would see it: it is not read while the node takes nothing.
+            return Poll::Ready(Err(Stop::ClientGone));
+        }
         if up.dead {
             // The node may still have something to say: its end will be seen from the other direction.
             return Poll::Pending;

@@ -18,7 +18,9 @@ def connect(*where, **more):
 
 def say(name, problem=None):
     why = ' '.join(repr(problem).split())[:300]
-    print(f'ok {name}' if problem is None else f'FAIL {name} {why}', flush=True)
+    # One write: checks run in threads, and print writes its line end by itself.
+    sys.stdout.write(f'ok {name}\n' if problem is None else f'FAIL {name} {why}\n')
+    sys.stdout.flush()
 
 
 def check(name, function):

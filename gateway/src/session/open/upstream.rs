@@ -56,7 +56,12 @@ impl Handshake<'_> {
         node: &Node,
         cluster: &Cluster,
     ) -> Result<std::io::Result<TcpStream>, End> {
-        let mut dialing = std::pin::pin!(dial::dial(node, cluster.connect_timeout));
+        // A hung node stops taking connections once its backlog is full; one that is switched off never took any.
+        let patience = match self.may_try_another(cluster) {
+            true => cluster.connect_timeout.min(START_PATIENCE),
+            false => cluster.connect_timeout,
+        };
+        let mut dialing = std::pin::pin!(dial::dial(node, patience));
         let Self { client, bridge, session, shared, .. } = self;
         std::future::poll_fn(|cx| {
             if let Poll::Ready(dialed) = dialing.as_mut().poll(cx) {
@@ -97,14 +102,22 @@ impl Handshake<'_> {
     /// The node dropped the connection. In place of an answer to start-ok that may be its way to refuse a login.
     pub(super) fn node_dropped(&mut self, how: &dyn std::fmt::Display) -> Result<(), End> {
         let Some(leg) = &self.leg else { return Ok(()) };
-        if self.bridge.answered() != Answered::Start || !self.bridge.awaits_node() {
-            return self.node_failed("closed", how);
+        let silent = leg.told.elapsed() >= SILENT_REFUSAL;
+        match self.bridge.answered() {
+            Answered::Start if self.bridge.awaits_node() => {}
+            // So it refuses tune values that it does not like, too.
+            Answered::Tune if self.bridge.awaits_node() && silent => {}
+            Answered::Nothing | Answered::Start | Answered::Tune => {
+                return self.node_failed("closed", how);
+            }
         }
         self.dropped += 1;
         let another = self.cluster.as_ref().is_some_and(|c| self.may_try_another(c));
-        if leg.told.elapsed() >= SILENT_REFUSAL || self.dropped > 1 || !another {
+        if silent || self.dropped > 1 || !another {
             let end = End::new(Who::Node, Phase::Connect, "refused-silently");
-            return Err(end.with_detail("the node closed the connection: a wrong password?"));
+            return Err(end.with_detail(
+                "the node closed the connection: a wrong password, or tune values over its offer?",
+            ));
         }
         self.next_node()
     }
