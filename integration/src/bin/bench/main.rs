@@ -165,3 +165,14 @@ fn raise_file_limit(sessions: usize) -> Result<()> {
     setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum })
         .context("raising the limit of open files")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_second_repetition_goes_backwards() {
+        let orders = [1, 2, 3].map(|repetition| order(3, repetition));
+        assert_eq!(orders, [[0, 1, 2], [2, 1, 0], [0, 1, 2]]);
+    }
+}
