@@ -38,7 +38,7 @@ pub(super) async fn run(address: SocketAddr) -> Result<Report> {
 }
 
 async fn on_vhost(report: &mut Report, vhost: &str, url: &str, queue: &str) {
-    let large: Vec<u8> = (0..400_000_u32).flat_map(u32::to_be_bytes).collect();
+    let large: Vec<u8> = (0..(10 << 20) / 4_u32).flat_map(u32::to_be_bytes).collect();
     let from = ["-q", queue];
     let mut add =
         |check: &str, result: Result<()>| report.add(&format!("{check}-on-{vhost}"), result);

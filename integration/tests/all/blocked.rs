@@ -1,11 +1,17 @@
 //! A broker short of memory blocks publishers, and its word reaches them.
 
 use std::net::SocketAddr;
+use std::pin::Pin;
+use std::time::Duration;
 
+use futures_util::{Stream, StreamExt};
 use integration::peer::{Args, Frame, Peer};
 use integration::ports::PortBlock;
-use integration::suites::{Client, Script};
+use integration::suites::{Client, Lapin, Script};
 use integration::{GatewayProcess, RabbitCluster};
+use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
+use lapin::{BasicProperties, Channel, Confirmation, Connection, Event, PublisherConfirm};
+use tokio::time::timeout;
 
 const BLOCKED: (u16, u16) = (10, 60);
 const UNBLOCKED: (u16, u16) = (10, 61);
@@ -25,6 +31,7 @@ async fn blocked_and_unblocked_reach_publishers_directly_and_through_the_gateway
     for place in places {
         raw.push(publisher(place).await);
     }
+    let mut lapins = [Listening::at(places[0]).await, Listening::at(places[1]).await];
     cluster.ctl(1, &["set_vm_memory_high_watermark", "0.00001"]).await.unwrap();
     let mut scripts = Vec::new();
     for place in places {
@@ -37,12 +44,18 @@ async fn blocked_and_unblocked_reach_publishers_directly_and_through_the_gateway
         let reason = client.expect_method(BLOCKED).await.unwrap().shortstr().unwrap();
         assert!(reason.contains("memory"), "{reason}");
     }
+    for lapin in &mut lapins {
+        lapin.hears_blocked().await;
+    }
     for script in &mut scripts {
         script.expect_line("ok blocked").await.unwrap();
     }
     cluster.ctl(1, &["set_vm_memory_high_watermark", "0.4"]).await.unwrap();
     for client in &mut raw {
         client.expect_method(UNBLOCKED).await.unwrap();
+    }
+    for lapin in lapins {
+        lapin.hears_unblocked_and_publishes().await;
     }
     for mut script in scripts {
         script.expect_line("ok unblocked").await.unwrap();
@@ -63,4 +76,49 @@ async fn publish(client: &mut Peer) {
     client.send_method(1, (60, 40), publish).await.unwrap();
     client.send_frame(&Frame::content_header(1, 1)).await.unwrap();
     client.send_frame(&Frame::body(1, b"x")).await.unwrap();
+}
+
+/// A lapin client whose messages are confirmed, and what it says about its connection.
+struct Listening {
+    connection: Connection,
+    channel: Channel,
+    events: Pin<Box<dyn Stream<Item = Event> + Send>>,
+}
+
+impl Listening {
+    async fn at(address: SocketAddr) -> Self {
+        let connection = Lapin::new(address, "orders").connect().await.unwrap();
+        let events = Box::pin(connection.events_listener());
+        let channel = connection.create_channel().await.unwrap();
+        channel.confirm_select(ConfirmSelectOptions::default()).await.unwrap();
+        Self { connection, channel, events }
+    }
+
+    /// Publishes, which the broker answers with connection.blocked.
+    async fn hears_blocked(&mut self) {
+        drop(self.publish().await);
+        let event = self.next_event().await;
+        let Event::ConnectionBlocked(reason) = event else { panic!("{event:?}") };
+        assert!(reason.contains("memory"), "{reason}");
+        assert!(self.connection.status().blocked());
+    }
+
+    async fn hears_unblocked_and_publishes(mut self) {
+        let event = self.next_event().await;
+        assert!(matches!(event, Event::ConnectionUnblocked), "{event:?}");
+        let answer = self.publish().await.await.unwrap();
+        assert!(matches!(answer, Confirmation::Ack(None)), "{answer:?}");
+        self.connection.close(200, "bye".into()).await.unwrap();
+    }
+
+    async fn publish(&self) -> PublisherConfirm {
+        let (options, properties) = (BasicPublishOptions::default(), BasicProperties::default());
+        let to = "nobody".into();
+        self.channel.basic_publish("".into(), to, options, b"x", properties).await.unwrap()
+    }
+
+    async fn next_event(&mut self) -> Event {
+        let event = timeout(Duration::from_secs(30), self.events.next()).await;
+        event.expect("lapin hears nothing").expect("lapin's events end")
+    }
 }

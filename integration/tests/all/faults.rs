@@ -15,7 +15,9 @@ use tokio::time::interval;
 struct Faulty {
     cluster: RabbitCluster,
     gateway: GatewayProcess,
-    listener: SocketAddr,
+    /// Where new connections must succeed: decided at accept, decided at open.
+    listeners: [SocketAddr; 2],
+    /// Through each of them.
     attempts: AtomicUsize,
     _ports: PortBlock,
 }
@@ -24,33 +26,44 @@ impl Faulty {
     async fn start() -> Self {
         let cluster = RabbitCluster::builder("faulty").nodes(3).start().await.unwrap();
         let ports = PortBlock::claim().unwrap();
-        let listener = SocketAddr::from(([127, 0, 0, 1], ports.port(0)));
+        let listeners = [0, 1].map(|n| SocketAddr::from(([127, 0, 0, 1], ports.port(n))));
         let nodes = cluster.config_section();
         // Round robin meets the hurt node again and again; least-connections might avoid it.
         let nodes = nodes.replacen("]\n", "]\nbalance = \"round-robin\"\n", 1);
-        let config =
-            format!("[listener.amqp]\nbind = \"{listener}\"\ncluster = \"faulty\"\n\n{nodes}");
+        let [accept, open] = listeners;
+        let config = format!(
+            "[listener.accept]\nbind = \"{accept}\"\ncluster = \"faulty\"\n\n\
+             [listener.open]\nbind = \"{open}\"\n\n\
+             [[route]]\nvhost = \"orders\"\ncluster = \"faulty\"\n\n{nodes}"
+        );
         let gateway = GatewayProcess::start(&config).await.unwrap();
         let attempts = AtomicUsize::new(0);
-        Self { cluster, gateway, listener, attempts, _ports: ports }
+        Self { cluster, gateway, listeners, attempts, _ports: ports }
     }
 
-    /// Opens a connection every 0.1 s while `fault` runs; all of them must reach open-ok.
+    /// Opens a connection through each listener every 0.1 s while `fault` runs; all of them must
+    /// reach open-ok.
     async fn all_connect_while(&self, what: &str, fault: impl Future<Output = ()>) {
-        let mut attempts = JoinSet::new();
+        let mut attempts = [JoinSet::new(), JoinSet::new()];
         let mut pace = interval(Duration::from_millis(100));
-        let listener = self.listener;
         tokio::pin!(fault);
         loop {
             tokio::select! {
                 () = &mut fault => break,
                 _ = pace.tick() => {
-                    attempts.spawn(open_and_close(listener));
+                    for (series, listener) in attempts.iter_mut().zip(self.listeners) {
+                        series.spawn(open_and_close(listener));
+                    }
                     self.attempts.fetch_add(1, Relaxed);
                 }
             }
         }
-        let results = attempts.join_all().await;
+        for (series, decided) in attempts.into_iter().zip(["at accept", "at open"]) {
+            self.all_succeeded(&format!("{what}, decided {decided}"), &series.join_all().await);
+        }
+    }
+
+    fn all_succeeded(&self, what: &str, results: &[anyhow::Result<()>]) {
         let failed = results.iter().filter_map(|result| result.as_ref().err());
         let failed: Vec<String> = failed.map(|error| format!("{error:#}")).collect();
         assert!(results.len() >= 10, "{what}: only {} attempts", results.len());
@@ -99,7 +112,7 @@ async fn new_connections_all_succeed_while_a_node_is_killed_stopped_drained_or_h
     clients_come_back_after_a_node_is_killed(&faulty).await;
 }
 
-/// Directly they know all three addresses, through the gateway only one.
+/// Directly they know all three addresses, through the gateway one listener's only.
 async fn clients_come_back_after_a_node_is_killed(faulty: &Faulty) {
     let cluster = &faulty.cluster;
     let port = |n: usize| cluster.amqp_addr(n).port().to_string();
@@ -108,13 +121,15 @@ async fn clients_come_back_after_a_node_is_killed(faulty: &Faulty) {
         let direct = [port(1), port(2)];
         let start = |address, more: &[String]| Script::start(client, "reconnect", address, more);
         scripts.push(start(cluster.amqp_addr(3), &direct).unwrap());
-        scripts.push(start(faulty.listener, &[]).unwrap());
+        for listener in faulty.listeners {
+            scripts.push(start(listener, &[]).unwrap());
+        }
     }
     for script in &mut scripts {
         script.expect_line("connected").await.unwrap();
     }
-    let through =
-        Lapin { name: "lapin-reconnect".to_owned(), ..Lapin::new(faulty.listener, "orders") };
+    let [listener, _] = faulty.listeners;
+    let through = Lapin { name: "lapin-reconnect".to_owned(), ..Lapin::new(listener, "orders") };
     let lapin = through.connect().await.unwrap();
     // Whatever node the gateway chose for each of them: every node is killed once.
     for n in [3, 2, 1] {

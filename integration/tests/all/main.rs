@@ -11,6 +11,7 @@ mod ends_node;
 mod faults;
 mod flow;
 mod front;
+mod half_close;
 mod handover;
 mod harness;
 mod limits;

@@ -78,8 +78,8 @@ fn bench(args: &Args) -> Result<bool> {
     Ok(results.errors().is_empty())
 }
 
-/// Case by case, repetition by repetition, peer by peer: neighbours in time are compared. Each
-/// repetition turns the order round, so that no peer always comes first.
+/// Case by case, repetition by repetition, peer by peer: neighbours in time are compared. Every
+/// second repetition turns the order round, so that no peer always comes first.
 fn run_all(
     args: &Args,
     running: &mut [Running],
@@ -90,7 +90,11 @@ fn run_all(
     let mut progress = Progress::new(args);
     for case in &args.cases {
         for repetition in 1..=args.repetitions {
-            for peer in running.iter_mut().filter(|peer| takes_part(case, peer.peer)) {
+            for index in order(running.len(), repetition) {
+                let peer = &mut running[index];
+                if !takes_part(case, peer.peer) {
+                    continue;
+                }
                 progress.step(case, peer.peer, repetition);
                 let outcome = one(case, peer, broker, args, directory);
                 stop::check()?;
@@ -104,6 +108,11 @@ fn run_all(
     }
     progress.finish();
     Ok(results)
+}
+
+/// Which peer comes when: forwards in odd repetitions, backwards in even ones.
+fn order(peers: usize, repetition: usize) -> Vec<usize> {
+    if repetition % 2 == 1 { (0..peers).collect() } else { (0..peers).rev().collect() }
 }
 
 fn one(
@@ -155,4 +164,15 @@ fn raise_file_limit(sessions: usize) -> Result<()> {
     }
     setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum })
         .context("raising the limit of open files")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_second_repetition_goes_backwards() {
+        let orders = [1, 2, 3].map(|repetition| order(3, repetition));
+        assert_eq!(orders, [[0, 1, 2], [2, 1, 0], [0, 1, 2]]);
+    }
 }
