@@ -61,7 +61,11 @@ fn traffic(scrape: &mut Scrape<'_>, workers: &Workers) {
 /// Ended sessions first: one that ends meanwhile is missed until the next scrape, and never counted twice. The exporter
 /// lets no counter fall.
 fn sessions(scrape: &mut Scrape<'_>, shared: &Shared) {
-    shared.ended.each(|vhost, cluster, sums| count(scrape, vhost, &cluster.0, sums));
+    shared.ended.each(|vhost, cluster, sums| {
+        count(scrape, vhost, &cluster.0, sums);
+        // Where the last session has gone nothing waits for a confirm any more.
+        scrape.gauge(&names::MESSAGES_UNCONFIRMED, &[vhost, &cluster.0], 0.0);
+    });
     let mut channels = 0;
     shared.registry.each(|session| {
         channels += session.counters.channels.get();

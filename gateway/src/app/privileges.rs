@@ -4,7 +4,8 @@ use nix::unistd::{Group, User, initgroups, setgid, setuid};
 
 use crate::config::model::Model;
 
-/// Takes on `gateway.user` and `gateway.group`, if given. To be called before other threads start.
+/// Takes on `gateway.user` and `gateway.group`, if given, for all threads of the process. A log file that only root may
+/// open cannot be reopened afterwards.
 pub(super) fn drop_to(model: &Model) -> Result<(), String> {
     let Some(name) = &model.gateway.user else { return Ok(()) };
     let user = User::from_name(name)

@@ -62,3 +62,17 @@ pub struct Listener {
     /// Its sockets: for each address, one for each worker.
     pub sockets: Vec<Vec<TcpListener>>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_that_another_gateway_listens_on_is_not_shared_with_it() {
+        let first = bind(([127, 0, 0, 1], 0).into(), 2).expect("a free port");
+        let address = first[0].local_addr().expect("an address");
+        assert_eq!(first[1].local_addr().expect("an address"), address);
+        let second = bind(address, 2).expect_err("taken");
+        assert_eq!(second.kind(), io::ErrorKind::AddrInUse);
+    }
+}

@@ -117,8 +117,14 @@ impl Listening {
         self.channel.basic_publish("".into(), to, options, b"x", properties).await.unwrap()
     }
 
+    /// The next event but `Connected`, which may come before or after the listener.
     async fn next_event(&mut self) -> Event {
-        let event = timeout(Duration::from_secs(30), self.events.next()).await;
-        event.expect("lapin hears nothing").expect("lapin's events end")
+        loop {
+            let event = timeout(Duration::from_secs(30), self.events.next()).await;
+            match event.expect("lapin hears nothing").expect("lapin's events end") {
+                Event::Connected => {}
+                event => return event,
+            }
+        }
     }
 }
