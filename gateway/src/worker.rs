@@ -1,5 +1,7 @@
 //! Data-plane threads: each a runtime of its own, a session on one of them for life.
 
+mod timeslice;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
@@ -109,7 +111,10 @@ impl Workers {
         let stop = CancellationToken::new();
         let (mut workers, mut threads) = (Vec::new(), Vec::new());
         for number in 0..count {
-            let runtime = Builder::new_current_thread().enable_all().build()?;
+            let runtime = Builder::new_current_thread()
+                .enable_all()
+                .on_thread_park(timeslice::settle)
+                .build()?;
             workers.push(Arc::new(Worker {
                 counters: WorkerCounters::default(),
                 clock: clock.clone(),
@@ -119,7 +124,12 @@ impl Workers {
             let (stop, log) = (stop.clone(), log.clone());
             let thread = std::thread::Builder::new().name(format!("worker-{number}"));
             threads.push(thread.spawn(move || {
-                tracing::dispatcher::with_default(&log, || runtime.block_on(stop.cancelled()));
+                tracing::dispatcher::with_default(&log, || {
+                    if let Err(error) = timeslice::shorten() {
+                        tracing::debug!(%error, "no shorter time slice");
+                    }
+                    runtime.block_on(stop.cancelled());
+                });
             })?);
         }
         Ok(Self { workers, threads, stop })

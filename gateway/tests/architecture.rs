@@ -1,5 +1,5 @@
-//! Holds the arrows of ARCHITECTURE.md: who may name whom, who may ask the time, the network or chance, and that nobody
-//! is unsafe.
+//! Holds the arrows of ARCHITECTURE.md: who may name whom, who may ask the time, the network or chance, and who may be
+//! unsafe.
 //!
 //! Files are read as Rust tokens, so comments and strings do not count, and what stands inside macros does.
 
@@ -91,6 +91,7 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("axum", &["admin"]),
     ("hyper", &["admin"]),
     ("hyper_util", &["admin"]),
+    ("libc", &["worker"]),
     ("clap", &["cli"]),
     ("metrics", &["telemetry"]),
     ("metrics_exporter_prometheus", &["telemetry"]),
@@ -114,13 +115,16 @@ fn pure_code_knows_no_clock_no_network_and_no_chance() {
     assert_none(&pure.iter().flat_map(impurities).collect::<Vec<_>>());
 }
 
+/// The files that hold what is unsafe: system calls that no library wraps.
+const UNSAFE: &[&str] = &["gateway/src/worker/timeslice.rs"];
+
 #[test]
 fn each_library_is_named_only_where_it_belongs() {
     assert_none(&sources("gateway/src").iter().flat_map(misplaced).collect::<Vec<_>>());
 }
 
 #[test]
-fn nothing_is_unsafe_and_every_crate_obeys_the_lints_that_say_so() {
+fn only_the_named_files_are_unsafe_and_every_crate_obeys_the_lints_that_say_so() {
     let root: toml::Table = read("Cargo.toml").parse().unwrap();
     assert_eq!(root["workspace"]["lints"]["rust"]["unsafe_code"].as_str(), Some("deny"));
     for member in root["workspace"]["members"].as_array().unwrap() {
@@ -247,10 +251,14 @@ fn misplaced(file: &Source) -> Vec<String> {
 
 /// Where a file is unsafe, or allows itself to be.
 fn unsafety(file: &Source) -> Vec<String> {
+    if UNSAFE.contains(&file.name.as_str()) {
+        return Vec::new();
+    }
     let words = file.words().into_iter();
     let found = words.filter(|(word, _)| word == "unsafe");
-    let found =
-        found.map(|(_, line)| format!("{}:{line}: unsafe code is allowed nowhere", file.name));
+    let found = found.map(|(_, line)| {
+        format!("{}:{line}: unsafe code is allowed in {UNSAFE:?} alone", file.name)
+    });
     let lenient = file.lenient().into_iter();
     let lenient =
         lenient.map(|line| format!("{}:{line}: the lint unsafe_code stays as it is", file.name));
