@@ -37,7 +37,10 @@ impl Snapshot {
         let routes = RouteTable::new(model);
         let nodes_of = |listener: &ListenerName| {
             let reachable = routes.reachable(listener).into_iter();
-            reachable.filter_map(|name| clusters.get(name)).flat_map(|c| c.nodes.clone()).collect()
+            reachable
+                .filter_map(|name| clusters.get(name))
+                .flat_map(|c| c.nodes().to_vec())
+                .collect()
         };
         let offers = model.listeners.iter().map(|listener| {
             let cache = OfferCache { nodes: nodes_of(&listener.name), cached: None.into() };

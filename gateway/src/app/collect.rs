@@ -91,7 +91,7 @@ fn count(scrape: &mut Scrape<'_>, vhost: &str, cluster: &str, sums: &Messages) {
 fn nodes(scrape: &mut Scrape<'_>, shared: &Shared) {
     let snapshot = shared.snapshot.load();
     for cluster in snapshot.clusters.values() {
-        for node in &cluster.nodes {
+        for node in cluster.nodes().iter() {
             let labels = [&*cluster.name.0, &*node.name];
             scrape.gauge(&names::NODE_SESSIONS, &labels, node.sessions() as f64);
         }

@@ -87,25 +87,17 @@ pub(super) fn not_ready(shared: &Shared, stopping: &CancellationToken) -> Vec<St
 
 #[cfg(test)]
 mod tests {
-    use std::num::NonZeroU32;
     use std::sync::Arc;
 
     use super::*;
     use crate::cluster::node::Node;
-    use crate::config::model::{self, ClusterName, ListenerName, NodeAddress};
+    use crate::config::model::{ClusterName, ListenerName, samples};
     use crate::session::registry::{SessionFacts, SessionId, Software};
 
     fn session(heartbeat: u16) -> Session {
         let client = ([127, 0, 0, 1], 4000).into();
         let session = Session::new(SessionId(1), ListenerName("amqp".into()), client);
-        let address = NodeAddress { host: "127.0.0.1".into(), port: 5672 };
-        let node = model::Node {
-            name: "r1".into(),
-            address,
-            weight: NonZeroU32::MIN,
-            max_connections: None,
-            backup: false,
-        };
+        let node = samples::node("r1", 5672);
         session.opened(Box::new(SessionFacts {
             node: Arc::new(Node::new(&ClusterName("main".into()), &node)),
             user: None,

@@ -33,6 +33,8 @@ pub fn pick(
                 candidates.iter().filter(|c| [first, second].contains(&c.index)).copied().collect();
             least(&two, turn)
         }
+        Strategy::SourceHash | Strategy::VhostHash => by_share(candidates, turn as u64),
+        Strategy::First => candidates.first().map(|candidate| candidate.index),
     }
 }
 

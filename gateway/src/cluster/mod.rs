@@ -1,18 +1,22 @@
 //! Clusters: their nodes, and which one takes a session.
 
 pub mod balance;
+pub mod condition;
 pub mod node;
 pub mod offer;
 pub mod resolve;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
 use balance::Candidate;
+use condition::Fitness;
 use node::{Lease, Node};
 
-use crate::config::model::{self, ClusterName, Strategy};
+use crate::config::model::{self, ClusterName};
 
 /// A cluster and its nodes.
 #[derive(Debug)]
@@ -25,9 +29,9 @@ pub struct Cluster {
     pub connect_timeout: Duration,
     /// How often names are resolved.
     pub resolve_interval: Duration,
-    /// In the order of the configuration.
-    pub nodes: Vec<Arc<Node>>,
-    strategy: Strategy,
+    /// What the configuration says of it.
+    pub model: model::Cluster,
+    nodes: ArcSwap<Vec<Arc<Node>>>,
     turn: AtomicUsize,
 }
 
@@ -35,45 +39,63 @@ impl Cluster {
     /// A cluster as configured.
     #[must_use]
     pub fn new(model: &model::Cluster) -> Self {
+        let nodes = model.nodes.iter().map(|node| Arc::new(Node::new(&model.name, node)));
         Self {
             name: model.name.clone(),
             retry: model.retry,
             connect_timeout: model.connect_timeout,
             resolve_interval: model.resolve_interval,
-            nodes: model.nodes.iter().map(|n| Arc::new(Node::new(&model.name, n))).collect(),
-            strategy: model.balance,
+            model: model.clone(),
+            nodes: ArcSwap::from_pointee(nodes.collect()),
             turn: AtomicUsize::new(0),
         }
     }
 
+    /// Its nodes, in the order of the configuration.
+    #[must_use]
+    pub fn nodes(&self) -> Arc<Vec<Arc<Node>>> {
+        self.nodes.load_full()
+    }
+
     /// Takes a place on a node for a new session, none of `tried`. `None` if there is none left.
     ///
-    /// Nodes that answered lately come first, then backups, then those that are being left out: with nobody else to
-    /// ask, an unlikely node is better than a refusal.
+    /// First come nodes that are fit, then those in alarm; in both cases backups last. If none of them is left, every
+    /// node may be tried that neither the operator nor its broker has closed, whatever its checks say: with nobody else
+    /// to ask, an unlikely node is better than a refusal.
     #[must_use]
-    pub fn choose(&self, tried: &[Arc<Node>], now: Instant) -> Option<Lease> {
+    pub fn choose(&self, tried: &[Arc<Node>], key: &Key<'_>, now: Instant) -> Option<Lease> {
         let open = |node: &Arc<Node>| {
             node.has_room()
                 && !node.resolved.load().is_empty()
                 && !tried.iter().any(|t| Arc::ptr_eq(t, node))
         };
-        self.pick_usable(now, |node| !node.backup && open(node))
-            .or_else(|| self.pick_usable(now, |node| node.backup && open(node)))
-            .or_else(|| self.pick(open))
+        let fitting = |fitness, backup| {
+            self.pick_usable(key, now, |node| {
+                node.backup == backup && node.condition.fitness() == fitness && open(node)
+            })
+        };
+        fitting(Fitness::Fit, false)
+            .or_else(|| fitting(Fitness::Alarmed, false))
+            .or_else(|| fitting(Fitness::Fit, true))
+            .or_else(|| fitting(Fitness::Alarmed, true))
+            .or_else(|| {
+                self.pick(key, |node| node.condition.fitness() < Fitness::Closed && open(node))
+            })
     }
 
-    /// Is there a node besides `tried` that is not being left out?
+    /// Is there a node besides `tried` that works and is not being left out?
     #[must_use]
     pub fn has_another(&self, tried: &[Arc<Node>], now: Instant) -> bool {
-        self.nodes.iter().any(|node| {
+        self.nodes.load().iter().any(|node| {
             node.has_room()
+                && node.condition.fitness() < Fitness::Unfit
                 && !node.is_skipped(now)
                 && !node.resolved.load().is_empty()
                 && !tried.iter().any(|t| Arc::ptr_eq(t, node))
         })
     }
 
-    /// Is there a node that is not being left out?
+    /// Is there a node that works and is not being left out?
     #[must_use]
     pub fn is_usable(&self, now: Instant) -> bool {
         self.has_another(&[], now)
@@ -81,10 +103,15 @@ impl Cluster {
 
     /// Picks among the nodes that are not being left out. One whose time is over takes a single session as a trial:
     /// whoever comes second looks for another node.
-    fn pick_usable(&self, now: Instant, filter: impl Fn(&Arc<Node>) -> bool) -> Option<Lease> {
+    fn pick_usable(
+        &self,
+        key: &Key<'_>,
+        now: Instant,
+        filter: impl Fn(&Arc<Node>) -> bool,
+    ) -> Option<Lease> {
         let mut on_trial: Vec<Arc<Node>> = Vec::new();
         loop {
-            let lease = self.pick(|node| {
+            let lease = self.pick(key, |node| {
                 filter(node)
                     && !node.is_skipped(now)
                     && !on_trial.iter().any(|t| Arc::ptr_eq(t, node))
@@ -96,12 +123,10 @@ impl Cluster {
         }
     }
 
-    fn pick(&self, filter: impl Fn(&Arc<Node>) -> bool) -> Option<Lease> {
-        let candidates: Vec<Candidate> = self
-            .nodes
-            .iter()
-            .enumerate()
-            .filter(|(_, node)| filter(node))
+    fn pick(&self, _key: &Key<'_>, filter: impl Fn(&Arc<Node>) -> bool) -> Option<Lease> {
+        let nodes = self.nodes.load();
+        let fitting = nodes.iter().enumerate().filter(|(_, node)| filter(node));
+        let candidates: Vec<Candidate> = fitting
             .map(|(index, node)| Candidate {
                 index,
                 weight: node.weight,
@@ -112,34 +137,36 @@ impl Cluster {
             return None;
         }
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-        let index = balance::pick(self.strategy, &candidates, turn, fastrand::u64(..))?;
-        self.nodes.get(index).map(|node| Lease::new(node.clone()))
+        let index = balance::pick(self.model.balance, &candidates, turn, fastrand::u64(..))?;
+        nodes.get(index).map(|node| Lease::new(node.clone()))
     }
+}
+
+/// What of a session decides its node, where its cluster goes by that.
+#[derive(Debug, Clone, Copy)]
+pub struct Key<'a> {
+    /// The client's address.
+    pub source: IpAddr,
+    /// The vhost on the cluster; `None` where it is not known.
+    pub vhost: Option<&'a str>,
 }
 
 #[cfg(test)]
 mod tests {
-    use std::num::NonZeroU32;
+    use std::net::Ipv4Addr;
 
     use super::*;
-    use crate::config::model::NodeAddress;
+    use crate::cluster::condition::{AdminState, BrokerSays, Verdict};
+    use crate::config::model::samples;
+
+    const KEY: Key<'_> = Key { source: IpAddr::V4(Ipv4Addr::LOCALHOST), vhost: None };
 
     fn cluster(backups: &[bool]) -> Cluster {
         let nodes = backups.iter().enumerate().map(|(i, &backup)| model::Node {
-            name: format!("r{i}").into(),
-            address: NodeAddress { host: "127.0.0.1".into(), port: 5672 + i as u16 },
-            weight: NonZeroU32::MIN,
-            max_connections: None,
             backup,
+            ..samples::node(&format!("r{i}"), 5672 + i as u16)
         });
-        Cluster::new(&model::Cluster {
-            name: ClusterName("main".into()),
-            balance: Strategy::LeastConnections,
-            retry: 2,
-            connect_timeout: Duration::from_secs(5),
-            resolve_interval: Duration::from_secs(30),
-            nodes: nodes.collect(),
-        })
+        Cluster::new(&samples::cluster("main", nodes.collect()))
     }
 
     fn name(lease: Option<Lease>) -> Option<String> {
@@ -149,27 +176,56 @@ mod tests {
     #[test]
     fn a_backup_serves_only_while_no_other_node_is_usable() {
         let (cluster, now) = (cluster(&[false, true]), Instant::now());
-        assert_eq!(name(cluster.choose(&[], now)).as_deref(), Some("r0"));
-        cluster.nodes[0].failed(now);
-        assert_eq!(name(cluster.choose(&[], now)).as_deref(), Some("r1"));
+        assert_eq!(name(cluster.choose(&[], &KEY, now)).as_deref(), Some("r0"));
+        cluster.nodes()[0].failed(now);
+        assert_eq!(name(cluster.choose(&[], &KEY, now)).as_deref(), Some("r1"));
     }
 
     #[test]
     fn a_node_left_out_is_better_than_none() {
         let (cluster, now) = (cluster(&[false, false]), Instant::now());
-        cluster.nodes[0].failed(now);
-        cluster.nodes[1].failed(now);
+        cluster.nodes()[0].failed(now);
+        cluster.nodes()[1].failed(now);
         assert!(!cluster.is_usable(now));
-        assert!(cluster.choose(&[], now).is_some());
-        assert!(cluster.choose(&cluster.nodes, now).is_none());
+        assert!(cluster.choose(&[], &KEY, now).is_some());
+        assert!(cluster.choose(&cluster.nodes(), &KEY, now).is_none());
     }
 
     #[test]
     fn those_tried_are_not_chosen_again() {
         let (cluster, now) = (cluster(&[false, false, false]), Instant::now());
-        let tried = &cluster.nodes[..2];
-        assert_eq!(name(cluster.choose(tried, now)).as_deref(), Some("r2"));
+        let nodes = cluster.nodes();
+        let tried = &nodes[..2];
+        assert_eq!(name(cluster.choose(tried, &KEY, now)).as_deref(), Some("r2"));
         assert!(cluster.has_another(tried, now));
-        assert!(!cluster.has_another(&cluster.nodes, now));
+        assert!(!cluster.has_another(&nodes, now));
+    }
+
+    #[test]
+    fn fit_nodes_come_before_those_in_alarm_and_those_before_backups() {
+        let (cluster, now) = (cluster(&[false, false, true]), Instant::now());
+        let nodes = cluster.nodes();
+        let alarm = BrokerSays { memory_alarm: true, ..BrokerSays::default() };
+        nodes[0].condition.set_says(alarm);
+        let choose = || name(cluster.choose(&[], &KEY, now));
+        assert_eq!(choose().as_deref(), Some("r1"));
+        nodes[1].condition.set_admin(AdminState::Draining);
+        assert_eq!(choose().as_deref(), Some("r0"));
+        nodes[0].condition.set_verdict(Verdict::Down);
+        assert_eq!(choose().as_deref(), Some("r2"));
+    }
+
+    #[test]
+    fn when_all_are_down_all_are_tried_but_those_that_were_closed() {
+        let (cluster, now) = (cluster(&[false, false]), Instant::now());
+        for node in cluster.nodes().iter() {
+            node.condition.set_verdict(Verdict::Down);
+        }
+        cluster.nodes()[0].condition.set_admin(AdminState::Disabled);
+        assert!(!cluster.is_usable(now));
+        assert_eq!(name(cluster.choose(&[], &KEY, now)).as_deref(), Some("r1"));
+        let maintenance = BrokerSays { maintenance: true, ..BrokerSays::default() };
+        cluster.nodes()[1].condition.set_says(maintenance);
+        assert!(cluster.choose(&[], &KEY, now).is_none());
     }
 }

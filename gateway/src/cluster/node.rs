@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use amqp_codec::handshake::bridge::Learned;
 use arc_swap::{ArcSwap, ArcSwapOption};
 
-use crate::config::model::{self, ClusterName, NodeAddress};
+use super::condition::Condition;
+use crate::config::model::{self, ClusterName, ManagementUrl, NodeAddress};
 
 /// How long a node that failed is left out at first; doubled by each further failure.
 const SKIP_FIRST: Duration = Duration::from_millis(500);
@@ -31,6 +32,10 @@ pub struct Node {
     pub max_connections: Option<usize>,
     /// Used only while no other node is usable.
     pub backup: bool,
+    /// Where its management API answers.
+    pub management: Option<ManagementUrl>,
+    /// What its checks, its broker and the operator say of it.
+    pub condition: Condition,
     /// What `address` resolved to; empty while a name has never been resolved.
     pub resolved: ArcSwap<Vec<SocketAddr>>,
     learned: ArcSwapOption<Learned>,
@@ -53,6 +58,8 @@ impl Node {
             weight: node.weight,
             max_connections: node.max_connections,
             backup: node.backup,
+            management: node.management.clone(),
+            condition: Condition::default(),
             resolved: ArcSwap::from_pointee(node.address.literal().into_iter().collect()),
             learned: ArcSwapOption::empty(),
             lessons: AtomicU64::new(0),
@@ -184,17 +191,11 @@ impl Drop for Lease {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::model::samples;
 
     fn node() -> Node {
-        let address = NodeAddress { host: "127.0.0.1".into(), port: 5672 };
-        let model = model::Node {
-            name: "r1".into(),
-            address,
-            weight: NonZeroU32::MIN,
-            max_connections: Some(1),
-            backup: false,
-        };
-        Node::new(&ClusterName("main".into()), &model)
+        let limited = model::Node { max_connections: Some(1), ..samples::node("r1", 5672) };
+        Node::new(&ClusterName("main".into()), &limited)
     }
 
     #[test]

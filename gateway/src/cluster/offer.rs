@@ -107,22 +107,13 @@ fn has_capability(properties: &FieldTable, name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::num::NonZeroU32;
-
     use amqp_codec::handshake::client::Greeting;
 
     use super::*;
-    use crate::config::model::{self, ClusterName, NodeAddress};
+    use crate::config::model::{ClusterName, samples};
 
     fn node(learned: Option<Learned>) -> Arc<Node> {
-        let address = NodeAddress { host: "127.0.0.1".into(), port: 5672 };
-        let model = model::Node {
-            name: "r1".into(),
-            address,
-            weight: NonZeroU32::MIN,
-            max_connections: None,
-            backup: false,
-        };
+        let model = samples::node("r1", 5672);
         let node = Node::new(&ClusterName("main".into()), &model);
         if let Some(learned) = learned {
             node.learn(&learned);

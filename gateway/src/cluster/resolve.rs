@@ -9,7 +9,8 @@ use super::node::Node;
 
 /// Resolves every name of a cluster once, side by side, with a warning for those that fail.
 pub async fn resolve_all(cluster: &Cluster) {
-    let named = cluster.nodes.iter().filter(|node| node.address.literal().is_none());
+    let nodes = cluster.nodes();
+    let named = nodes.iter().filter(|node| node.address.literal().is_none());
     let tasks: Vec<_> = named.cloned().map(|node| tokio::spawn(resolve(node))).collect();
     for task in tasks {
         // A lookup that panicked keeps its node's last addresses; so does one that failed.
@@ -19,7 +20,7 @@ pub async fn resolve_all(cluster: &Cluster) {
 
 /// Resolves every name of a cluster again and again.
 pub async fn keep_resolved(cluster: Arc<Cluster>) {
-    if cluster.nodes.iter().all(|node| node.address.literal().is_some()) {
+    if cluster.nodes().iter().all(|node| node.address.literal().is_some()) {
         return;
     }
     let mut interval = tokio::time::interval(cluster.resolve_interval);

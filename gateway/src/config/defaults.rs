@@ -24,6 +24,36 @@ pub const RESOLVE_INTERVAL: Duration = Duration::from_secs(30);
 pub const WEIGHT: u32 = 1;
 /// `cluster.NAME.node.NAME.backup`
 pub const BACKUP: bool = false;
+/// `cluster.NAME.slow_start`
+pub const SLOW_START: Duration = Duration::ZERO;
+/// `cluster.NAME.rebalance_rate`
+pub const REBALANCE_RATE: u32 = 20;
+/// `cluster.NAME.drain_patience`
+pub const DRAIN_PATIENCE: Duration = Duration::from_secs(5);
+/// `cluster.NAME.loopback_users`
+pub const LOOPBACK_USERS: [&str; 1] = ["guest"];
+/// `cluster.NAME.admission.queue`
+pub const ADMISSION_QUEUE: u32 = 10_000;
+/// `cluster.NAME.admission.wait`
+pub const ADMISSION_WAIT: Duration = Duration::from_secs(30);
+/// `cluster.NAME.health.interval`
+pub const HEALTH_INTERVAL: Duration = Duration::from_secs(3);
+/// `cluster.NAME.health.fast_interval`
+pub const HEALTH_FAST_INTERVAL: Duration = Duration::from_secs(1);
+/// `cluster.NAME.health.timeout`
+pub const HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
+/// `cluster.NAME.health.rise`
+pub const HEALTH_RISE: u32 = 2;
+/// `cluster.NAME.health.fall`
+pub const HEALTH_FALL: u32 = 3;
+/// `cluster.NAME.health.passive.failures`
+pub const PASSIVE_FAILURES: u32 = 3;
+/// `cluster.NAME.health.passive.within`
+pub const PASSIVE_WITHIN: Duration = Duration::from_secs(10);
+/// `cluster.NAME.health.vhost`
+pub const HEALTH_VHOST: &str = "/";
+/// `cluster.NAME.health.queue`
+pub const HEALTH_QUEUE: &str = "amqp-gateway.health";
 /// The word that turns a duration or a feature off.
 pub const OFF: &str = "off";
 

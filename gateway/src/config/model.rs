@@ -13,6 +13,7 @@ use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::defaults;
 use super::pattern::Pattern;
 
 /// A whole configuration.
@@ -173,8 +174,161 @@ pub struct Cluster {
     pub connect_timeout: Duration,
     /// How often host names of nodes are resolved again.
     pub resolve_interval: Duration,
+    /// How long a node that came back takes to reach its whole share; zero = at once.
+    pub slow_start: Duration,
+    /// Bounds new connections to the nodes, if anything does.
+    pub admission: Option<Admission>,
+    /// Are sessions moved to a node that came back, without being asked?
+    pub rebalance: bool,
+    /// Sessions moved a second, by rebalance and by maintenance.
+    pub rebalance_rate: NonZeroU32,
+    /// How long a drain or rebalance waits for a session with publishes under way to come to rest.
+    pub drain_patience: Duration,
+    /// Users whom the nodes let in from their own host alone; as the brokers' `loopback_users`.
+    pub loopback_users: Vec<Arc<str>>,
+    /// `[cluster.NAME.health]`
+    pub health: Arc<Health>,
     /// At least one node, in the order of the file.
     pub nodes: Vec<Node>,
+}
+
+/// `admission`: how many sessions may begin at once, and who waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Admission {
+    /// New connections to nodes a second.
+    pub rate: NonZeroU32,
+    /// Clients that may wait.
+    pub queue: usize,
+    /// How long each may wait.
+    pub wait: Duration,
+}
+
+/// `[cluster.NAME.health]`: how the nodes of a cluster are checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Health {
+    /// Between two rounds of checks while the verdict stands.
+    pub interval: Duration,
+    /// Between two rounds while it is changing.
+    pub fast_interval: Duration,
+    /// For each check.
+    pub timeout: Duration,
+    /// Good rounds in a row that make a node up.
+    pub rise: NonZeroU32,
+    /// Bad rounds in a row that make it down.
+    pub fall: NonZeroU32,
+    /// Failed connections of clients that make it down; `None` = they do not count.
+    pub passive: Option<Passive>,
+    /// All of them must pass; empty = nodes are not checked.
+    pub checks: Vec<Check>,
+    /// The monitoring user of the broker, for the checks that log in.
+    pub login: Option<Login>,
+    /// Where the AMQP checks open their connection.
+    pub vhost: Arc<str>,
+    /// For [`Check::Script`].
+    pub script: Option<Script>,
+    /// The queue of [`Check::ChannelRoundtrip`].
+    pub queue: Arc<str>,
+    /// What happens to the sessions of a node that went down.
+    pub on_down: OnDown,
+}
+
+impl Default for Health {
+    fn default() -> Self {
+        let count = |number| NonZeroU32::new(number).unwrap_or(NonZeroU32::MIN);
+        Self {
+            interval: defaults::HEALTH_INTERVAL,
+            fast_interval: defaults::HEALTH_FAST_INTERVAL,
+            timeout: defaults::HEALTH_TIMEOUT,
+            rise: count(defaults::HEALTH_RISE),
+            fall: count(defaults::HEALTH_FALL),
+            passive: Some(Passive {
+                failures: count(defaults::PASSIVE_FAILURES),
+                within: defaults::PASSIVE_WITHIN,
+            }),
+            checks: vec![Check::Tcp],
+            login: None,
+            vhost: defaults::HEALTH_VHOST.into(),
+            script: None,
+            queue: defaults::HEALTH_QUEUE.into(),
+            on_down: OnDown::Close,
+        }
+    }
+}
+
+/// `passive`: failures of clients' connections that make a node down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Passive {
+    /// So many failures …
+    pub failures: NonZeroU32,
+    /// … within this time.
+    pub within: Duration,
+}
+
+/// One of `checks`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Check {
+    /// The host answers an echo request.
+    Icmp,
+    /// The AMQP port takes a connection.
+    Tcp,
+    /// A channel can be opened.
+    Amqp,
+    /// A message that is published comes back.
+    ChannelRoundtrip,
+    /// The management API finds nothing wrong.
+    Management,
+    /// A command ends with 0.
+    Script,
+}
+
+impl Check {
+    /// Its name, in the configuration and in labels.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Icmp => "icmp",
+            Self::Tcp => "tcp",
+            Self::Amqp => "amqp",
+            Self::ChannelRoundtrip => "channel-roundtrip",
+            Self::Management => "management",
+            Self::Script => "script",
+        }
+    }
+}
+
+/// A user name and its password, which no debug output shows.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Login {
+    /// The user.
+    pub username: Arc<str>,
+    /// The password.
+    pub password: Arc<str>,
+}
+
+impl fmt::Debug for Login {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Login").field("username", &self.username).finish_non_exhaustive()
+    }
+}
+
+/// `script`: a command that checks a node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Script {
+    /// The program and its arguments.
+    pub command: Vec<String>,
+    /// After which it is ended, and has failed.
+    pub timeout: Duration,
+}
+
+/// `on_down`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnDown {
+    /// They are closed with 320.
+    Close,
+    /// They stay: the node may only be unfit for new ones.
+    Keep,
 }
 
 /// `balance`
@@ -187,6 +341,12 @@ pub enum Strategy {
     LeastConnections,
     /// The less loaded of two picked at random.
     RandomTwo,
+    /// The same node for the same client address, as long as it is usable.
+    SourceHash,
+    /// The same node for the same vhost, as long as it is usable.
+    VhostHash,
+    /// The first usable one in the order of the file.
+    First,
 }
 
 /// `[cluster.CLUSTER.node.NAME]`
@@ -202,6 +362,19 @@ pub struct Node {
     pub max_connections: Option<usize>,
     /// Used only while no other node is usable.
     pub backup: bool,
+    /// Where its management API answers.
+    pub management: Option<ManagementUrl>,
+}
+
+/// `management` of a node: `http://host:port`, with a path in front of `/api` if there is one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ManagementUrl {
+    /// IP address without brackets, or host name.
+    pub host: Arc<str>,
+    /// TCP port.
+    pub port: u16,
+    /// What stands before `/api`: empty, or a path with a leading slash and none behind.
+    pub prefix: Arc<str>,
 }
 
 /// `host:port` of a node; the host is an IP address or a name to resolve.
@@ -255,5 +428,43 @@ impl fmt::Display for ListenerName {
 impl fmt::Display for ClusterName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+/// Configurations for tests.
+#[cfg(test)]
+pub(crate) mod samples {
+    use super::*;
+    use crate::config::defaults;
+
+    /// A node on this host.
+    pub(crate) fn node(name: &str, port: u16) -> Node {
+        Node {
+            name: name.into(),
+            address: NodeAddress { host: "127.0.0.1".into(), port },
+            weight: NonZeroU32::MIN,
+            max_connections: None,
+            backup: false,
+            management: None,
+        }
+    }
+
+    /// A cluster with everything as it is by default.
+    pub(crate) fn cluster(name: &str, nodes: Vec<Node>) -> Cluster {
+        Cluster {
+            name: ClusterName(name.into()),
+            balance: Strategy::LeastConnections,
+            retry: defaults::RETRY,
+            connect_timeout: defaults::CONNECT_TIMEOUT,
+            resolve_interval: defaults::RESOLVE_INTERVAL,
+            slow_start: defaults::SLOW_START,
+            admission: None,
+            rebalance: false,
+            rebalance_rate: NonZeroU32::MIN,
+            drain_patience: defaults::DRAIN_PATIENCE,
+            loopback_users: defaults::LOOPBACK_USERS.map(Arc::from).to_vec(),
+            health: Arc::default(),
+            nodes,
+        }
     }
 }

@@ -43,13 +43,19 @@ pub(super) async fn finish(relay: &mut Relay, stop: Stop, gateway: &str) -> End 
         }
         // AMQP 1.0 passes as opaque bytes: there is no telling where a close could stand.
         _ if !relay.watch.framed() => {}
-        Stop::NodeGone | Stop::BadNode(_) | Stop::Order(Order::NodeSilent) => {
+        Stop::NodeGone | Stop::BadNode(_) | Stop::Order(Order::NodeSilent | Order::NodeDown) => {
             patiently(&session, close_client(relay, end.close.as_ref())).await;
         }
         Stop::BadClient(_) => {
             patiently(&session, close_bad_client(relay, end.close.as_ref())).await;
         }
-        Stop::Order(Order::Drain | Order::Idle) => {
+        Stop::Order(
+            Order::Drain
+            | Order::Idle
+            | Order::NodeDraining
+            | Order::NodeMaintenance
+            | Order::Rebalance,
+        ) => {
             patiently(&session, close_both(relay, end.close.as_ref())).await;
         }
     }
@@ -105,6 +111,14 @@ fn end_of(relay: &Relay, stop: &Stop, gateway: &str) -> End {
             Order::Idle => End::new(Who::Gateway, Phase::Relay, "idle-timeout")
                 .with_close(forced("nothing has passed for the configured idle timeout")),
             Order::Cut => End::new(Who::Gateway, Phase::Drain, "cut"),
+            Order::NodeDraining => End::new(Who::Gateway, Phase::Drain, "node-draining")
+                .with_close(forced(&format!("{} is being drained, please reconnect", node()))),
+            Order::NodeMaintenance => End::new(Who::Gateway, Phase::Drain, "node-maintenance")
+                .with_close(forced(&format!("{} is in maintenance, please reconnect", node()))),
+            Order::Rebalance => End::new(Who::Gateway, Phase::Drain, "rebalanced")
+                .with_close(forced(&format!("{} has too many sessions, please reconnect", node()))),
+            Order::NodeDown => End::new(Who::Gateway, Phase::Relay, "node-down")
+                .with_close(forced(&format!("{} is down", node()))),
         },
     }
 }

@@ -18,8 +18,8 @@ use super::io::poll_take;
 use super::open::START_PATIENCE;
 use super::registry::Session;
 use super::{Shared, close, dial};
-use crate::cluster::Cluster;
 use crate::cluster::node::{Lease, Node};
+use crate::cluster::{Cluster, Key};
 use crate::route::{Decision, Facts};
 
 /// A node that has answered.
@@ -53,9 +53,10 @@ pub(super) async fn connect(
         let end = End::new(Who::Gateway, Phase::Route, "no-route");
         return Err(end.with_detail("AMQP 1.0 is not routed by vhost: give the listener a cluster"));
     };
+    let key = Key { source, vhost: None };
     let mut tried: Vec<Arc<Node>> = Vec::new();
     while tried.len() <= cluster.retry as usize {
-        let Some(lease) = cluster.choose(&tried, Instant::now()) else { break };
+        let Some(lease) = cluster.choose(&tried, &key, Instant::now()) else { break };
         tried.push(lease.node().clone());
         let another =
             tried.len() <= cluster.retry as usize && cluster.has_another(&tried, Instant::now());

@@ -379,7 +379,11 @@ fn client_gone(phase: Phase) -> End {
 
 fn ordered(order: Order, gateway: &str) -> End {
     match order {
-        Order::Drain => {
+        Order::Drain
+        | Order::NodeDraining
+        | Order::NodeMaintenance
+        | Order::Rebalance
+        | Order::NodeDown => {
             let cause = format!("gateway {gateway}: stopping, please reconnect");
             End::new(Who::Gateway, Phase::Drain, "drained")
                 .with_close(CloseReason::new(ReplyCode::CONNECTION_FORCED, &cause))

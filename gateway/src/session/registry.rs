@@ -111,11 +111,28 @@ pub enum Order {
     Idle = 4,
     /// Drop both connections now.
     Cut = 5,
+    /// The operator drains the node: close with 320.
+    NodeDraining = 6,
+    /// The broker of the node is in maintenance: close with 320.
+    NodeMaintenance = 7,
+    /// Another node has fewer sessions: close with 320.
+    Rebalance = 8,
+    /// The node is down: close with 320, and do not wait for the node.
+    NodeDown = 9,
 }
 
 impl Order {
-    const ALL: [Self; 5] =
-        [Self::Drain, Self::ClientSilent, Self::NodeSilent, Self::Idle, Self::Cut];
+    const ALL: [Self; 9] = [
+        Self::Drain,
+        Self::ClientSilent,
+        Self::NodeSilent,
+        Self::Idle,
+        Self::Cut,
+        Self::NodeDraining,
+        Self::NodeMaintenance,
+        Self::Rebalance,
+        Self::NodeDown,
+    ];
 }
 
 impl Session {

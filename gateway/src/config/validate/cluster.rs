@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use super::{Context, DAY, MILLISECOND, MINUTE, SECOND, number, positive};
 use crate::config::defaults;
@@ -41,6 +42,13 @@ fn cluster(
             SECOND..=DAY,
             defaults::RESOLVE_INTERVAL,
         ),
+        slow_start: defaults::SLOW_START,
+        admission: None,
+        rebalance: false,
+        rebalance_rate: positive(None, defaults::REBALANCE_RATE),
+        drain_patience: defaults::DRAIN_PATIENCE,
+        loopback_users: defaults::LOOPBACK_USERS.map(Arc::from).to_vec(),
+        health: Arc::default(),
         nodes: nodes(context, &section, file, listeners),
     }
 }
@@ -92,6 +100,7 @@ fn node(name: String, address: NodeAddress, file: &file::Node) -> Node {
         weight: positive(file.weight.as_ref(), defaults::WEIGHT),
         max_connections: file.max_connections.as_ref().map(|number| **number as usize),
         backup: file.backup.unwrap_or(defaults::BACKUP),
+        management: None,
     }
 }
 

@@ -10,8 +10,8 @@ use tokio::net::TcpStream;
 use tracing::{debug, field, warn};
 
 use super::{Handshake, Heard, Leg, START_PATIENCE, client_gone, ordered, poll_client};
-use crate::cluster::Cluster;
 use crate::cluster::node::Node;
+use crate::cluster::{Cluster, Key};
 use crate::session::dial;
 use crate::session::end::{End, Phase, Who};
 
@@ -26,7 +26,8 @@ impl Handshake<'_> {
         self.flush_client().await?;
         let Some(cluster) = self.cluster.clone() else { return self.no_node() };
         while self.tried.len() <= cluster.retry as usize {
-            let Some(lease) = cluster.choose(&self.tried, Instant::now()) else { break };
+            let key = Key { source: self.session.client.ip(), vhost: self.bridge.vhost() };
+            let Some(lease) = cluster.choose(&self.tried, &key, Instant::now()) else { break };
             let node = lease.node().clone();
             self.tried.push(node.clone());
             match self.dial(&node, &cluster).await? {

@@ -1,0 +1,197 @@
+//! What is known of a node beside its sessions: what its checks, its broker and the operator say of it.
+
+use std::sync::atomic::{AtomicU8, Ordering};
+
+/// What the checks of a node come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[repr(u8)]
+pub enum Verdict {
+    /// Nothing yet; it is used like one that is up.
+    #[default]
+    Unknown,
+    /// It can serve.
+    Up,
+    /// It cannot.
+    Down,
+}
+
+/// What the operator wants of a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[repr(u8)]
+pub enum AdminState {
+    /// To serve.
+    #[default]
+    Enabled,
+    /// No new sessions, and those there are closed at a pace.
+    Draining,
+    /// No new sessions; those there stay.
+    Disabled,
+}
+
+/// What the broker says of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct BrokerSays {
+    /// Out of memory: publishers are blocked on all nodes of the cluster.
+    pub memory_alarm: bool,
+    /// Out of disk space: the same.
+    pub disk_alarm: bool,
+    /// An operator of the broker has put it into maintenance mode.
+    pub maintenance: bool,
+    /// It has lost the greater part of its cluster.
+    pub minority: bool,
+    /// Queues would lose their majority if it stopped. Says nothing against using it.
+    pub quorum_critical: bool,
+}
+
+impl BrokerSays {
+    fn bits(self) -> u8 {
+        let flags = [
+            self.memory_alarm,
+            self.disk_alarm,
+            self.maintenance,
+            self.minority,
+            self.quorum_critical,
+        ];
+        flags.iter().rev().fold(0, |bits, &flag| bits << 1 | u8::from(flag))
+    }
+
+    fn of(bits: u8) -> Self {
+        let flag = |at: u8| bits >> at & 1 == 1;
+        Self {
+            memory_alarm: flag(0),
+            disk_alarm: flag(1),
+            maintenance: flag(2),
+            minority: flag(3),
+            quorum_critical: flag(4),
+        }
+    }
+
+    /// Are publishers blocked?
+    #[must_use]
+    pub fn alarmed(self) -> bool {
+        self.memory_alarm || self.disk_alarm
+    }
+}
+
+/// How fit a node is for new sessions, the fittest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Fitness {
+    /// Nothing speaks against it.
+    Fit,
+    /// It works, and blocks publishers.
+    Alarmed,
+    /// It does not work: used only if no other node of the cluster does.
+    Unfit,
+    /// Operator or broker want no new sessions there: it gets none.
+    Closed,
+}
+
+/// What is known of a node, for reading on every new session.
+#[derive(Debug, Default)]
+pub struct Condition {
+    verdict: AtomicU8,
+    admin: AtomicU8,
+    says: AtomicU8,
+}
+
+impl Condition {
+    /// What its checks come to.
+    #[must_use]
+    pub fn verdict(&self) -> Verdict {
+        match self.verdict.load(Ordering::Relaxed) {
+            1 => Verdict::Up,
+            2 => Verdict::Down,
+            _ => Verdict::Unknown,
+        }
+    }
+
+    /// Sets what its checks come to; returns what they did before.
+    pub fn set_verdict(&self, verdict: Verdict) -> Verdict {
+        let before = self.verdict();
+        self.verdict.store(verdict as u8, Ordering::Relaxed);
+        before
+    }
+
+    /// What the operator wants.
+    #[must_use]
+    pub fn admin(&self) -> AdminState {
+        match self.admin.load(Ordering::Relaxed) {
+            1 => AdminState::Draining,
+            2 => AdminState::Disabled,
+            _ => AdminState::Enabled,
+        }
+    }
+
+    /// Sets what the operator wants; returns what it was before.
+    pub fn set_admin(&self, admin: AdminState) -> AdminState {
+        let before = self.admin();
+        self.admin.store(admin as u8, Ordering::Relaxed);
+        before
+    }
+
+    /// What the broker says.
+    #[must_use]
+    pub fn says(&self) -> BrokerSays {
+        BrokerSays::of(self.says.load(Ordering::Relaxed))
+    }
+
+    /// Sets what the broker says; returns what it said before.
+    pub fn set_says(&self, says: BrokerSays) -> BrokerSays {
+        BrokerSays::of(self.says.swap(says.bits(), Ordering::Relaxed))
+    }
+
+    /// How fit it is for new sessions.
+    #[must_use]
+    pub fn fitness(&self) -> Fitness {
+        let says = self.says();
+        if self.admin() != AdminState::Enabled || says.maintenance {
+            Fitness::Closed
+        } else if self.verdict() == Verdict::Down || says.minority {
+            Fitness::Unfit
+        } else if says.alarmed() {
+            Fitness::Alarmed
+        } else {
+            Fitness::Fit
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_broker_says_is_kept_as_it_was_said() {
+        let condition = Condition::default();
+        for bits in 0..32 {
+            let says = BrokerSays::of(bits);
+            condition.set_says(says);
+            assert_eq!(condition.says(), says);
+            assert_eq!(says.bits(), bits);
+        }
+    }
+
+    #[test]
+    fn an_alarm_leaves_a_node_usable_and_maintenance_does_not() {
+        let condition = Condition::default();
+        assert_eq!(condition.fitness(), Fitness::Fit, "nothing is known");
+        condition.set_says(BrokerSays { disk_alarm: true, ..BrokerSays::default() });
+        assert_eq!(condition.fitness(), Fitness::Alarmed);
+        condition.set_verdict(Verdict::Down);
+        assert_eq!(condition.fitness(), Fitness::Unfit);
+        condition.set_says(BrokerSays { maintenance: true, ..BrokerSays::default() });
+        assert_eq!(condition.fitness(), Fitness::Closed);
+    }
+
+    #[test]
+    fn the_operator_has_the_last_word_and_a_critical_quorum_says_nothing() {
+        let condition = Condition::default();
+        condition.set_says(BrokerSays { quorum_critical: true, ..BrokerSays::default() });
+        assert_eq!(condition.fitness(), Fitness::Fit);
+        condition.set_verdict(Verdict::Up);
+        assert_eq!(condition.set_admin(AdminState::Draining), AdminState::Enabled);
+        assert_eq!(condition.fitness(), Fitness::Closed);
+        condition.set_admin(AdminState::Disabled);
+        assert_eq!(condition.fitness(), Fitness::Closed);
+    }
+}
