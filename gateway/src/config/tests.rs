@@ -116,7 +116,7 @@ fn sections_keep_the_order_of_the_file() {
 fn a_variable_is_expanded_before_the_value_is_checked() {
     let text = SMALLEST.replace("192.168.1.10", "${NODE}");
     let (model, _) = read(&text).unwrap();
-    let expected = NodeAddress { host: "rabbit1.internal".to_owned(), port: 5672 };
+    let expected = NodeAddress { host: "rabbit1.internal".to_owned(), port: Some(5672) };
     assert_eq!(model.clusters[0].nodes[0].address, expected);
 }
 

@@ -5,6 +5,7 @@ mod listener;
 mod route;
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -164,7 +165,13 @@ fn gateway(
         group,
         drain_timeout,
         drain_rate: positive(file.drain_rate.as_ref(), defaults::DRAIN_RATE),
+        name_servers: name_servers(context, file.name_servers.as_ref()),
     }
+}
+
+fn name_servers(context: &mut Context<'_, '_>, texts: Option<&file::OneOrMany>) -> Vec<SocketAddr> {
+    let texts = texts.into_iter().flat_map(|texts| &texts.0);
+    texts.filter_map(|t| context.take("gateway.name_servers", t, values::server_address)).collect()
 }
 
 /// User and group to drop to.

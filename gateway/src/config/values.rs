@@ -54,8 +54,23 @@ pub(super) fn socket_address(text: &str) -> Parsed<SocketAddr> {
     }
 }
 
-/// A host (IP address or name) and the port of a node.
+/// An IP address and a port to send to.
+pub(super) fn server_address(text: &str) -> Parsed<SocketAddr> {
+    let address = socket_address(text)?;
+    if address.port() == 0 || address.ip().is_unspecified() {
+        return fault(
+            format!("{text:?} is no server's address"),
+            "write the address and port that the server is reached at, as in \"127.0.0.1:53\"",
+        );
+    }
+    Ok(address)
+}
+
+/// A host (IP address or name) and the port of a node, or an SRV name.
 pub(super) fn node_address(text: &str) -> Parsed<NodeAddress> {
+    if text.starts_with('_') && !text.contains(':') {
+        return srv_name(text);
+    }
     let (host, port) = host_and_port(text)?;
     if port == 0 {
         return fault("a node cannot have port 0", format!("write \"{host}:5672\""));
@@ -65,13 +80,27 @@ pub(super) fn node_address(text: &str) -> Parsed<NodeAddress> {
             format!("{host} is no node's address"),
             "write the address that the node is reached at",
         ),
-        Ok(_) => Ok(NodeAddress { host: host.to_owned(), port }),
-        Err(_) if is_host_name(host) => Ok(NodeAddress { host: host.to_owned(), port }),
+        Ok(_) => Ok(NodeAddress { host: host.to_owned(), port: Some(port) }),
+        Err(_) if is_host_name(host) => Ok(NodeAddress { host: host.to_owned(), port: Some(port) }),
         Err(_) => fault(
             format!("{host:?} is neither an IP address nor a host name"),
             "write it as in \"rabbit1.internal:5672\", \"192.168.1.10:5672\", \"[fd00::1]:5672\"",
         ),
     }
+}
+
+/// `_SERVICE._PROTOCOL.DOMAIN`.
+fn srv_name(text: &str) -> Parsed<NodeAddress> {
+    let mut labels = text.split('.');
+    let marked = labels.by_ref().take(2).filter(|l| l.len() > 1 && l.starts_with('_')).count();
+    if marked == 2 && labels.next().is_some() && is_host_name(text) {
+        return Ok(NodeAddress { host: text.to_owned(), port: None });
+    }
+    fault(
+        format!("{text:?} is not the name of an SRV record"),
+        "write it as in \"_amqp._tcp.rabbit.internal\"; or a host with its port, as in \
+         \"rabbit1.internal:5672\"",
+    )
 }
 
 fn host_and_port(text: &str) -> Parsed<(&str, u16)> {
@@ -257,6 +286,16 @@ mod tests {
         }
         assert!(message(node_address("0.0.0.0:5672")).contains("no node's address"));
         assert!(message(node_address("fd00::1:ab:cd:5672")).contains("has no port"));
+    }
+
+    #[test]
+    fn a_node_address_may_be_an_srv_name_which_has_no_port() {
+        let address = node_address("_amqp._tcp.rabbit.internal").expect("an SRV name");
+        assert_eq!((&*address.host, address.port), ("_amqp._tcp.rabbit.internal", None));
+        assert!(node_address("_rabbit:5672").is_ok_and(|address| !address.is_srv()));
+        for bad in ["_amqp", "_amqp._tcp", "_amqp.tcp.a", "_._tcp.a", "_amqp._tcp..a"] {
+            assert!(message(node_address(bad)).contains("SRV record"), "{bad}");
+        }
     }
 
     #[test]
