@@ -9,8 +9,9 @@
     reason = "the C library of Debian 12 has no function for either system call"
 )]
 
+use std::cell::Cell;
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
 
@@ -34,9 +35,20 @@ pub(super) fn shorten() -> io::Result<()> {
     Ok(())
 }
 
+/// How often a thread has its account settled at most: the system call is not free, the look at the time nearly is.
+const SETTLE: Duration = Duration::from_micros(100);
+
 /// Has the kernel account for what the calling thread has run so far. It then gives the core to whoever waits for it,
 /// if the time slice is used up, and not at the next tick only.
 pub(super) fn settle() {
+    thread_local! {
+        static SETTLED: Cell<Option<Instant>> = const { Cell::new(None) };
+    }
+    let now = Instant::now();
+    if SETTLED.get().is_some_and(|last| now.duration_since(last) < SETTLE) {
+        return;
+    }
+    SETTLED.set(Some(now));
     // A clock of what the thread has used cannot be read without bringing the account up to date.
     let _ = clock_gettime(ClockId::ThreadCPUTime);
 }

@@ -23,14 +23,13 @@ pub(crate) fn write(results: &Results, versions: &[(Peer, String)], args: &Args)
 
 fn document(results: &Results, versions: &[(Peer, String)], args: &Args) -> Value {
     let versions = versions.iter().map(|(peer, text)| (peer.name().to_owned(), json!(text)));
-    let cases = results.cases.iter().map(|case| (case.id.to_owned(), of_case(results, case)));
+    let cases = results.cases.iter().map(|case| (case.id.to_owned(), of_case(results, case, args)));
     let errors = results.errors().into_iter().map(|(case, peer, repetition, error)| {
         json!({"case": case, "peer": peer.name(), "repetition": repetition, "error": error})
     });
     json!({
         "machine": machine(),
         "versions": versions.collect::<Map<_, _>>(),
-        "repetitions": args.repetitions,
         "warm_up_s": args.scale.warm_up.as_secs_f64(),
         "window_s": args.scale.window.as_secs_f64(),
         "idle_sessions": args.scale.idle_sessions,
@@ -51,12 +50,13 @@ fn machine() -> Value {
     })
 }
 
-fn of_case(results: &Results, case: &Case) -> Value {
+fn of_case(results: &Results, case: &Case, args: &Args) -> Value {
     let rows = case
         .rows()
         .iter()
         .map(|(figure, _)| (figure.key().to_owned(), of_figure(results, case, *figure)));
-    json!({"title": case.title, "figures": rows.collect::<Map<_, _>>()})
+    let (repetitions, figures) = (args.repetitions(case), rows.collect::<Map<_, _>>());
+    json!({"title": case.title, "repetitions": repetitions, "figures": figures})
 }
 
 fn of_figure(results: &Results, case: &Case, figure: Figure) -> Value {

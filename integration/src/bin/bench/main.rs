@@ -89,13 +89,14 @@ fn run_all(
     let mut results = Results::new(args.cases.clone(), args.peers.clone());
     let mut progress = Progress::new(args);
     for case in &args.cases {
-        for repetition in 1..=args.repetitions {
+        let repetitions = args.repetitions(case);
+        for repetition in 1..=repetitions {
             for index in order(running.len(), repetition) {
                 let peer = &mut running[index];
                 if !takes_part(case, peer.peer) {
                     continue;
                 }
-                progress.step(case, peer.peer, repetition);
+                progress.step(case, peer.peer, (repetition, repetitions));
                 let outcome = one(case, peer, broker, args, directory);
                 stop::check()?;
                 if let Err(error) = &outcome {

@@ -16,7 +16,6 @@ pub(crate) struct Progress {
     bar: ProgressBar,
     window: Duration,
     idle: Duration,
-    repetitions: usize,
     total: Duration,
     done: Duration,
     start: Instant,
@@ -35,26 +34,24 @@ impl Progress {
             bar,
             window,
             idle: IDLE_THOUSAND * thousands,
-            repetitions: args.repetitions,
             total: Duration::ZERO,
             done: Duration::ZERO,
             start: Instant::now(),
         };
         for case in &args.cases {
             let peers = args.peers.iter().filter(|peer| crate::takes_part(case, **peer)).count();
-            progress.total += progress.guess(case) * (peers * args.repetitions) as u32;
+            progress.total += progress.guess(case) * (peers * args.repetitions(case)) as u32;
         }
         progress.bar.set_length(progress.total.as_millis() as u64);
         progress
     }
 
-    /// A run begins.
-    pub(crate) fn step(&self, case: &Case, peer: Peer, repetition: usize) {
+    /// A run begins: which repetition of how many.
+    pub(crate) fn step(&self, case: &Case, peer: Peer, (repetition, of): (usize, usize)) {
         let line = format!(
-            "{}, {}, repetition {repetition} of {}, about {} left",
+            "{}, {}, repetition {repetition} of {of}, about {} left",
             case.title,
             peer.name(),
-            self.repetitions,
             minutes(self.left())
         );
         if self.bar.is_hidden() {
