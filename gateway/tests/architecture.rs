@@ -96,6 +96,7 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("metrics", &["telemetry"]),
     ("metrics_exporter_prometheus", &["telemetry"]),
     ("nix", &["app", "telemetry::process"]),
+    ("siphasher", &["cluster::balance"]),
     ("toml", &["config"]),
     ("schemars", &["config"]),
 ];
