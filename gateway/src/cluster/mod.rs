@@ -2,9 +2,11 @@
 
 pub mod balance;
 pub mod condition;
+pub mod discovery;
+pub mod lookup;
 pub mod node;
 pub mod offer;
-pub mod resolve;
+pub mod target;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -14,7 +16,9 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use balance::Candidate;
 use condition::Fitness;
+use discovery::Names;
 use node::{Lease, Node};
+use target::Target;
 
 use crate::config::model::{self, ClusterName};
 
@@ -32,6 +36,7 @@ pub struct Cluster {
     /// What the configuration says of it.
     pub model: model::Cluster,
     nodes: ArcSwap<Vec<Arc<Node>>>,
+    names: Names,
     turn: AtomicUsize,
 }
 
@@ -39,7 +44,10 @@ impl Cluster {
     /// A cluster as configured.
     #[must_use]
     pub fn new(model: &model::Cluster) -> Self {
-        let nodes = model.nodes.iter().map(|node| Arc::new(Node::new(&model.name, node)));
+        let nodes = model.nodes.iter().filter_map(|section| {
+            let target = Target::at(section.address.literal()?);
+            Some(Arc::new(Node::new(&model.name, section, &target)))
+        });
         Self {
             name: model.name.clone(),
             retry: model.retry,
@@ -47,11 +55,12 @@ impl Cluster {
             resolve_interval: model.resolve_interval,
             model: model.clone(),
             nodes: ArcSwap::from_pointee(nodes.collect()),
+            names: Names::new(&model.nodes),
             turn: AtomicUsize::new(0),
         }
     }
 
-    /// Its nodes, in the order of the configuration.
+    /// Its nodes, in the order of the configuration. Those behind a name come and go.
     #[must_use]
     pub fn nodes(&self) -> Arc<Vec<Arc<Node>>> {
         self.nodes.load_full()
@@ -64,11 +73,8 @@ impl Cluster {
     /// to ask, an unlikely node is better than a refusal.
     #[must_use]
     pub fn choose(&self, tried: &[Arc<Node>], key: &Key<'_>, now: Instant) -> Option<Lease> {
-        let open = |node: &Arc<Node>| {
-            node.has_room()
-                && !node.resolved.load().is_empty()
-                && !tried.iter().any(|t| Arc::ptr_eq(t, node))
-        };
+        let open =
+            |node: &Arc<Node>| node.has_room() && !tried.iter().any(|t| Arc::ptr_eq(t, node));
         let fitting = |fitness, backup| {
             self.pick_usable(key, now, |node| {
                 node.backup == backup && node.condition.fitness() == fitness && open(node)
@@ -90,7 +96,6 @@ impl Cluster {
             node.has_room()
                 && node.condition.fitness() < Fitness::Unfit
                 && !node.is_skipped(now)
-                && !node.resolved.load().is_empty()
                 && !tried.iter().any(|t| Arc::ptr_eq(t, node))
         })
     }
@@ -129,7 +134,7 @@ impl Cluster {
         let candidates: Vec<Candidate> = fitting
             .map(|(index, node)| Candidate {
                 index,
-                weight: node.weight,
+                weight: node.weight(),
                 sessions: node.sessions(),
             })
             .collect();
