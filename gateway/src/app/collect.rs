@@ -98,7 +98,7 @@ type Seen = HashMap<(ClusterName, Arc<str>), Weak<Node>>;
 fn nodes(scrape: &mut Scrape<'_>, shared: &Shared, seen: &mut Seen) {
     let snapshot = shared.snapshot.load();
     for cluster in snapshot.clusters.values() {
-        for node in cluster.nodes().iter() {
+        for node in cluster.gone().iter().chain(cluster.nodes().iter()) {
             seen.insert((cluster.name.clone(), node.name.clone()), Arc::downgrade(node));
         }
         for name in cluster.names() {
@@ -107,7 +107,7 @@ fn nodes(scrape: &mut Scrape<'_>, shared: &Shared, seen: &mut Seen) {
             scrape.gauge(&names::NODE_NAME_UNRESOLVED, &labels, unresolved);
         }
     }
-    // One that is gone from its name counts until its last session has ended.
+    // One that is gone is told with 0 once more: else its gauge would stay as it was.
     seen.retain(|(cluster, name), node| {
         let sessions = node.upgrade().map(|node| node.sessions());
         scrape.gauge(&names::NODE_SESSIONS, &[&cluster.0, name], sessions.unwrap_or(0) as f64);

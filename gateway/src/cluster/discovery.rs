@@ -1,6 +1,6 @@
 //! Keeps the nodes behind names up to date: a name that is given as a node's address stands for all it leads to.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -16,7 +16,11 @@ const RETRY_SOONEST: Duration = Duration::from_secs(1);
 
 /// The names among the addresses of a cluster's nodes, and what troubles them.
 #[derive(Debug)]
-pub(super) struct Names(Mutex<Vec<NameState>>);
+pub(super) struct Names {
+    states: Mutex<Vec<NameState>>,
+    /// Nodes that no name leads to any more.
+    gone: Mutex<Vec<Weak<Node>>>,
+}
 
 /// A section of the configuration that gives a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,12 +39,12 @@ impl Names {
             section: section.name.clone(),
             trouble: Some("not looked up yet".to_owned()),
         };
-        Self(Mutex::new(named.map(state).collect()))
+        Self { states: Mutex::new(named.map(state).collect()), gone: Mutex::default() }
     }
 
     /// Notes how a lookup went; returns what the trouble was before.
     fn note(&self, section: &str, trouble: Option<String>) -> Option<String> {
-        let mut states = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
         let state = states.iter_mut().find(|state| &*state.section == section)?;
         std::mem::replace(&mut state.trouble, trouble)
     }
@@ -50,7 +54,15 @@ impl Cluster {
     /// The names among its nodes' addresses.
     #[must_use]
     pub fn names(&self) -> Vec<NameState> {
-        self.names.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.names.states.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The nodes that no name leads to any more, but that still have sessions.
+    #[must_use]
+    pub fn gone(&self) -> Vec<Arc<Node>> {
+        let mut gone = self.names.gone.lock().unwrap_or_else(PoisonError::into_inner);
+        gone.retain(|node| node.strong_count() > 0);
+        gone.iter().filter_map(Weak::upgrade).collect()
     }
 
     /// Looks up all its names once, side by side, and takes on what they lead to.
@@ -89,6 +101,7 @@ impl Cluster {
         let before = self.nodes();
         let old: Vec<_> = before.iter().filter(|n| n.section == section.name).cloned().collect();
         let new = self.members(section, answer, &old);
+        self.note_gone(&old, &new);
         self.tell(section, answer, &old, &new);
         if old.len() == new.len() && new.iter().all(|node| holds(&old, node)) {
             return;
@@ -101,7 +114,14 @@ impl Cluster {
         self.nodes.store(Arc::new(all.collect()));
     }
 
+    fn note_gone(&self, old: &[Arc<Node>], new: &[Arc<Node>]) {
+        let mut gone = self.names.gone.lock().unwrap_or_else(PoisonError::into_inner);
+        gone.retain(|node| node.upgrade().is_some_and(|node| !holds(new, &node)));
+        gone.extend(old.iter().filter(|node| !holds(new, node)).map(Arc::downgrade));
+    }
+
     fn members(&self, section: &model::Node, answer: &Answer, old: &[Arc<Node>]) -> Vec<Arc<Node>> {
+        let gone: Vec<_> = self.gone().into_iter().filter(|n| n.section == section.name).collect();
         let mut members: Vec<_> = answer
             .targets
             .iter()
@@ -109,7 +129,7 @@ impl Cluster {
                 let same = |node: &&Arc<Node>| {
                     node.address == target.address && node.backup == target.is_backup_in(section)
                 };
-                let node = old.iter().find(same).cloned();
+                let node = old.iter().chain(&gone).find(same).cloned();
                 let node = node.unwrap_or_else(|| Arc::new(Node::new(&self.name, section, target)));
                 node.given_weight(target.weight_in(section));
                 node
@@ -210,6 +230,10 @@ mod tests {
             tried.push(lease.node().clone());
         }
         assert!(tried.len() == 4 && !holds(&tried, &five));
+        assert!(cluster.gone().len() == 1 && holds(&cluster.gone(), &five));
+        take_on(&cluster, &found(&[5, 6, 7]));
+        assert!(Arc::ptr_eq(&cluster.nodes()[1], &five), "it has come back");
+        assert!(cluster.gone().is_empty());
     }
 
     #[test]
