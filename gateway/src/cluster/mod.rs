@@ -5,7 +5,9 @@ pub mod condition;
 pub mod discovery;
 pub mod lookup;
 pub mod node;
+pub mod notices;
 pub mod offer;
+pub mod report;
 pub mod target;
 
 use std::net::IpAddr;

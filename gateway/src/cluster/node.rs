@@ -7,9 +7,11 @@ use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use amqp_codec::handshake::bridge::Learned;
-use arc_swap::ArcSwapOption;
+use arc_swap::{ArcSwap, ArcSwapOption};
 
 use super::condition::Condition;
+use super::notices::Notices;
+use super::report::Report;
 use super::target::Target;
 use crate::config::model::{self, ClusterName, ManagementUrl};
 
@@ -42,6 +44,10 @@ pub struct Node {
     pub management: Option<ManagementUrl>,
     /// What its checks, its broker and the operator say of it.
     pub condition: Condition,
+    /// What its checks found last.
+    pub report: ArcSwap<Report>,
+    /// What its sessions noticed.
+    pub notices: Notices,
     learned: ArcSwapOption<Learned>,
     lessons: AtomicU64,
     sessions: AtomicUsize,
@@ -67,6 +73,8 @@ impl Node {
             backup: target.is_backup_in(section),
             management: target.management(section),
             condition: Condition::default(),
+            report: ArcSwap::default(),
+            notices: Notices::default(),
             learned: ArcSwapOption::empty(),
             lessons: AtomicU64::new(0),
             sessions: AtomicUsize::new(0),
@@ -161,6 +169,7 @@ impl Node {
 
     /// It did not answer: leave it out for a while. Returns for how long.
     pub fn failed(&self, now: Instant) -> Duration {
+        self.notices.failed();
         let until = self.skip_until.load(Ordering::Relaxed);
         if let Some(left) = until.checked_sub(self.millis(now)).filter(|_| until > 0) {
             // Others have found out at the same time: that is one failure, not many.
