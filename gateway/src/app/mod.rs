@@ -10,15 +10,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use futures_util::future::join_all;
 use thiserror::Error;
 use tokio::net::TcpStream;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{Dispatch, info, warn};
 
 use crate::admin::{self, AdminError, AdminServer, BoundAdmin, Sources};
-use crate::cluster::resolve;
+use crate::cluster::lookup::Lookup;
 use crate::config::diagnostic::Problem;
 use crate::config::{self, model::Model};
 use crate::gate::Gate;
@@ -33,6 +35,9 @@ use crate::telemetry::metrics::Metrics;
 use crate::telemetry::output::SinkError;
 use crate::telemetry::sink::Sink;
 use crate::worker::{self, Clock, Worker, Workers};
+
+/// How long the first lookups of names may keep clients waiting.
+const NAMES_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Why the gateway does not start.
 #[derive(Debug, Error)]
@@ -116,10 +121,11 @@ fn start(model: &Model, sink: &Sink, dispatch: &Dispatch) -> Result<(), StartErr
     let control = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     control.block_on(async {
         let signals = Signals::new()?;
-        gateway.resolve_names().await;
+        let lookup = Lookup { name_servers: model.gateway.name_servers.clone() };
+        gateway.discover_nodes(&lookup).await;
         gateway.collect(sink);
         gateway.admin = admin.map(|bound| bound.start(gateway.sources())).transpose()?;
-        gateway.spawn_tasks(clock);
+        gateway.spawn_tasks(clock, &lookup);
         gateway.accept(listeners);
         info!("ready");
         gateway.until_stopped(model, sink, signals).await;
@@ -230,9 +236,12 @@ impl Signals {
 }
 
 impl Gateway {
-    async fn resolve_names(&self) {
-        for cluster in self.shared.snapshot.load().clusters.values() {
-            resolve::resolve_all(cluster).await;
+    /// Looks names of nodes up for the first time; after a while clients are accepted without.
+    async fn discover_nodes(&self, lookup: &Lookup) {
+        let snapshot = self.shared.snapshot.load_full();
+        let all = join_all(snapshot.clusters.values().map(|cluster| cluster.discover(lookup)));
+        if timeout(NAMES_PATIENCE, all).await.is_err() {
+            warn!(waited = ?NAMES_PATIENCE, "names of nodes do not resolve: accepting clients all the same");
         }
     }
 
@@ -245,9 +254,9 @@ impl Gateway {
         }
     }
 
-    fn spawn_tasks(&self, clock: Arc<Clock>) {
+    fn spawn_tasks(&self, clock: Arc<Clock>, lookup: &Lookup) {
         for cluster in self.shared.snapshot.load().clusters.values() {
-            self.tasks.spawn(resolve::keep_resolved(cluster.clone()));
+            self.tasks.spawn(cluster.clone().keep_discovered(lookup.clone()));
         }
         self.tasks.spawn(watch::keep_time(self.shared.clone(), clock));
     }

@@ -2,11 +2,13 @@
 
 pub mod balance;
 pub mod condition;
+pub mod discovery;
+pub mod lookup;
 pub mod node;
 pub mod notices;
 pub mod offer;
 pub mod report;
-pub mod resolve;
+pub mod target;
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -17,7 +19,9 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use balance::{Candidate, Draw};
 use condition::Fitness;
+use discovery::Names;
 use node::{Lease, Node};
+use target::Target;
 
 use crate::config::model::{self, ClusterName, Strategy};
 
@@ -35,6 +39,7 @@ pub struct Cluster {
     /// What the configuration says of it.
     pub model: model::Cluster,
     nodes: ArcSwap<Vec<Arc<Node>>>,
+    names: Names,
     turn: AtomicUsize,
 }
 
@@ -42,7 +47,10 @@ impl Cluster {
     /// A cluster as configured.
     #[must_use]
     pub fn new(model: &model::Cluster) -> Self {
-        let nodes = model.nodes.iter().map(|node| Arc::new(Node::new(&model.name, node)));
+        let nodes = model.nodes.iter().filter_map(|section| {
+            let target = Target::at(section.address.literal()?);
+            Some(Arc::new(Node::new(&model.name, section, &target)))
+        });
         Self {
             name: model.name.clone(),
             retry: model.retry,
@@ -50,11 +58,12 @@ impl Cluster {
             resolve_interval: model.resolve_interval,
             model: model.clone(),
             nodes: ArcSwap::from_pointee(nodes.collect()),
+            names: Names::new(&model.nodes),
             turn: AtomicUsize::new(0),
         }
     }
 
-    /// Its nodes, in the order of the configuration.
+    /// Its nodes, in the order of the configuration. Those behind a name come and go.
     #[must_use]
     pub fn nodes(&self) -> Arc<Vec<Arc<Node>>> {
         self.nodes.load_full()
@@ -67,11 +76,8 @@ impl Cluster {
     /// to ask, an unlikely node is better than a refusal.
     #[must_use]
     pub fn choose(&self, tried: &[Arc<Node>], key: &Key<'_>, now: Instant) -> Option<Lease> {
-        let open = |node: &Arc<Node>| {
-            node.has_room()
-                && !node.resolved.load().is_empty()
-                && !tried.iter().any(|t| Arc::ptr_eq(t, node))
-        };
+        let open =
+            |node: &Arc<Node>| node.has_room() && !tried.iter().any(|t| Arc::ptr_eq(t, node));
         let fitting = |fitness, backup| {
             self.pick_usable(key, now, |node| {
                 node.backup == backup && node.condition.fitness() == fitness && open(node)
@@ -93,7 +99,6 @@ impl Cluster {
             node.has_room()
                 && node.condition.fitness() < Fitness::Unfit
                 && !node.is_skipped(now)
-                && !node.resolved.load().is_empty()
                 && !tried.iter().any(|t| Arc::ptr_eq(t, node))
         })
     }
@@ -138,7 +143,7 @@ impl Cluster {
             .map(|(index, node)| Candidate {
                 index,
                 name: &node.name,
-                weight: node.weight,
+                weight: node.weight(),
                 ramp: node.condition.ramp(self.model.slow_start, now),
                 sessions: node.sessions(),
             })
