@@ -8,7 +8,7 @@ pub mod resolve;
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
@@ -16,7 +16,7 @@ use balance::Candidate;
 use condition::Fitness;
 use node::{Lease, Node};
 
-use crate::config::model::{self, ClusterName};
+use crate::config::model::{self, ClusterName, Strategy};
 
 /// A cluster and its nodes.
 #[derive(Debug)]
@@ -33,6 +33,8 @@ pub struct Cluster {
     pub model: model::Cluster,
     nodes: ArcSwap<Vec<Arc<Node>>>,
     turn: AtomicUsize,
+    /// Is it being rebalanced?
+    rebalancing: AtomicBool,
 }
 
 impl Cluster {
@@ -48,7 +50,14 @@ impl Cluster {
             model: model.clone(),
             nodes: ArcSwap::from_pointee(nodes.collect()),
             turn: AtomicUsize::new(0),
+            rebalancing: AtomicBool::new(false),
         }
+    }
+
+    /// While it is being rebalanced, new sessions go where the fewest are, whatever the strategy: whoever is moved away
+    /// from a node that has too many shall not land on another such.
+    pub fn set_rebalancing(&self, rebalancing: bool) {
+        self.rebalancing.store(rebalancing, Ordering::Relaxed);
     }
 
     /// Its nodes, in the order of the configuration.
@@ -129,7 +138,7 @@ impl Cluster {
         let candidates: Vec<Candidate> = fitting
             .map(|(index, node)| Candidate {
                 index,
-                weight: node.weight,
+                weight: node.weight(),
                 sessions: node.sessions(),
             })
             .collect();
@@ -137,7 +146,11 @@ impl Cluster {
             return None;
         }
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-        let index = balance::pick(self.model.balance, &candidates, turn, fastrand::u64(..))?;
+        let strategy = match self.rebalancing.load(Ordering::Relaxed) {
+            true => Strategy::LeastConnections,
+            false => self.model.balance,
+        };
+        let index = balance::pick(strategy, &candidates, turn, fastrand::u64(..))?;
         nodes.get(index).map(|node| Lease::new(node.clone()))
     }
 }

@@ -26,8 +26,8 @@ pub struct Node {
     pub name: Arc<str>,
     /// Its address in the configuration.
     pub address: NodeAddress,
-    /// Its share of new sessions.
-    pub weight: NonZeroU32,
+    /// Its share of new sessions; an operator may change it.
+    weight: AtomicU32,
     /// Sessions at once.
     pub max_connections: Option<usize>,
     /// Used only while no other node is usable.
@@ -55,7 +55,7 @@ impl Node {
             cluster: cluster.clone(),
             name: node.name.clone(),
             address: node.address.clone(),
-            weight: node.weight,
+            weight: AtomicU32::new(node.weight.get()),
             max_connections: node.max_connections,
             backup: node.backup,
             management: node.management.clone(),
@@ -68,6 +68,24 @@ impl Node {
             skip_until: AtomicU64::new(0),
             born: Instant::now(),
         }
+    }
+
+    /// Its share of new sessions, relative to the other nodes.
+    #[must_use]
+    pub fn weight(&self) -> NonZeroU32 {
+        NonZeroU32::new(self.weight.load(Ordering::Relaxed)).unwrap_or(NonZeroU32::MIN)
+    }
+
+    /// Changes its share; returns what it was.
+    pub fn set_weight(&self, weight: NonZeroU32) -> NonZeroU32 {
+        let before = self.weight.swap(weight.get(), Ordering::Relaxed);
+        NonZeroU32::new(before).unwrap_or(NonZeroU32::MIN)
+    }
+
+    /// Did its last connection fail, and has none succeeded since?
+    #[must_use]
+    pub fn is_left_out(&self) -> bool {
+        self.skip_until.load(Ordering::Relaxed) != 0
     }
 
     /// What its last handshake told of it.
