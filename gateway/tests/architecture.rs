@@ -21,7 +21,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("config", &[]),
     ("config::defaults", &[]),
     ("config::pattern", &[]),
-    ("config::model", &["config::pattern"]),
+    ("config::model", &["config::defaults", "config::pattern"]),
     ("route", &["config::model", "config::pattern"]),
     ("cluster::balance", &["config::model"]),
     ("drain::balance", &[]),

@@ -10,6 +10,7 @@ pub mod ports;
 pub mod process;
 pub mod rabbit;
 pub mod scratch;
+pub mod steady;
 pub mod suites;
 pub mod target;
 pub mod wait;

@@ -22,16 +22,12 @@ const LOOK_EVERY: u32 = 4;
 pub(super) async fn keep_time(shared: Arc<Shared>, clock: Arc<Clock>) {
     let mut ticks = interval(Clock::TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let (mut last, mut blind_until) = (Instant::now(), Instant::now());
+    let mut sight = Sight::new(Instant::now());
     for count in 0_u32.. {
         ticks.tick().await;
         clock.advance();
-        let now = Instant::now();
-        if now - last > STANDSTILL {
-            blind_until = now + STANDSTILL;
-        }
-        last = now;
-        if count % LOOK_EVERY == 0 && now >= blind_until {
+        let sees = sight.sees(Instant::now());
+        if count % LOOK_EVERY == 0 && sees {
             let idle = shared.snapshot.load().idle_timeout;
             shared.registry.each(|session| {
                 if let Some(order) = overdue(session, clock.now(), idle) {
@@ -39,6 +35,28 @@ pub(super) async fn keep_time(shared: Arc<Shared>, clock: Arc<Clock>) {
                 }
             });
         }
+    }
+}
+
+/// Whether silence can be told from a standstill of our own.
+#[derive(Debug)]
+struct Sight {
+    last: Instant,
+    blind_until: Instant,
+}
+
+impl Sight {
+    fn new(now: Instant) -> Self {
+        Self { last: now, blind_until: now }
+    }
+
+    /// To be asked every tick: may silence at `now` be taken for silence?
+    fn sees(&mut self, now: Instant) -> bool {
+        if now.duration_since(self.last) > STANDSTILL {
+            self.blind_until = now + STANDSTILL;
+        }
+        self.last = now;
+        now >= self.blind_until
     }
 }
 
@@ -121,6 +139,17 @@ mod tests {
         assert_eq!(overdue(&session, seconds(20) + 1, None), Some(Order::ClientSilent));
         session.heard.client.store(seconds(41), Ordering::Relaxed);
         assert_eq!(overdue(&session, seconds(41), None), Some(Order::NodeSilent));
+    }
+
+    #[test]
+    fn nobody_is_judged_right_after_a_standstill_of_the_process() {
+        let start = Instant::now();
+        let mut sight = Sight::new(start);
+        assert!(sight.sees(start + Clock::TICK));
+        let back = start + Clock::TICK + STANDSTILL + Duration::from_millis(1);
+        assert!(!sight.sees(back));
+        assert!(!sight.sees(back + STANDSTILL - Clock::TICK));
+        assert!(sight.sees(back + STANDSTILL));
     }
 
     #[test]

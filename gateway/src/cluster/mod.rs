@@ -3,7 +3,9 @@
 pub mod balance;
 pub mod condition;
 pub mod node;
+pub mod notices;
 pub mod offer;
+pub mod report;
 pub mod resolve;
 
 use std::net::IpAddr;

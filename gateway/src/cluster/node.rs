@@ -10,6 +10,8 @@ use amqp_codec::handshake::bridge::Learned;
 use arc_swap::{ArcSwap, ArcSwapOption};
 
 use super::condition::Condition;
+use super::notices::Notices;
+use super::report::Report;
 use crate::config::model::{self, ClusterName, ManagementUrl, NodeAddress};
 
 /// How long a node that failed is left out at first; doubled by each further failure.
@@ -36,6 +38,10 @@ pub struct Node {
     pub management: Option<ManagementUrl>,
     /// What its checks, its broker and the operator say of it.
     pub condition: Condition,
+    /// What its checks found last.
+    pub report: ArcSwap<Report>,
+    /// What its sessions noticed.
+    pub notices: Notices,
     /// What `address` resolved to; empty while a name has never been resolved.
     pub resolved: ArcSwap<Vec<SocketAddr>>,
     learned: ArcSwapOption<Learned>,
@@ -60,6 +66,8 @@ impl Node {
             backup: node.backup,
             management: node.management.clone(),
             condition: Condition::default(),
+            report: ArcSwap::default(),
+            notices: Notices::default(),
             resolved: ArcSwap::from_pointee(node.address.literal().into_iter().collect()),
             learned: ArcSwapOption::empty(),
             lessons: AtomicU64::new(0),
@@ -147,6 +155,7 @@ impl Node {
 
     /// It did not answer: leave it out for a while. Returns for how long.
     pub fn failed(&self, now: Instant) -> Duration {
+        self.notices.failed();
         let until = self.skip_until.load(Ordering::Relaxed);
         if let Some(left) = until.checked_sub(self.millis(now)).filter(|_| until > 0) {
             // Others have found out at the same time: that is one failure, not many.

@@ -32,8 +32,12 @@ pub async fn keep_resolved(cluster: Arc<Cluster>) {
 }
 
 async fn resolve(node: Arc<Node>) {
-    let address = (node.address.host.as_str(), node.address.port);
     let (cluster, name) = (&node.cluster, &node.name);
+    let Some(port) = node.address.port else {
+        warn!(%cluster, node = %name, host = node.address.host, "SRV names are not resolved");
+        return;
+    };
+    let address = (node.address.host.as_str(), port);
     match tokio::net::lookup_host(address).await {
         Ok(found) => {
             let mut found: Vec<_> = found.collect();

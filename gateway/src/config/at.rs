@@ -6,7 +6,9 @@ use std::marker::PhantomData;
 use std::ops::{Deref, Range};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::json;
 use toml::Spanned;
 
 /// A value and the bytes of the file that it was written in.
@@ -147,5 +149,97 @@ impl JsonSchema for OneOrMany {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({ "type": ["string", "array"], "items": { "type": "string" }, "minItems": 1 })
+    }
+}
+
+/// A text that no debug output shows.
+#[derive(Clone, serde::Deserialize)]
+#[serde(transparent)]
+pub struct Secret(pub String);
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+impl JsonSchema for Secret {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Secret".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string" })
+    }
+}
+
+/// The word "off", or a table.
+#[derive(Debug)]
+pub enum OffOr<T> {
+    /// A word; any but "off" is a mistake.
+    Word(At<String>),
+    /// The table.
+    Table(T),
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for OffOr<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let written = Spanned::<WordOr<T>>::deserialize(deserializer)?;
+        let span = written.span();
+        Ok(match written.into_inner() {
+            WordOr::Word(word) => Self::Word(At(Spanned::new(span, word))),
+            WordOr::Table(table) => Self::Table(table),
+        })
+    }
+}
+
+enum WordOr<T> {
+    Word(String),
+    Table(T),
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for WordOr<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(WordOrVisitor(PhantomData))
+    }
+}
+
+struct WordOrVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for WordOrVisitor<T> {
+    type Value = WordOr<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("\"off\" or a table")
+    }
+
+    fn visit_str<E>(self, word: &str) -> Result<WordOr<T>, E> {
+        Ok(WordOr::Word(word.to_owned()))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<WordOr<T>, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(map)).map(WordOr::Table)
+    }
+}
+
+/// That of the table, which a text may stand in for.
+impl<T: JsonSchema> JsonSchema for OffOr<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        format!("OffOr{}", T::schema_name()).into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let mut schema = generator.subschema_for::<T>();
+        schema.insert("type".to_owned(), json!(["string", "object"]));
+        schema.insert("pattern".to_owned(), json!("^off$"));
+        schema
     }
 }

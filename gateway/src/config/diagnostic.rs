@@ -5,6 +5,8 @@ use std::ops::Range;
 
 use serde::Serialize;
 
+use super::mask::masked;
+
 /// Widest part of a source line that is shown, in characters.
 const EXCERPT_CHARS: usize = 120;
 /// How much of a long line is shown left of the place.
@@ -87,6 +89,8 @@ pub fn to_json(valid: bool, problems: &[Problem]) -> String {
 pub(super) struct Report<'a> {
     file: &'a str,
     text: &'a str,
+    /// The text as it may be shown: same lines, same characters but for secrets.
+    masked: String,
     line_starts: Vec<usize>,
     problems: Vec<Problem>,
 }
@@ -95,7 +99,7 @@ impl<'a> Report<'a> {
     pub(super) fn new(file: &'a str, text: &'a str) -> Self {
         let after_newlines = text.match_indices('\n').map(|(at, _)| at + 1);
         let line_starts = std::iter::once(0).chain(after_newlines).collect();
-        Self { file, text, line_starts, problems: Vec::new() }
+        Self { file, text, masked: masked(text), line_starts, problems: Vec::new() }
     }
 
     /// `span`: bytes of the text; one out of its bounds or inside a character is moved in.
@@ -138,9 +142,10 @@ impl<'a> Report<'a> {
         let before = self.text.get(line_start..start).unwrap_or(source).chars().count();
         let end = char_boundary(self.text, span.end.max(start));
         let width = self.text.get(start..end).unwrap_or("").lines().next().unwrap_or("");
-        let excerpt = Some(excerpt(source, before, width.chars().count()));
+        let shown = self.masked.lines().nth(line - 1).unwrap_or("");
+        let excerpt = Some(excerpt(shown, before, width.chars().count()));
         let (file, column) = (self.file.to_owned(), before + 1);
-        let (message, advice) = (printable(&message), printable(&advice));
+        let (message, advice) = (printable(&masked(&message)), printable(&masked(&advice)));
         self.problems.push(Problem { file, line, column, severity, message, advice, excerpt });
     }
 

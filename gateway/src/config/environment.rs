@@ -1,11 +1,15 @@
-//! What a configuration takes from its surroundings: environment variables and the host name.
+//! What a configuration takes from its surroundings: environment variables, secrets in files, the host name.
 
 use std::fmt::Write as _;
+use std::io;
+use std::path::Path;
 
 /// Surroundings of a configuration, injected so that reading one stays a pure function.
 pub struct Environment<'a> {
     /// Value of an environment variable; `None` = not set (or not UTF-8).
     pub variable: &'a dyn Fn(&str) -> Option<String>,
+    /// What stands in a file, for the `…_file` forms of secrets.
+    pub file: &'a dyn Fn(&Path) -> io::Result<Vec<u8>>,
     /// Default of `gateway.name`.
     pub host_name: String,
 }
@@ -16,6 +20,7 @@ impl Environment<'_> {
     pub fn of_process() -> Self {
         Self {
             variable: &|name| std::env::var(name).ok(),
+            file: &super::read,
             host_name: rustix::system::uname().nodename().to_string_lossy().into_owned(),
         }
     }
@@ -93,11 +98,16 @@ impl Unexpandable {
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+    use std::path::Path;
+
     use super::Environment;
 
     fn expand(text: &str) -> Result<String, String> {
         let variable = |name: &str| (name == "HOST").then(|| "rabbit1".to_owned());
-        let environment = Environment { variable: &variable, host_name: String::new() };
+        let file = |_: &Path| Err(io::ErrorKind::NotFound.into());
+        let environment =
+            Environment { variable: &variable, file: &file, host_name: String::new() };
         environment.expand(text).map_err(|e| e.message)
     }
 

@@ -6,9 +6,13 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-pub use super::at::{At, Named, OneOrMany};
+pub use super::at::{At, Named, OffOr, OneOrMany, Secret};
 use super::defaults::{self, text};
-use super::model::{LogFormat, LogLevel, Strategy};
+use super::model::{LogFormat, LogLevel};
+
+mod cluster;
+
+pub use self::cluster::{Admission, Cluster, Health, Node, Passive, Rebalance, Script};
 
 /// Configuration of amqp-gateway.
 ///
@@ -64,6 +68,10 @@ pub struct Gateway {
     /// Sessions closed a second while draining.
     #[schemars(range(min = 1, max = 1_000_000), extend("default" = defaults::DRAIN_RATE))]
     pub drain_rate: Option<At<u32>>,
+    /// DNS servers (IP address and port) that names of nodes are asked of. Default: those of the
+    /// system.
+    #[schemars(example = ["127.0.0.1:5353"])]
+    pub name_servers: Option<OneOrMany>,
 }
 
 /// Logs and access records.
@@ -183,51 +191,6 @@ pub struct Reject {
     /// Reply text, at most 255 bytes.
     #[schemars(required, example = "closed for maintenance until Monday")]
     pub text: Option<At<String>>,
-}
-
-/// One RabbitMQ cluster.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Cluster {
-    /// How a node is chosen for a new session.
-    #[schemars(extend("default" = "least-connections"))]
-    pub balance: Option<Strategy>,
-    /// Other nodes tried before the client has its open-ok.
-    #[schemars(range(max = 100), extend("default" = defaults::RETRY))]
-    pub retry: Option<At<u32>>,
-    /// For the TCP connection to a node. From 1ms to 10m.
-    #[schemars(extend("default" = text(defaults::CONNECT_TIMEOUT)))]
-    pub connect_timeout: Option<At<String>>,
-    /// How often host names of nodes are resolved again. From 1s to 1day.
-    #[schemars(extend("default" = text(defaults::RESOLVE_INTERVAL)))]
-    pub resolve_interval: Option<At<String>>,
-    /// PROXY header sent to the nodes.
-    #[schemars(extend("default" = defaults::OFF))]
-    pub proxy_protocol: Option<Off>,
-    /// Sessions moved to a node that came back.
-    #[schemars(extend("default" = defaults::OFF))]
-    pub rebalance: Option<Off>,
-    /// The nodes, by name.
-    #[schemars(required)]
-    pub node: Option<Named<Node>>,
-}
-
-/// One RabbitMQ node.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Node {
-    /// Host name or IP address, and port, where the node speaks AMQP.
-    #[schemars(required, example = "192.168.1.10:5672")]
-    pub address: Option<At<String>>,
-    /// Share of new sessions relative to the other nodes of the cluster.
-    #[schemars(range(min = 1, max = 1000), extend("default" = defaults::WEIGHT))]
-    pub weight: Option<At<u32>>,
-    /// Sessions at once on this node. Default: no limit.
-    #[schemars(range(min = 1, max = 10_000_000), example = 5_000)]
-    pub max_connections: Option<At<u32>>,
-    /// Used only while no other node is usable.
-    #[schemars(extend("default" = defaults::BACKUP))]
-    pub backup: Option<bool>,
 }
 
 /// Metrics and health endpoints.

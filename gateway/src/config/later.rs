@@ -28,15 +28,8 @@ const LATER: &[(&str, What)] = &[
     ("listener.*.node_port", What::Key),
     ("route.*.sni", What::Key),
     ("route.*.limits", What::Key),
-    ("cluster.*.balance", What::Values(&["source-hash", "vhost-hash", "first"])),
-    ("cluster.*.slow_start", What::Key),
     ("cluster.*.proxy_protocol", What::Values(&["v1", "v2"])),
-    ("cluster.*.admission", What::Key),
-    ("cluster.*.rebalance", What::Values(&["auto"])),
-    ("cluster.*.rebalance_rate", What::Key),
     ("cluster.*.tls", What::Key),
-    ("cluster.*.health", What::Key),
-    ("cluster.*.node.*.management", What::Key),
 ];
 
 /// Is the key at `path` one that this build does not have?
@@ -67,10 +60,10 @@ mod tests {
 
     #[test]
     fn a_path_is_matched_as_a_whole() {
-        assert!(is_later_key(&path("cluster.main.health")));
-        assert!(!is_later_key(&path("cluster.health")));
-        assert!(!is_later_key(&path("cluster.main.health.interval")));
-        assert!(!is_later_key(&path("cluster.main.node.health")));
+        assert!(is_later_key(&path("cluster.main.tls")));
+        assert!(!is_later_key(&path("cluster.tls")));
+        assert!(!is_later_key(&path("cluster.main.tls.ca")));
+        assert!(!is_later_key(&path("cluster.main.node.tls")));
     }
 
     #[test]

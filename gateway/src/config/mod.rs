@@ -6,6 +6,7 @@ pub mod diagnostic;
 mod environment;
 pub mod file;
 mod later;
+mod mask;
 pub mod model;
 pub mod pattern;
 pub mod schema;

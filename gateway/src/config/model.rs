@@ -54,6 +54,8 @@ pub struct Gateway {
     pub drain_timeout: Duration,
     /// Sessions closed a second while draining.
     pub drain_rate: NonZeroU32,
+    /// DNS servers that names of nodes are asked of; empty = those of the system.
+    pub name_servers: Vec<SocketAddr>,
 }
 
 /// `[log]`
@@ -377,29 +379,36 @@ pub struct ManagementUrl {
     pub prefix: Arc<str>,
 }
 
-/// `host:port` of a node; the host is an IP address or a name to resolve.
+/// Where a node speaks AMQP: `host:port` with an IP address or a name to resolve, or an SRV name, which tells of host
+/// and port itself.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct NodeAddress {
-    /// IP address without brackets, or host name.
+    /// IP address without brackets, host name, or SRV name.
     pub host: String,
-    /// TCP port.
-    pub port: u16,
+    /// TCP port; `None` = `host` is an SRV name, as `_amqp._tcp.rabbit.internal`.
+    pub port: Option<u16>,
 }
 
 impl NodeAddress {
     /// The socket address, if the host is an IP address and needs no resolving.
     #[must_use]
     pub fn literal(&self) -> Option<SocketAddr> {
-        Some(SocketAddr::new(self.host.parse().ok()?, self.port))
+        Some(SocketAddr::new(self.host.parse().ok()?, self.port?))
+    }
+
+    /// Is it an SRV name?
+    #[must_use]
+    pub fn is_srv(&self) -> bool {
+        self.port.is_none()
     }
 }
 
 impl fmt::Display for NodeAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.host.contains(':') {
-            write!(f, "[{}]:{}", self.host, self.port)
-        } else {
-            write!(f, "{}:{}", self.host, self.port)
+        match self.port {
+            Some(port) if self.host.contains(':') => write!(f, "[{}]:{port}", self.host),
+            Some(port) => write!(f, "{}:{port}", self.host),
+            None => f.write_str(&self.host),
         }
     }
 }
@@ -441,7 +450,7 @@ pub(crate) mod samples {
     pub(crate) fn node(name: &str, port: u16) -> Node {
         Node {
             name: name.into(),
-            address: NodeAddress { host: "127.0.0.1".into(), port },
+            address: NodeAddress { host: "127.0.0.1".into(), port: Some(port) },
             weight: NonZeroU32::MIN,
             max_connections: None,
             backup: false,

@@ -14,8 +14,15 @@ use toml::de::{DeArray, DeInteger, DeTable, DeValue};
 use super::diagnostic::Report;
 use super::environment::Environment;
 use super::later::{self, NOT_AVAILABLE};
+use super::mask;
 use super::schema::schema;
 use super::values::similar;
+
+/// Said of a secret that is more than a variable: what stands between ${ and } may be part of it.
+const HALF_SECRET: (&str, &str) = (
+    "a ${ in it does not begin the name of a variable that is set",
+    "write $${ for the text ${; or the whole as \"${NAME}\"",
+);
 
 /// Paths (joined by dots) of what was taken out, so that its absence is not held against the user.
 #[derive(Debug, Default)]
@@ -163,8 +170,13 @@ impl Checker<'_, '_> {
             Ok(expanded) if expanded == *text => {}
             Ok(expanded) => *text = Cow::Owned(expanded),
             Err(fault) => {
-                let message = format!("{}: {}", self.path.join("."), fault.message);
-                self.report.error(span, message, fault.advice);
+                let whole = text.starts_with("${") && text.find('}') == Some(text.len() - 1);
+                let (fault, advice) = match mask::is_secret(&self.path) && !whole {
+                    true => (HALF_SECRET.0, HALF_SECRET.1.to_owned()),
+                    false => (&*fault.message, fault.advice),
+                };
+                let message = format!("{}: {fault}", self.path.join("."));
+                self.report.error(span, message, advice);
                 return false;
             }
         }

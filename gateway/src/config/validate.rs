@@ -1,13 +1,16 @@
 //! File types -> model: addresses, names that must exist, and what else a schema cannot say.
 
 mod cluster;
+mod health;
 mod listener;
 mod route;
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::defaults::{self, OFF};
@@ -20,7 +23,7 @@ use super::values::{self, Fault};
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
-const MINUTE: Duration = Duration::from_secs(60);
+const TEN_MINUTES: Duration = Duration::from_secs(10 * 60);
 const HOUR: Duration = Duration::from_secs(60 * 60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -33,6 +36,7 @@ pub(super) fn model(
 ) -> Model {
     let mut context = Context {
         report,
+        environment,
         listeners: names(file.listener.as_ref(), "listener.", &dropped),
         clusters: names(file.cluster.as_ref(), "cluster.", &dropped),
         used_clusters: BTreeSet::new(),
@@ -61,6 +65,7 @@ pub(super) fn model(
 /// What the checks of a section know of the whole file.
 struct Context<'c, 'r> {
     report: &'c mut Report<'r>,
+    environment: &'c Environment<'c>,
     /// Declared names, those of sections with problems included.
     listeners: BTreeSet<String>,
     clusters: BTreeSet<String>,
@@ -87,6 +92,16 @@ impl Context<'_, '_> {
                 None
             }
         }
+    }
+
+    /// A text that `check` finds nothing wrong with.
+    fn text(
+        &mut self,
+        key: &str,
+        text: &At<String>,
+        check: impl for<'t> FnOnce(&'t str) -> Result<&'t str, Fault>,
+    ) -> Option<Arc<str>> {
+        self.take(key, text, |text| check(text).map(Arc::from))
     }
 
     fn duration(
@@ -164,7 +179,13 @@ fn gateway(
         group,
         drain_timeout,
         drain_rate: positive(file.drain_rate.as_ref(), defaults::DRAIN_RATE),
+        name_servers: name_servers(context, file.name_servers.as_ref()),
     }
+}
+
+fn name_servers(context: &mut Context<'_, '_>, texts: Option<&file::OneOrMany>) -> Vec<SocketAddr> {
+    let texts = texts.into_iter().flat_map(|texts| &texts.0);
+    texts.filter_map(|t| context.take("gateway.name_servers", t, values::server_address)).collect()
 }
 
 /// User and group to drop to.

@@ -1,20 +1,20 @@
 //! Texts of the file -> values of the model: addresses, networks, durations, names, patterns.
 
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+mod address;
+
+use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use ipnet::IpNet;
 
 use super::defaults::text as duration_text;
-use super::model::NodeAddress;
 use super::pattern::Pattern;
+pub(super) use address::{management_url, node_address, server_address, socket_address};
 
 /// Longest short string of AMQP: vhosts and reply texts.
 const SHORT_STRING_BYTES: usize = 255;
 const NAME_BYTES: usize = 64;
-const HOST_NAME_BYTES: usize = 253;
-const LABEL_BYTES: usize = 63;
 
 /// What is wrong with a text, and what would be right.
 #[derive(Debug, PartialEq, Eq)]
@@ -27,109 +27,6 @@ type Parsed<T> = Result<T, Fault>;
 
 fn fault<T>(message: impl Into<String>, advice: impl Into<String>) -> Parsed<T> {
     Err(Fault { message: message.into(), advice: advice.into() })
-}
-
-/// An IP address and a port to bind or send to.
-pub(super) fn socket_address(text: &str) -> Parsed<SocketAddr> {
-    if let Ok(address) = text.parse() {
-        return Ok(address);
-    }
-    if !text.contains([':', '.']) && text.parse::<u16>().is_err() {
-        return fault(
-            format!("{text:?} is not an IP address and a port"),
-            "write both, as in \"0.0.0.0:5672\"",
-        );
-    }
-    let (host, port) = host_and_port(text)?;
-    match host.parse::<IpAddr>() {
-        Ok(address) => Ok(SocketAddr::new(address, port)),
-        Err(_) if host == "*" || host.is_empty() => fault(
-            format!("{text:?} has no IP address"),
-            format!("write \"0.0.0.0:{port}\" for all of IPv4, \"[::]:{port}\" for all of IPv6"),
-        ),
-        Err(_) => fault(
-            format!("{host:?} is not an IP address"),
-            format!("write an address of this machine, as in \"192.168.1.10:{port}\""),
-        ),
-    }
-}
-
-/// A host (IP address or name) and the port of a node.
-pub(super) fn node_address(text: &str) -> Parsed<NodeAddress> {
-    let (host, port) = host_and_port(text)?;
-    if port == 0 {
-        return fault("a node cannot have port 0", format!("write \"{host}:5672\""));
-    }
-    match host.parse::<IpAddr>() {
-        Ok(address) if address.is_unspecified() => fault(
-            format!("{host} is no node's address"),
-            "write the address that the node is reached at",
-        ),
-        Ok(_) => Ok(NodeAddress { host: host.to_owned(), port }),
-        Err(_) if is_host_name(host) => Ok(NodeAddress { host: host.to_owned(), port }),
-        Err(_) => fault(
-            format!("{host:?} is neither an IP address nor a host name"),
-            "write it as in \"rabbit1.internal:5672\", \"192.168.1.10:5672\", \"[fd00::1]:5672\"",
-        ),
-    }
-}
-
-fn host_and_port(text: &str) -> Parsed<(&str, u16)> {
-    if text.contains("//") {
-        return fault(
-            format!("{text:?} is a URL"),
-            "write only host and port, as in \"192.168.1.10:5672\"",
-        );
-    }
-    let is_ipv6 = |text: &str| text.parse::<Ipv6Addr>().is_ok();
-    let (host, port) = match text.rsplit_once(':') {
-        Some(parts) if !is_ipv6(text) && !text.ends_with(']') => parts,
-        _ => return no_port(text),
-    };
-    let Ok(port) = port.parse::<u16>() else {
-        return fault(
-            format!("{port:?} is not a port"),
-            format!("write a number from 1 to 65535, as in \"{host}:5672\""),
-        );
-    };
-    let bracketed = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
-    match bracketed {
-        Some(host) if is_ipv6(host) => Ok((host, port)),
-        Some(host) => fault(
-            format!("{host:?} is not an IPv6 address"),
-            "only IPv6 addresses stand in brackets, as in \"[fd00::1]:5672\"",
-        ),
-        None if host.contains(':') => fault(
-            format!("{text:?} is ambiguous"),
-            "put an IPv6 address in brackets, as in \"[fd00::1]:5672\"",
-        ),
-        None => Ok((host, port)),
-    }
-}
-
-fn no_port<T>(text: &str) -> Parsed<T> {
-    let (message, right) = if text.parse::<u16>().is_ok() {
-        ("is only a port", format!("192.168.1.10:{text}"))
-    } else if text.contains(':') {
-        ("has no port", format!("[{}]:5672", text.trim_matches(['[', ']'])))
-    } else {
-        ("has no port", format!("{text}:5672"))
-    };
-    fault(format!("{text:?} {message}"), format!("write \"{right}\""))
-}
-
-/// Letters, digits, `-` and `_` (Docker Compose has names with it) between dots.
-fn is_host_name(host: &str) -> bool {
-    let fits = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-    let label = |label: &str| {
-        (1..=LABEL_BYTES).contains(&label.len())
-            && !label.starts_with('-')
-            && label.chars().all(fits)
-    };
-    let only_digits = host.chars().all(|c| c.is_ascii_digit() || c == '.');
-    host.len() <= HOST_NAME_BYTES
-        && !only_digits
-        && host.strip_suffix('.').unwrap_or(host).split('.').all(label)
 }
 
 /// A network, or a single IP address.
@@ -196,6 +93,25 @@ pub(super) fn short_string(text: &str) -> Parsed<&str> {
     plain_text(text)
 }
 
+/// An argument of a command, which may be empty.
+pub(super) fn argument(text: &str) -> Parsed<&str> {
+    if text.contains('\0') {
+        return fault("this argument has a NUL character", "write printable characters only");
+    }
+    Ok(text)
+}
+
+/// The name of a queue that the gateway may declare.
+pub(super) fn queue_name(text: &str) -> Parsed<&str> {
+    if text.starts_with("amq.") {
+        return fault(
+            format!("{text:?} is a name that brokers keep for themselves"),
+            "write one that does not begin with \"amq.\"",
+        );
+    }
+    short_string(text)
+}
+
 /// A pattern of a route's condition.
 pub(super) fn pattern(text: &str) -> Parsed<Pattern> {
     Pattern::parse(text).or_else(|error| {
@@ -223,41 +139,13 @@ pub(super) fn similar<'s, S: AsRef<str> + ?Sized + 's>(
 }
 
 #[cfg(test)]
+fn message<T: std::fmt::Debug>(parsed: Parsed<T>) -> String {
+    parsed.expect_err("a fault").message
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
-
-    fn message<T: std::fmt::Debug>(parsed: Parsed<T>) -> String {
-        parsed.expect_err("a fault").message
-    }
-
-    #[test]
-    fn a_bind_address_is_an_ip_address_and_a_port() {
-        for good in ["0.0.0.0:5672", "[::]:5672", "127.0.0.1:0"] {
-            assert!(socket_address(good).is_ok(), "{good}");
-        }
-        assert!(message(socket_address("0.0.0.0")).contains("has no port"));
-        assert!(message(socket_address("5672")).contains("only a port"));
-        assert!(message(socket_address(":5672")).contains("no IP address"));
-        assert!(message(socket_address("localhost")).contains("not an IP address"));
-        assert!(message(socket_address("localhost:5672")).contains("not an IP address"));
-        assert!(message(socket_address("::1")).contains("has no port"));
-        assert!(message(socket_address("::1:99999")).contains("is not a port"));
-        assert!(message(socket_address("1.2.3.4:70000")).contains("is not a port"));
-    }
-
-    #[test]
-    fn a_node_address_is_a_host_and_a_port() {
-        for good in ["rabbit-1.internal:5672", "rabbit_1:5672", "10.0.0.1:5672", "a.b.:1"] {
-            assert!(node_address(good).is_ok(), "{good}");
-        }
-        assert_eq!(node_address("[fd00::1]:5672").map(|a| a.host).as_deref(), Ok("fd00::1"));
-        for bad in ["", "rabbit1", "amqp://rabbit1:5672", "a b:5672", "1.2.3:5672", "[x]:1", "h:0"]
-        {
-            assert!(node_address(bad).is_err(), "{bad}");
-        }
-        assert!(message(node_address("0.0.0.0:5672")).contains("no node's address"));
-        assert!(message(node_address("fd00::1:ab:cd:5672")).contains("has no port"));
-    }
 
     #[test]
     fn durations_have_a_unit_and_bounds() {

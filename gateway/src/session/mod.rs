@@ -10,6 +10,7 @@ mod opaque;
 mod open;
 pub mod record;
 mod relay;
+mod search;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -31,9 +32,11 @@ use crate::telemetry::access::{AccessLog, Protocol};
 use crate::telemetry::metrics::Metrics;
 use crate::worker::Seat;
 use end::{End, Phase, Who};
+use opaque::Opaque;
 use open::{Handshake, Opening};
 use registry::{Registry, Session, SessionFacts};
 use relay::{Flow, Relay, Watch};
+use search::Search;
 
 pub use record::Ended;
 
@@ -148,15 +151,16 @@ struct Failed {
 }
 
 impl Failed {
-    fn new(end: End) -> Self {
+    fn new(end: End, search: Option<&Search>) -> Self {
+        let last = search.and_then(|search| search.tried().last());
         Self {
             end,
             protocol: Protocol::Unknown,
             user: None,
             vhost: None,
             software: registry::Software::default(),
-            cluster: None,
-            node: None,
+            cluster: search.map(|search| search.cluster.name.0.clone()),
+            node: last.map(|node| node.name.clone()),
         }
     }
 
@@ -167,9 +171,7 @@ impl Failed {
             user: hello.and_then(|h| h.user.clone()),
             vhost: handshake.bridge.vhost().map(str::to_owned),
             software: hello.map(registry::Software::of).unwrap_or_default(),
-            cluster: handshake.cluster.as_ref().map(|c| c.name.0.clone()),
-            node: handshake.last_node().map(|n| n.name.clone()),
-            ..Self::new(end)
+            ..Self::new(end, handshake.search.as_ref())
         }
     }
 }
@@ -201,13 +203,14 @@ impl Live {
                 Ok(self.begin(client, node, lease, Some(opened.tune), begin).await)
             }
             Opening::Amqp10 { said } => {
-                let connecting = opaque::connect(&self.shared, &self.session, &mut client, said);
-                let answer = match tokio::time::timeout_at(deadline, connecting).await {
+                let mut opaque = Opaque::new(&self.shared, &self.session, &mut client, said);
+                let answer = match tokio::time::timeout_at(deadline, opaque.run()).await {
                     Ok(answer) => answer,
                     Err(_) => Err(End::new(Who::Node, Phase::Connect, "handshake-timeout")),
                 };
                 let opaque::Answer { node, lease, first } = answer.map_err(|end| {
-                    Box::new(Failed { protocol: Protocol::Amqp10, ..Failed::new(end) })
+                    let failed = Failed::new(end, opaque.search.as_ref());
+                    Box::new(Failed { protocol: Protocol::Amqp10, ..failed })
                 })?;
                 self.heard_now(0);
                 self.session.opened(Box::new(SessionFacts {

@@ -20,15 +20,14 @@ use tracing::info;
 use super::end::{End, Phase, Who};
 use super::io::poll_take;
 use super::registry::{Order, Session, SessionFacts, Software};
+use super::search::Search;
 use super::{Shared, close};
 use crate::cluster::Cluster;
-use crate::cluster::node::{Lease, Node};
+use crate::cluster::node::Lease;
 use crate::config::model::ClusterName;
 use crate::route::{Decision, Facts, Login};
 use crate::snapshot::Snapshot;
 
-/// A node that takes a connection but does not say start within this time is hung: another one is tried, if there is one.
-pub(super) const START_PATIENCE: Duration = Duration::from_secs(1);
 /// A node that says nothing for so long in the middle of a handshake is hung. More than the three seconds for which
 /// RabbitMQ keeps silent before it drops a client with a wrong password.
 const ANSWER_PATIENCE: Duration = Duration::from_secs(6);
@@ -60,8 +59,8 @@ pub(super) struct Handshake<'a> {
     snapshot: Arc<Snapshot>,
     client: &'a mut TcpStream,
     pub(super) bridge: Bridge,
-    pub(super) cluster: Option<Arc<Cluster>>,
-    tried: Vec<Arc<Node>>,
+    /// Once the route is decided.
+    pub(super) search: Option<Search>,
     leg: Option<Leg>,
     /// No node was to be had: the client is led to open, where it can be told so.
     parked: bool,
@@ -104,18 +103,12 @@ impl<'a> Handshake<'a> {
             session,
             client,
             bridge: Bridge::new(annotations),
-            cluster: None,
-            tried: Vec::new(),
+            search: None,
             leg: None,
             parked: false,
             dropped: 0,
             client_done: None,
         }
-    }
-
-    /// The last node tried.
-    pub(super) fn last_node(&self) -> Option<&Arc<Node>> {
-        self.tried.last()
     }
 
     /// Has the client asked for AMQP 0-9-1?
@@ -125,7 +118,7 @@ impl<'a> Handshake<'a> {
 
     /// Whose turn it is: who is to blame if nothing happens any more.
     pub(super) fn awaited(&self) -> (Who, Phase) {
-        match &self.cluster {
+        match &self.search {
             Some(_) if self.bridge.awaits_node() => (Who::Node, Phase::Connect),
             _ => (Who::Client, Phase::Handshake),
         }
@@ -200,8 +193,7 @@ impl<'a> Handshake<'a> {
         };
         match decision {
             Decision::To(target) => {
-                self.cluster = Some(self.cluster(&target.cluster)?);
-                self.tried.clear();
+                self.search = Some(Search::new(self.cluster(&target.cluster)?));
                 self.bridge.decided(target.rename_vhost.as_deref());
                 Ok(())
             }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use integration::peer::{Args, Frame, HEADER, Peer, ScriptedBroker};
 use tokio::time::{Instant, interval};
 
-use crate::front::{Front, SOON, Setup, nobody};
+use crate::front::{Front, SOON, Setup, end_of, nobody};
 
 #[tokio::test]
 async fn what_is_not_amqp_091_gets_its_header_and_an_orderly_end() {
@@ -166,6 +166,18 @@ async fn amqp_10_passes_untouched_and_ends_without_a_close_that_it_would_not_und
             assert_eq!(front.end_of(address).await, "client relay client-gone");
         }
     }
+}
+
+#[tokio::test]
+async fn the_record_of_an_amqp_10_client_that_found_no_node_names_the_cluster_and_the_last_node() {
+    let (refuses, _ports) = nobody();
+    let front = Setup::at_accept().start(&[refuses]).await;
+    let mut client = front.client().await;
+    client.send_raw(&AMQP_10).await.unwrap();
+    client.expect_eof().await.unwrap();
+    let record = &front.records(1).await[0];
+    assert_eq!(end_of(record), "gateway connect no-node");
+    assert_eq!((record["cluster"].as_str(), record["node"].as_str()), (Some("main"), Some("n1")));
 }
 
 #[tokio::test]

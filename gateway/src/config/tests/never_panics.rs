@@ -3,7 +3,7 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::{SMALLEST, read};
+use super::{SMALLEST, read, secrets};
 use crate::config::{Environment, parse_bytes};
 
 const SEED: &str = include_str!("full.toml");
@@ -53,7 +53,7 @@ const PIECES: &[&str] = &[
 ];
 
 fn check(bytes: &[u8]) {
-    let environment = Environment { variable: &|_| None, host_name: String::new() };
+    let environment = Environment { variable: &|_| None, file: &secrets, host_name: String::new() };
     match parse_bytes(bytes, "gateway.toml", &environment) {
         Ok((_, warnings)) => assert!(warnings.iter().all(|problem| !problem.is_error())),
         Err(problems) => {
@@ -121,7 +121,7 @@ fn deep_nesting_is_refused() {
 
 #[test]
 fn a_text_that_is_not_utf_8_is_refused_at_its_place() {
-    let environment = Environment { variable: &|_| None, host_name: String::new() };
+    let environment = Environment { variable: &|_| None, file: &secrets, host_name: String::new() };
     let problems = parse_bytes(b"[log]\nlevel = \"\xff\"\n", "f", &environment).unwrap_err();
     assert_eq!((problems[0].line, problems[0].column), (2, 10));
     assert!(problems[0].message.contains("not UTF-8"));

@@ -2,13 +2,21 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::{Context, DAY, MILLISECOND, MINUTE, SECOND, number, positive};
+use super::health;
+use super::{Context, DAY, HOUR, MILLISECOND, SECOND, TEN_MINUTES, number, positive};
 use crate::config::defaults;
 use crate::config::file::{self, At};
-use crate::config::model::{Cluster, ClusterName, Listener, Node, NodeAddress, Strategy};
+use crate::config::model::{
+    Admission, Cluster, ClusterName, Listener, Node, NodeAddress, Strategy,
+};
 use crate::config::values;
+
+const UP_TO_AN_HOUR: RangeInclusive<Duration> = Duration::ZERO..=HOUR;
 
 pub(super) fn clusters(
     context: &mut Context<'_, '_>,
@@ -26,31 +34,83 @@ fn cluster(
 ) -> Cluster {
     let section = format!("cluster.{}", name.as_str());
     warn_unused(context, &section, name);
+    let name = ClusterName(context.name(&section, name).into());
+    let nodes = nodes(context, &section, file, listeners);
+    let loopback_users = loopback_users(context, &section, file.loopback_users.as_deref());
+    let asked = (&*nodes, &*loopback_users);
+    let health = Arc::new(health::health(context, &section, file.health.as_ref(), asked));
+    let mut duration = |key: &str, text: &Option<At<String>>, range, default| {
+        context.duration(&format!("{section}.{key}"), text.as_ref(), range, default)
+    };
+    let (connect, resolve) = (defaults::CONNECT_TIMEOUT, defaults::RESOLVE_INTERVAL);
+    let (slow_start, patience) = (defaults::SLOW_START, defaults::DRAIN_PATIENCE);
     Cluster {
-        name: ClusterName(context.name(&section, name).into()),
-        balance: file.balance.unwrap_or(Strategy::LeastConnections),
-        retry: number(file.retry.as_ref(), defaults::RETRY),
-        connect_timeout: context.duration(
-            &format!("{section}.connect_timeout"),
-            file.connect_timeout.as_ref(),
-            MILLISECOND..=10 * MINUTE,
-            defaults::CONNECT_TIMEOUT,
+        name,
+        connect_timeout: duration(
+            "connect_timeout",
+            &file.connect_timeout,
+            MILLISECOND..=TEN_MINUTES,
+            connect,
         ),
-        resolve_interval: context.duration(
-            &format!("{section}.resolve_interval"),
-            file.resolve_interval.as_ref(),
+        resolve_interval: duration(
+            "resolve_interval",
+            &file.resolve_interval,
             SECOND..=DAY,
-            defaults::RESOLVE_INTERVAL,
+            resolve,
         ),
-        slow_start: defaults::SLOW_START,
-        admission: None,
-        rebalance: false,
-        rebalance_rate: positive(None, defaults::REBALANCE_RATE),
-        drain_patience: defaults::DRAIN_PATIENCE,
-        loopback_users: defaults::LOOPBACK_USERS.map(Arc::from).to_vec(),
-        health: Arc::default(),
-        nodes: nodes(context, &section, file, listeners),
+        drain_patience: duration("drain_patience", &file.drain_patience, UP_TO_AN_HOUR, patience),
+        slow_start: duration("slow_start", &file.slow_start, UP_TO_AN_HOUR, slow_start),
+        balance: balance(context, &section, file),
+        retry: number(file.retry.as_ref(), defaults::RETRY),
+        admission: admission(context, &section, file.admission.as_ref()),
+        rebalance: file.rebalance == Some(file::Rebalance::Auto),
+        rebalance_rate: positive(file.rebalance_rate.as_ref(), defaults::REBALANCE_RATE),
+        loopback_users,
+        health,
+        nodes,
     }
+}
+
+fn balance(context: &mut Context<'_, '_>, section: &str, file: &file::Cluster) -> Strategy {
+    let strategy = file.balance.as_deref().copied().unwrap_or(Strategy::LeastConnections);
+    if let Some(slow_start) = &file.slow_start
+        && matches!(strategy, Strategy::SourceHash | Strategy::VhostHash | Strategy::First)
+    {
+        context.report.warning(
+            slow_start.span(),
+            format!("{section}.slow_start has no effect with this balance"),
+            "remove it; source-hash, vhost-hash and first give each session its one node"
+                .to_owned(),
+        );
+    }
+    strategy
+}
+
+fn admission(
+    context: &mut Context<'_, '_>,
+    section: &str,
+    file: Option<&file::Admission>,
+) -> Option<Admission> {
+    let file = file?;
+    let (key, range) = (format!("{section}.admission.wait"), MILLISECOND..=HOUR);
+    let wait = context.duration(&key, file.wait.as_ref(), range, defaults::ADMISSION_WAIT);
+    Some(Admission {
+        // One that is missing or unusable was reported.
+        rate: NonZeroU32::new(**file.rate.as_ref()?)?,
+        queue: number(file.queue.as_ref(), defaults::ADMISSION_QUEUE) as usize,
+        wait,
+    })
+}
+
+fn loopback_users(
+    context: &mut Context<'_, '_>,
+    section: &str,
+    file: Option<&[At<String>]>,
+) -> Vec<Arc<str>> {
+    let Some(users) = file else { return defaults::LOOPBACK_USERS.map(Arc::from).to_vec() };
+    let key = format!("{section}.loopback_users");
+    let users = users.iter();
+    users.filter_map(|user| context.text(&key, user, values::short_string)).collect()
 }
 
 fn warn_unused(context: &mut Context<'_, '_>, section: &str, name: &At<String>) {
@@ -88,9 +148,28 @@ fn nodes(
             context.report.warning(text.span(), message, advice);
         }
         warn_of_loop(context, &key, text, &address, listeners);
-        nodes.push(node(name, address, file));
+        let key = format!("{section}.management");
+        let management = file.management.as_ref();
+        let management =
+            management.and_then(|text| context.take(&key, text, values::management_url));
+        nodes.push(Node { management, ..node(name, address, file) });
     }
+    warn_unasked(context, section, file);
     nodes
+}
+
+/// Warns of management addresses that nobody may log in to.
+fn warn_unasked(context: &mut Context<'_, '_>, section: &str, file: &file::Cluster) {
+    let username = file.health.as_ref().and_then(|health| health.username.as_ref());
+    let mut nodes = file.node.iter().flat_map(|named| &named.0);
+    let management = nodes.find_map(|(_, node)| node.management.as_ref());
+    let explicit = file.health.as_ref().is_some_and(|health| health.checks.is_some());
+    let misread = context.dropped.mistake_under(&format!("{section}.health"));
+    if let (Some(management), None, false, false) = (management, username, explicit, misread) {
+        let message = format!("{section}: management is not asked without a username");
+        let advice = format!("add username and password_file to [{section}.health]");
+        context.report.warning(management.span(), message, advice);
+    }
 }
 
 fn node(name: String, address: NodeAddress, file: &file::Node) -> Node {

@@ -1,0 +1,102 @@
+//! What sessions notice about a node, for the task that watches over it. Cheap to leave, from any thread.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use tokio::sync::Notify;
+
+/// A letter box: many leave notices, one takes them out.
+#[derive(Debug, Default)]
+pub struct Notices {
+    failures: AtomicU32,
+    stopping: AtomicBool,
+    maintenance: AtomicBool,
+    arrived: Notify,
+}
+
+/// What lay in the box.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Noticed {
+    /// Connections and handshakes of clients that failed because of the node.
+    pub failures: u32,
+    /// The node has told a client that it is shutting down.
+    pub stopping: bool,
+    /// The node has told a client that it goes into maintenance.
+    pub maintenance: bool,
+}
+
+impl Notices {
+    /// A client's connection or handshake failed because of the node.
+    pub fn failed(&self) {
+        self.failures.fetch_add(1, Ordering::Relaxed);
+        self.arrived.notify_one();
+    }
+
+    /// The node closed a connection with 320 and `text`.
+    ///
+    /// What it says when an operator closes one connection says nothing about the node.
+    pub fn forced_close(&self, text: &str) {
+        let flag = if text.contains("maintenance mode") {
+            &self.maintenance
+        } else if text.contains("'shutdown'") {
+            &self.stopping
+        } else {
+            return;
+        };
+        flag.store(true, Ordering::Relaxed);
+        self.arrived.notify_one();
+    }
+
+    /// Waits until something lies in the box, and takes it out.
+    pub async fn take(&self) -> Noticed {
+        loop {
+            let noticed = Noticed {
+                failures: self.failures.swap(0, Ordering::Relaxed),
+                stopping: self.stopping.swap(false, Ordering::Relaxed),
+                maintenance: self.maintenance.swap(false, Ordering::Relaxed),
+            };
+            if noticed != Noticed::default() {
+                return noticed;
+            }
+            self.arrived.notified().await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future;
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    use super::*;
+
+    fn taken(notices: &Notices) -> Option<Noticed> {
+        match pin!(notices.take()).poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(noticed) => Some(noticed),
+            Poll::Pending => None,
+        }
+    }
+
+    #[test]
+    fn what_is_left_is_taken_once_and_together() {
+        let notices = Notices::default();
+        assert_eq!(taken(&notices), None);
+        notices.failed();
+        notices.failed();
+        notices.forced_close(
+            "CONNECTION_FORCED - broker forced connection closure with reason 'shutdown'",
+        );
+        let both = Noticed { failures: 2, stopping: true, maintenance: false };
+        assert_eq!(taken(&notices), Some(both));
+        assert_eq!(taken(&notices), None);
+    }
+
+    #[test]
+    fn only_what_a_close_says_about_the_node_counts() {
+        let notices = Notices::default();
+        notices.forced_close("CONNECTION_FORCED - Closed via management plugin");
+        assert_eq!(taken(&notices), None);
+        notices.forced_close("CONNECTION_FORCED - Node was put into maintenance mode");
+        assert!(taken(&notices).is_some_and(|noticed| noticed.maintenance && !noticed.stopping));
+    }
+}

@@ -1,0 +1,76 @@
+//! Hides the secrets of a configuration text wherever a problem would show it.
+
+use std::ops::Range;
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+/// The last step of the path of every secret.
+const SECRET_KEY: &str = "password";
+
+/// The value of a secret key; as far as it goes if it is not closed.
+static SECRET: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    let values = [
+        r#""""(?s:.*?)(?:"""|\z)"#,
+        r"'''(?s:.*?)(?:'''|\z)",
+        r#""(?:[^"\\\n]|\\.)*"?"#,
+        r"'[^'\n]*'?",
+        r"[^\s,}#]*",
+    ];
+    let values = values.join("|");
+    Regex::new(&format!(r#"(?m)(?:^|[\s,{{.])["']?{SECRET_KEY}["']?[ \t]*=[ \t]*({values})"#)).ok()
+});
+
+/// User and password in a URL.
+static LOGIN_IN_URL: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r#"://([^\s"']*)@"#).ok());
+
+/// Is the key at `path` a secret?
+pub(super) fn is_secret(path: &[String]) -> bool {
+    path.last().is_some_and(|key| key == SECRET_KEY)
+}
+
+/// The text with a star for each character of a secret, so that all else keeps its place.
+pub(super) fn masked(text: &str) -> String {
+    let mut secret: Vec<Range<usize>> = Vec::new();
+    for pattern in [&*SECRET, &*LOGIN_IN_URL].into_iter().flatten() {
+        secret.extend(pattern.captures_iter(text).filter_map(|found| Some(found.get(1)?.range())));
+    }
+    let star = |at: usize, c: char| match c {
+        '\n' | '\r' | '"' | '\'' => c,
+        _ if secret.iter().any(|range| range.contains(&at)) => '*',
+        _ => c,
+    };
+    text.char_indices().map(|(at, c)| star(at, c)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_value_of_a_password_is_hidden_however_it_is_written() {
+        for (text, shown) in [
+            ("password = \"s3c\\\"ret\" # x", "password = \"****\"***\" # x"),
+            ("password='s3c\"ret'", "password='***\"***'"),
+            ("\"password\" = 's'", "\"password\" = '*'"),
+            ("health.password = 's'", "health.password = '*'"),
+            (
+                "{ username = 'u', password = 's', rise = 2 }",
+                "{ username = 'u', password = '*', rise = 2 }",
+            ),
+            ("password = \"\"\"\na\nb\"\"\"\nrise = 2", "password = \"\"\"\n*\n*\"\"\"\nrise = 2"),
+            ("password = hunter2, x", "password = *******, x"),
+            ("password = \"never closed\nrise = 2", "password = \"************\nrise = 2"),
+            ("password_file = '/a'", "password_file = '/a'"),
+        ] {
+            assert_eq!(masked(text), shown);
+        }
+    }
+
+    #[test]
+    fn so_is_the_login_in_a_url() {
+        assert_eq!(masked("at \"http://u:p@h:1\""), "at \"http://***@h:1\"");
+        assert_eq!(masked("at \"http://h:1/a\""), "at \"http://h:1/a\"");
+    }
+}
