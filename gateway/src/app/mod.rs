@@ -23,6 +23,7 @@ use crate::admin::{self, AdminError, AdminServer, BoundAdmin, Sources};
 use crate::cluster::lookup::Lookup;
 use crate::config::diagnostic::Problem;
 use crate::config::{self, model::Model};
+use crate::drain::Keeper;
 use crate::gate::Gate;
 use crate::listener::accept::{Accepted, Acceptor};
 use crate::listener::{self, Listener};
@@ -91,6 +92,7 @@ struct Gateway {
     gates: Vec<(config::model::ListenerName, Arc<Gate>)>,
     tasks: TaskTracker,
     stop_accepting: CancellationToken,
+    keeper: Arc<Keeper>,
     admin: Option<AdminServer>,
 }
 
@@ -109,6 +111,7 @@ fn start(model: &Model, sink: &Sink, dispatch: &Dispatch) -> Result<(), StartErr
         access: model.log.access.then(|| AccessLog::new(sink.handle())),
     });
     let gates = listeners.iter().map(|l| (l.name.clone(), l.gate.clone())).collect();
+    let keeper = Arc::new(Keeper::new(shared.clone(), model.gateway.drain_rate));
     let mut gateway = Gateway {
         shared,
         workers,
@@ -116,6 +119,7 @@ fn start(model: &Model, sink: &Sink, dispatch: &Dispatch) -> Result<(), StartErr
         gates,
         tasks: TaskTracker::new(),
         stop_accepting: CancellationToken::new(),
+        keeper,
         admin: None,
     };
     let control = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -259,6 +263,8 @@ impl Gateway {
             self.tasks.spawn(cluster.clone().keep_discovered(lookup.clone()));
         }
         self.tasks.spawn(watch::keep_time(self.shared.clone(), clock));
+        let (keeper, stop) = (self.keeper.clone(), self.stop_accepting.clone());
+        self.tasks.spawn(async move { stop.run_until_cancelled(keeper.run()).await });
     }
 
     /// Starts the accept loops: one a worker for every address.

@@ -13,7 +13,7 @@ pub mod target;
 use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
@@ -41,6 +41,8 @@ pub struct Cluster {
     nodes: ArcSwap<Vec<Arc<Node>>>,
     names: Names,
     turn: AtomicUsize,
+    /// Is it being rebalanced?
+    rebalancing: AtomicBool,
 }
 
 impl Cluster {
@@ -60,7 +62,14 @@ impl Cluster {
             nodes: ArcSwap::from_pointee(nodes.collect()),
             names: Names::new(&model.nodes),
             turn: AtomicUsize::new(0),
+            rebalancing: AtomicBool::new(false),
         }
+    }
+
+    /// While it is being rebalanced, new sessions go where the fewest are, whatever the strategy: whoever is moved away
+    /// from a node that has too many shall not land on another such.
+    pub fn set_rebalancing(&self, rebalancing: bool) {
+        self.rebalancing.store(rebalancing, Ordering::Relaxed);
     }
 
     /// Its nodes, in the order of the configuration. Those behind a name come and go.
@@ -151,7 +160,10 @@ impl Cluster {
         if candidates.is_empty() {
             return None;
         }
-        let strategy = self.model.balance;
+        let strategy = match self.rebalancing.load(Ordering::Relaxed) {
+            true => Strategy::LeastConnections,
+            false => self.model.balance,
+        };
         let draw = Draw {
             turn: self.turn.fetch_add(1, Ordering::Relaxed),
             random: fastrand::u64(..),
