@@ -10,17 +10,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use futures_util::future::join_all;
 use thiserror::Error;
 use tokio::net::TcpStream;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{Dispatch, info, warn};
 
 use crate::admin::{self, AdminError, AdminServer, BoundAdmin, Sources};
-use crate::cluster::resolve;
+use crate::cluster::lookup::Lookup;
 use crate::config::diagnostic::Problem;
 use crate::config::{self, model::Model};
+use crate::drain::Keeper;
 use crate::gate::Gate;
 use crate::listener::accept::{Accepted, Acceptor};
 use crate::listener::{self, Listener};
@@ -33,6 +36,9 @@ use crate::telemetry::metrics::Metrics;
 use crate::telemetry::output::SinkError;
 use crate::telemetry::sink::Sink;
 use crate::worker::{self, Clock, Worker, Workers};
+
+/// How long the first lookups of names may keep clients waiting.
+const NAMES_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Why the gateway does not start.
 #[derive(Debug, Error)]
@@ -88,6 +94,7 @@ struct Gateway {
     /// Accept loops, and clients on their way from one thread to another.
     arrivals: TaskTracker,
     stop_accepting: CancellationToken,
+    keeper: Arc<Keeper>,
     admin: Option<AdminServer>,
 }
 
@@ -106,6 +113,7 @@ fn start(model: &Model, sink: &Sink, dispatch: &Dispatch) -> Result<(), StartErr
         access: model.log.access.then(|| AccessLog::new(sink.handle())),
     });
     let gates = listeners.iter().map(|l| (l.name.clone(), l.gate.clone())).collect();
+    let keeper = Arc::new(Keeper::new(shared.clone(), model.gateway.drain_rate));
     let mut gateway = Gateway {
         shared,
         workers,
@@ -114,15 +122,17 @@ fn start(model: &Model, sink: &Sink, dispatch: &Dispatch) -> Result<(), StartErr
         tasks: TaskTracker::new(),
         arrivals: TaskTracker::new(),
         stop_accepting: CancellationToken::new(),
+        keeper,
         admin: None,
     };
     let control = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     control.block_on(async {
         let signals = Signals::new()?;
-        gateway.resolve_names().await;
+        let lookup = Lookup { name_servers: model.gateway.name_servers.clone() };
+        gateway.discover_nodes(&lookup).await;
         gateway.collect(sink);
         gateway.admin = admin.map(|bound| bound.start(gateway.sources())).transpose()?;
-        gateway.spawn_tasks(clock);
+        gateway.spawn_tasks(clock, &lookup);
         gateway.accept(listeners);
         info!("ready");
         gateway.until_stopped(model, sink, signals).await;
@@ -233,9 +243,12 @@ impl Signals {
 }
 
 impl Gateway {
-    async fn resolve_names(&self) {
-        for cluster in self.shared.snapshot.load().clusters.values() {
-            resolve::resolve_all(cluster).await;
+    /// Looks names of nodes up for the first time; after a while clients are accepted without.
+    async fn discover_nodes(&self, lookup: &Lookup) {
+        let snapshot = self.shared.snapshot.load_full();
+        let all = join_all(snapshot.clusters.values().map(|cluster| cluster.discover(lookup)));
+        if timeout(NAMES_PATIENCE, all).await.is_err() {
+            warn!(waited = ?NAMES_PATIENCE, "names of nodes do not resolve: accepting clients all the same");
         }
     }
 
@@ -248,11 +261,13 @@ impl Gateway {
         }
     }
 
-    fn spawn_tasks(&self, clock: Arc<Clock>) {
+    fn spawn_tasks(&self, clock: Arc<Clock>, lookup: &Lookup) {
         for cluster in self.shared.snapshot.load().clusters.values() {
-            self.tasks.spawn(resolve::keep_resolved(cluster.clone()));
+            self.tasks.spawn(cluster.clone().keep_discovered(lookup.clone()));
         }
         self.tasks.spawn(watch::keep_time(self.shared.clone(), clock));
+        let (keeper, stop) = (self.keeper.clone(), self.stop_accepting.clone());
+        self.tasks.spawn(async move { stop.run_until_cancelled(keeper.run()).await });
     }
 
     /// Starts the accept loops: one a worker for every address.

@@ -5,6 +5,7 @@
 mod blocked;
 mod clients;
 mod demo;
+mod discovery;
 mod drain;
 mod ends;
 mod ends_node;
