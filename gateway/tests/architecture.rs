@@ -24,6 +24,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("config::model", &["config::defaults", "config::pattern"]),
     ("route", &["config::model", "config::pattern"]),
     ("cluster::balance", &["config::model"]),
+    ("drain::balance", &[]),
+    ("drain::moved", &[]),
     ("telemetry::counters", &[]),
     ("telemetry::names", &[]),
     ("telemetry::escape", &[]),
@@ -41,6 +43,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         &["config::model", "gate", "route", "cluster", "snapshot", "socket", "telemetry", "worker"],
     ),
     ("admin", &[]),
+    ("drain", &["config::model", "cluster", "snapshot", "session"]),
     // Who puts it together.
     (
         "app",
@@ -56,6 +59,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "listener",
             "session",
             "admin",
+            "drain",
         ],
     ),
     ("cli", &["config"]),
@@ -69,6 +73,8 @@ const PURE: &[&str] = &[
     "cluster::balance",
     "cluster::offer",
     "cluster::target",
+    "drain::balance",
+    "drain::moved",
     "snapshot",
     "telemetry::counters",
     "telemetry::names",
@@ -98,6 +104,7 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("metrics", &["telemetry"]),
     ("metrics_exporter_prometheus", &["telemetry"]),
     ("nix", &["app", "telemetry::process"]),
+    ("siphasher", &["cluster::balance"]),
     ("toml", &["config"]),
     ("schemars", &["config"]),
 ];

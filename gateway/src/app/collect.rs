@@ -32,6 +32,7 @@ impl Gateway {
         metrics.add_collector(move |scrape| {
             if let Some(workers) = workers.upgrade() {
                 traffic(scrape, &workers);
+                sessions_of_workers(scrape, &workers);
             }
         });
         let shared = Arc::downgrade(&self.shared);
@@ -59,6 +60,13 @@ fn traffic(scrape: &mut Scrape<'_>, workers: &Workers) {
                 }
             }
         }
+    }
+}
+
+fn sessions_of_workers(scrape: &mut Scrape<'_>, workers: &Workers) {
+    for (number, worker) in workers.all().iter().enumerate() {
+        let sessions = worker.sessions() as f64;
+        scrape.gauge(&names::WORKER_SESSIONS, &[&number.to_string()], sessions);
     }
 }
 

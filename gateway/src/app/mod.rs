@@ -23,6 +23,7 @@ use crate::admin::{self, AdminError, AdminServer, BoundAdmin, Sources};
 use crate::cluster::lookup::Lookup;
 use crate::config::diagnostic::Problem;
 use crate::config::{self, model::Model};
+use crate::drain::Keeper;
 use crate::gate::Gate;
 use crate::listener::accept::{Accepted, Acceptor};
 use crate::listener::{self, Listener};
@@ -90,7 +91,10 @@ struct Gateway {
     gate: Arc<Gate>,
     gates: Vec<(config::model::ListenerName, Arc<Gate>)>,
     tasks: TaskTracker,
+    /// Accept loops, and clients on their way from one thread to another.
+    arrivals: TaskTracker,
     stop_accepting: CancellationToken,
+    keeper: Arc<Keeper>,
     admin: Option<AdminServer>,
 }
 
@@ -109,13 +113,16 @@ fn start(model: &Model, sink: &Sink, dispatch: &Dispatch) -> Result<(), StartErr
         access: model.log.access.then(|| AccessLog::new(sink.handle())),
     });
     let gates = listeners.iter().map(|l| (l.name.clone(), l.gate.clone())).collect();
+    let keeper = Arc::new(Keeper::new(shared.clone(), model.gateway.drain_rate));
     let mut gateway = Gateway {
         shared,
         workers,
         gate: Arc::new(Gate::new(model.gateway.max_connections)),
         gates,
         tasks: TaskTracker::new(),
+        arrivals: TaskTracker::new(),
         stop_accepting: CancellationToken::new(),
+        keeper,
         admin: None,
     };
     let control = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -259,6 +266,8 @@ impl Gateway {
             self.tasks.spawn(cluster.clone().keep_discovered(lookup.clone()));
         }
         self.tasks.spawn(watch::keep_time(self.shared.clone(), clock));
+        let (keeper, stop) = (self.keeper.clone(), self.stop_accepting.clone());
+        self.tasks.spawn(async move { stop.run_until_cancelled(keeper.run()).await });
     }
 
     /// Starts the accept loops: one a worker for every address.
@@ -276,9 +285,10 @@ impl Gateway {
                         metrics: self.shared.metrics.clone(),
                     };
                     let (shared, here) = (self.shared.clone(), worker.clone());
-                    let serve = move |accepted| serve(&shared, &here, accepted);
+                    let arrivals = self.arrivals.clone();
+                    let serve = move |accepted| serve(&shared, &here, &arrivals, accepted);
                     let run = acceptor.run(socket, self.stop_accepting.clone(), serve);
-                    self.tasks.spawn_on(run, worker.runtime());
+                    self.arrivals.spawn_on(run, worker.runtime());
                 }
                 let address = address.map_or_else(|| "?".into(), |a| a.to_string());
                 info!(listener = %name, %address, "accepting");
@@ -289,6 +299,9 @@ impl Gateway {
     async fn until_stopped(&self, model: &Model, sink: &Sink, mut signals: Signals) {
         signals.stop(sink).await;
         self.stop_accepting.cancel();
+        // Everybody who was accepted has begun a session when the drain looks for sessions.
+        self.arrivals.close();
+        self.arrivals.wait().await;
         let (rate, timeout) = (model.gateway.drain_rate, model.gateway.drain_timeout);
         let sessions = self.shared.registry.len();
         info!(sessions, %rate, ?timeout, "stopping: closing sessions with 320; a second signal cuts them");
@@ -298,7 +311,7 @@ impl Gateway {
 }
 
 /// Begins a session on the thread where it is to live.
-fn serve(shared: &Arc<Shared>, here: &Arc<Worker>, accepted: Accepted) {
+fn serve(shared: &Arc<Shared>, here: &Arc<Worker>, arrivals: &TaskTracker, accepted: Accepted) {
     let Accepted { stream, address, listener, seat, passage } = accepted;
     let shared = shared.clone();
     if Arc::ptr_eq(seat.worker(), here) {
@@ -308,7 +321,7 @@ fn serve(shared: &Arc<Shared>, here: &Arc<Worker>, accepted: Accepted) {
     }
     let there = seat.worker().runtime().clone();
     let handed_over = stream.into_std();
-    there.spawn(async move {
+    let hand_over = async move {
         match handed_over.and_then(TcpStream::from_std) {
             Ok(stream) => {
                 let serving = session::serve(shared, listener, stream, address, seat, passage);
@@ -316,5 +329,6 @@ fn serve(shared: &Arc<Shared>, here: &Arc<Worker>, accepted: Accepted) {
             }
             Err(error) => warn!(%listener, client = %address, %error, "cannot hand a client over"),
         }
-    });
+    };
+    arrivals.spawn_on(hand_over, &there);
 }

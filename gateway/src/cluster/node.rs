@@ -110,6 +110,12 @@ impl Node {
         }
     }
 
+    /// Did its last connection fail, and has none succeeded since?
+    #[must_use]
+    pub fn is_left_out(&self) -> bool {
+        self.skip_until.load(Ordering::Relaxed) != 0
+    }
+
     /// What its last handshake told of it.
     #[must_use]
     pub fn learned(&self) -> Option<Arc<Learned>> {

@@ -125,6 +125,8 @@ metrics! {
         "Messages on confirm channels that wait for their confirm now; growth means slow queues."
     CHANNELS = "amqp_gateway_channels" Gauge Count []
         "AMQP channels open now; steady growth is a client that leaks channels."
+    WORKER_SESSIONS = "amqp_gateway_worker_sessions" Gauge Count ["worker"]
+        "Sessions on each thread for client traffic; a new one goes where there are clearly fewest."
     NODE_SESSIONS = "amqp_gateway_node_sessions" Gauge Count ["cluster", "node"]
         "Sessions open on a node now."
     NODE_NAME_UNRESOLVED = "amqp_gateway_node_name_unresolved" Gauge Count ["cluster", "node"]
