@@ -42,6 +42,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         "session",
         &["config::model", "gate", "route", "cluster", "snapshot", "socket", "telemetry", "worker"],
     ),
+    ("admin::view", &[]),
     ("admin", &[]),
     ("drain", &["config::model", "cluster", "snapshot", "session"]),
     // Who puts it together.
@@ -62,7 +63,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "drain",
         ],
     ),
-    ("cli", &["config"]),
+    ("cli", &["config", "admin::view"]),
     ("main", &["app", "cli"]),
 ];
 
@@ -99,6 +100,8 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("hyper_util", &["admin"]),
     ("libc", &["worker"]),
     ("clap", &["cli"]),
+    ("indicatif", &["cli"]),
+    ("ureq", &["cli"]),
     ("metrics", &["telemetry"]),
     ("metrics_exporter_prometheus", &["telemetry"]),
     ("nix", &["app", "telemetry::process"]),
