@@ -73,6 +73,7 @@ const PURE: &[&str] = &[
     "route",
     "cluster::balance",
     "cluster::offer",
+    "cluster::target",
     "drain::balance",
     "drain::moved",
     "snapshot",
@@ -100,12 +101,14 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("hyper_util", &["admin"]),
     ("libc", &["worker"]),
     ("clap", &["cli"]),
+    ("hickory_resolver", &["cluster::lookup"]),
     ("indicatif", &["cli"]),
-    ("ureq", &["cli"]),
     ("metrics", &["telemetry"]),
     ("metrics_exporter_prometheus", &["telemetry"]),
     ("nix", &["app", "telemetry::process"]),
+    ("siphasher", &["cluster::balance"]),
     ("toml", &["config"]),
+    ("ureq", &["cli"]),
     ("schemars", &["config"]),
 ];
 

@@ -96,7 +96,7 @@ impl Census {
 fn role(node: &Node, now: Instant) -> Role {
     match node.condition.fitness() {
         Fitness::Fit | Fitness::Alarmed if node.backup => Role::Gives,
-        Fitness::Fit if !node.is_skipped(now) && !node.resolved.load().is_empty() => Role::Takes,
+        Fitness::Fit if !node.is_skipped(now) => Role::Takes,
         _ => Role::Apart,
     }
 }

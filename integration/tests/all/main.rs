@@ -5,6 +5,7 @@
 mod blocked;
 mod clients;
 mod demo;
+mod discovery;
 mod drain;
 mod ends;
 mod ends_node;
@@ -14,6 +15,9 @@ mod front;
 mod half_close;
 mod handover;
 mod harness;
+mod jammed;
+mod late;
 mod limits;
 mod shared;
 mod silence;
+mod workers;
