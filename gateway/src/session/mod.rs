@@ -6,6 +6,7 @@ pub mod registry;
 mod close;
 mod dial;
 mod io;
+mod local;
 mod opaque;
 mod open;
 pub mod record;
@@ -206,7 +207,7 @@ impl Live {
                 let mut opaque = Opaque::new(&self.shared, &self.session, &mut client, said);
                 let answer = match tokio::time::timeout_at(deadline, opaque.run()).await {
                     Ok(answer) => answer,
-                    Err(_) => Err(End::new(Who::Node, Phase::Connect, "handshake-timeout")),
+                    Err(_) => Err(End::new(opaque.awaited, Phase::Connect, "handshake-timeout")),
                 };
                 let opaque::Answer { node, lease, first } = answer.map_err(|end| {
                     let failed = Failed::new(end, opaque.search.as_ref());
