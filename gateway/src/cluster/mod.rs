@@ -1,5 +1,6 @@
 //! Clusters: their nodes, and which one takes a session.
 
+pub mod admission;
 pub mod balance;
 pub mod condition;
 pub mod node;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use admission::Admission;
 use arc_swap::ArcSwap;
 use balance::{Candidate, Draw};
 use condition::Fitness;
@@ -34,6 +36,8 @@ pub struct Cluster {
     pub resolve_interval: Duration,
     /// What the configuration says of it.
     pub model: model::Cluster,
+    /// Who may connect to a node now, and who waits; `None` = everybody may.
+    pub admission: Option<Admission>,
     nodes: ArcSwap<Vec<Arc<Node>>>,
     turn: AtomicUsize,
 }
@@ -49,6 +53,7 @@ impl Cluster {
             connect_timeout: model.connect_timeout,
             resolve_interval: model.resolve_interval,
             model: model.clone(),
+            admission: model.admission.as_ref().map(Admission::new),
             nodes: ArcSwap::from_pointee(nodes.collect()),
             turn: AtomicUsize::new(0),
         }
