@@ -91,6 +91,10 @@ fn count(scrape: &mut Scrape<'_>, vhost: &str, cluster: &str, sums: &Messages) {
 fn nodes(scrape: &mut Scrape<'_>, shared: &Shared) {
     let snapshot = shared.snapshot.load();
     for cluster in snapshot.clusters.values() {
+        if let Some(admission) = &cluster.admission {
+            let labels = [&*cluster.name.0];
+            scrape.gauge(&names::ADMISSION_WAITING, &labels, admission.waiting() as f64);
+        }
         for node in cluster.nodes().iter() {
             let labels = [&*cluster.name.0, &*node.name];
             scrape.gauge(&names::NODE_SESSIONS, &labels, node.sessions() as f64);
