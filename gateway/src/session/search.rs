@@ -105,7 +105,9 @@ pub(super) fn unserved(search: Option<&Search>, refused: Option<Refused>) -> (En
             (end, format!("no node of cluster {cluster} is usable"))
         }
         Some(Refused::Full) => (ended("admission-full"), format!("{busy}: too many are waiting")),
-        Some(Refused::Overdue) => (ended("admission-overdue"), format!("{busy}: the time to wait is over")),
+        Some(Refused::Overdue) => {
+            (ended("admission-overdue"), format!("{busy}: the time to wait is over"))
+        }
     }
 }
 

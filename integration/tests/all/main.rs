@@ -2,6 +2,7 @@
 //! clusters can be shared.
 #![allow(clippy::unwrap_used)]
 
+mod admission;
 mod blocked;
 mod clients;
 mod demo;
