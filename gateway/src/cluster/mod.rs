@@ -3,23 +3,27 @@
 pub mod admission;
 pub mod balance;
 pub mod condition;
+pub mod discovery;
+pub mod lookup;
 pub mod node;
 pub mod notices;
 pub mod offer;
 pub mod report;
-pub mod resolve;
+pub mod target;
 
 use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use admission::Admission;
 use arc_swap::ArcSwap;
 use balance::{Candidate, Draw};
 use condition::Fitness;
+use discovery::Names;
 use node::{Lease, Node};
+use target::Target;
 
 use crate::config::model::{self, ClusterName, Strategy};
 
@@ -39,14 +43,20 @@ pub struct Cluster {
     /// Who may connect to a node now, and who waits; `None` = everybody may.
     pub admission: Option<Admission>,
     nodes: ArcSwap<Vec<Arc<Node>>>,
+    names: Names,
     turn: AtomicUsize,
+    /// Is it being rebalanced?
+    rebalancing: AtomicBool,
 }
 
 impl Cluster {
     /// A cluster as configured.
     #[must_use]
     pub fn new(model: &model::Cluster) -> Self {
-        let nodes = model.nodes.iter().map(|node| Arc::new(Node::new(&model.name, node)));
+        let nodes = model.nodes.iter().filter_map(|section| {
+            let target = Target::at(section.address.literal()?);
+            Some(Arc::new(Node::new(&model.name, section, &target)))
+        });
         Self {
             name: model.name.clone(),
             retry: model.retry,
@@ -55,11 +65,19 @@ impl Cluster {
             model: model.clone(),
             admission: model.admission.as_ref().map(Admission::new),
             nodes: ArcSwap::from_pointee(nodes.collect()),
+            names: Names::new(&model.nodes),
             turn: AtomicUsize::new(0),
+            rebalancing: AtomicBool::new(false),
         }
     }
 
-    /// Its nodes, in the order of the configuration.
+    /// While it is being rebalanced, new sessions go where the fewest are, whatever the strategy: whoever is moved away
+    /// from a node that has too many shall not land on another such.
+    pub fn set_rebalancing(&self, rebalancing: bool) {
+        self.rebalancing.store(rebalancing, Ordering::Relaxed);
+    }
+
+    /// Its nodes, in the order of the configuration. Those behind a name come and go.
     #[must_use]
     pub fn nodes(&self) -> Arc<Vec<Arc<Node>>> {
         self.nodes.load_full()
@@ -72,11 +90,8 @@ impl Cluster {
     /// to ask, an unlikely node is better than a refusal.
     #[must_use]
     pub fn choose(&self, tried: &[Arc<Node>], key: &Key<'_>, now: Instant) -> Option<Lease> {
-        let open = |node: &Arc<Node>| {
-            node.has_room()
-                && !node.resolved.load().is_empty()
-                && !tried.iter().any(|t| Arc::ptr_eq(t, node))
-        };
+        let open =
+            |node: &Arc<Node>| node.has_room() && !tried.iter().any(|t| Arc::ptr_eq(t, node));
         let fitting = |fitness, backup| {
             self.pick_usable(key, now, |node| {
                 node.backup == backup && node.condition.fitness() == fitness && open(node)
@@ -98,7 +113,6 @@ impl Cluster {
             node.has_room()
                 && node.condition.fitness() < Fitness::Unfit
                 && !node.is_skipped(now)
-                && !node.resolved.load().is_empty()
                 && !tried.iter().any(|t| Arc::ptr_eq(t, node))
         })
     }
@@ -143,7 +157,7 @@ impl Cluster {
             .map(|(index, node)| Candidate {
                 index,
                 name: &node.name,
-                weight: node.weight,
+                weight: node.weight(),
                 ramp: node.condition.ramp(self.model.slow_start, now),
                 sessions: node.sessions(),
             })
@@ -151,7 +165,10 @@ impl Cluster {
         if candidates.is_empty() {
             return None;
         }
-        let strategy = self.model.balance;
+        let strategy = match self.rebalancing.load(Ordering::Relaxed) {
+            true => Strategy::LeastConnections,
+            false => self.model.balance,
+        };
         let draw = Draw {
             turn: self.turn.fetch_add(1, Ordering::Relaxed),
             random: fastrand::u64(..),

@@ -66,7 +66,7 @@ impl Search {
             self.tried.push(lease.node().clone());
             let (cluster, node) = (&lease.node().cluster, &lease.node().name);
             debug!(session = %session.id.0, %cluster, %node, "connecting to node");
-            let dialing = dial::dial(lease.node(), self.dial_patience());
+            let dialing = dial::dial(lease.node().address, self.dial_patience());
             match watched(dialing, &mut watch).await? {
                 Ok(stream) => return Ok(Found::Node(stream, lease)),
                 Err(error) => node_failed(shared, lease.node(), dial::reason(&error), &error),

@@ -125,8 +125,12 @@ metrics! {
         "Messages on confirm channels that wait for their confirm now; growth means slow queues."
     CHANNELS = "amqp_gateway_channels" Gauge Count []
         "AMQP channels open now; steady growth is a client that leaks channels."
+    WORKER_SESSIONS = "amqp_gateway_worker_sessions" Gauge Count ["worker"]
+        "Sessions on each thread for client traffic; a new one goes where there are clearly fewest."
     NODE_SESSIONS = "amqp_gateway_node_sessions" Gauge Count ["cluster", "node"]
         "Sessions open on a node now."
+    NODE_NAME_UNRESOLVED = "amqp_gateway_node_name_unresolved" Gauge Count ["cluster", "node"]
+        "1 while the host or SRV name of a node does not resolve: its last nodes stay in use."
     NODE_CONNECT_FAILURES_TOTAL = "amqp_gateway_node_connect_failures_total"
         Counter Count ["cluster", "node", "reason"]
         "Attempts at a node that failed before open-ok; the client may have got another node."

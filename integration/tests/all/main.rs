@@ -3,9 +3,11 @@
 #![allow(clippy::unwrap_used)]
 
 mod admission;
+mod balance;
 mod blocked;
 mod clients;
 mod demo;
+mod discovery;
 mod drain;
 mod ends;
 mod ends_node;
@@ -15,6 +17,9 @@ mod front;
 mod half_close;
 mod handover;
 mod harness;
+mod jammed;
+mod late;
 mod limits;
 mod shared;
 mod silence;
+mod workers;
