@@ -40,6 +40,9 @@ const ROOMS: &[(&str, &[&str])] = &[
         "session",
         &["config::model", "gate", "route", "cluster", "snapshot", "socket", "telemetry", "worker"],
     ),
+    ("health", &["config::model", "cluster", "telemetry::metrics"]),
+    ("health::machine", &["config::model", "cluster::condition"]),
+    ("health::partition", &[]),
     ("admin", &[]),
     // Who puts it together.
     (
@@ -55,6 +58,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "worker",
             "listener",
             "session",
+            "health",
             "admin",
         ],
     ),
@@ -68,6 +72,8 @@ const PURE: &[&str] = &[
     "route",
     "cluster::balance",
     "cluster::offer",
+    "health::machine",
+    "health::partition",
     "snapshot",
     "telemetry::counters",
     "telemetry::names",
@@ -88,9 +94,14 @@ const IMPURE: &[&str] = &[
 /// A library, and the only rooms that may name it.
 const LIBRARIES: &[(&str, &[&str])] = &[
     ("admin_ui", &["admin"]),
-    ("axum", &["admin"]),
-    ("hyper", &["admin"]),
-    ("hyper_util", &["admin"]),
+    ("axum", &["admin", "health::probe::management::tests"]),
+    ("async_rs", &["health::probe"]),
+    (
+        "hyper",
+        &["admin", "health::probe::http", "health::probe::management", "health::probe::view"],
+    ),
+    ("hyper_util", &["admin", "health::probe::http"]),
+    ("lapin", &["health::probe"]),
     ("libc", &["worker"]),
     ("clap", &["cli"]),
     ("metrics", &["telemetry"]),

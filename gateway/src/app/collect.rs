@@ -5,6 +5,8 @@ use std::sync::Arc;
 use amqp_codec::frame::method;
 
 use super::Gateway;
+use crate::cluster::condition::{AdminState, Verdict};
+use crate::cluster::node::Node;
 use crate::session::Shared;
 use crate::session::record::messages;
 use crate::telemetry::access::Messages;
@@ -94,7 +96,33 @@ fn nodes(scrape: &mut Scrape<'_>, shared: &Shared) {
         for node in cluster.nodes().iter() {
             let labels = [&*cluster.name.0, &*node.name];
             scrape.gauge(&names::NODE_SESSIONS, &labels, node.sessions() as f64);
+            health(scrape, node);
         }
     }
     scrape.gauge(&names::CONFIG_REVISION, &[], snapshot.revision as f64);
+}
+
+fn health(scrape: &mut Scrape<'_>, node: &Node) {
+    let (cluster, name, says) = (&*node.cluster.0, &*node.name, node.condition.says());
+    let (verdict, admin) = (node.condition.verdict(), node.condition.admin());
+    let up = verdict != Verdict::Down && !says.minority;
+    scrape.gauge(&names::NODE_UP, &[cluster, name], f64::from(u8::from(up)));
+    let states = [
+        ("unknown", verdict == Verdict::Unknown),
+        ("up", verdict == Verdict::Up),
+        ("down", verdict == Verdict::Down),
+        ("alarm", says.alarmed()),
+        ("maintenance", says.maintenance),
+        ("minority", says.minority),
+        ("quorum-critical", says.quorum_critical),
+        ("draining", admin == AdminState::Draining),
+        ("disabled", admin == AdminState::Disabled),
+    ];
+    for (state, is) in states {
+        scrape.gauge(&names::NODE_STATE, &[cluster, name, state], f64::from(u8::from(is)));
+    }
+    for report in &node.report.load().checks {
+        let labels = [cluster, name, report.check.name()];
+        scrape.gauge(&names::NODE_PROBE_SECONDS, &labels, report.latency.as_secs_f64());
+    }
 }

@@ -22,6 +22,7 @@ use crate::cluster::resolve;
 use crate::config::diagnostic::Problem;
 use crate::config::{self, model::Model};
 use crate::gate::Gate;
+use crate::health::Health;
 use crate::listener::accept::{Accepted, Acceptor};
 use crate::listener::{self, Listener};
 use crate::session::registry::Registry;
@@ -84,6 +85,7 @@ struct Gateway {
     workers: Arc<Workers>,
     gate: Arc<Gate>,
     gates: Vec<(config::model::ListenerName, Arc<Gate>)>,
+    health: Health,
     tasks: TaskTracker,
     stop_accepting: CancellationToken,
     admin: Option<AdminServer>,
@@ -104,8 +106,10 @@ fn start(model: &Model, sink: &Sink, dispatch: &Dispatch) -> Result<(), StartErr
         access: model.log.access.then(|| AccessLog::new(sink.handle())),
     });
     let gates = listeners.iter().map(|l| (l.name.clone(), l.gate.clone())).collect();
+    let health = Health::new(shared.name.clone(), shared.metrics.clone());
     let mut gateway = Gateway {
         shared,
+        health,
         workers,
         gate: Arc::new(Gate::new(model.gateway.max_connections)),
         gates,
@@ -248,6 +252,7 @@ impl Gateway {
     fn spawn_tasks(&self, clock: Arc<Clock>) {
         for cluster in self.shared.snapshot.load().clusters.values() {
             self.tasks.spawn(resolve::keep_resolved(cluster.clone()));
+            self.health.watch(cluster.clone());
         }
         self.tasks.spawn(watch::keep_time(self.shared.clone(), clock));
     }
@@ -285,6 +290,7 @@ impl Gateway {
         info!(sessions, %rate, ?timeout, "stopping: closing sessions with 320; a second signal cuts them");
         let cut = signals.stop(sink);
         drain::drain(&self.shared, rate, timeout, cut).await;
+        self.health.stop().await;
     }
 }
 
