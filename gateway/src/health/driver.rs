@@ -219,10 +219,14 @@ impl Judge {
         let changed = self.machine.round(round);
         match self.machine.verdict() {
             Verdict::Down if changed => self.down(&against),
-            verdict if changed => self.news.verdict(&self.node, verdict, None),
-            _ => {}
+            verdict => {
+                // Whoever hears that it is up finds it out of maintenance.
+                self.says(findings.as_ref());
+                if changed {
+                    self.news.verdict(&self.node, verdict, None);
+                }
+            }
         }
-        self.says(findings.as_ref());
     }
 
     fn down(&self, reason: &str) {

@@ -14,6 +14,7 @@ mod front;
 mod half_close;
 mod handover;
 mod harness;
+mod health;
 mod limits;
 mod shared;
 mod silence;
