@@ -21,6 +21,8 @@ pub struct Channels {
     peak: u16,
     confirming: u16,
     unconfirmed: i64,
+    /// Publishes, less content headers of the client.
+    headless: i64,
 }
 
 #[derive(Debug)]
@@ -70,6 +72,15 @@ impl Channels {
     #[must_use]
     pub fn unconfirmed(&self) -> u64 {
         self.unconfirmed.max(0).unsigned_abs()
+    }
+
+    /// Has the client published a message whose content header has not come yet?
+    ///
+    /// Bodies are not followed: their sizes are not looked at. A stream that stands between two
+    /// frames of a body thus looks like one between two messages.
+    #[must_use]
+    pub fn awaits_header(&self) -> bool {
+        self.headless > 0
     }
 
     fn find(&mut self, number: u16) -> Option<&mut Channel> {
@@ -212,6 +223,9 @@ impl<'a, T: Tally> FromClient<'a, T> {
     /// Ends a walk: tells the tally what was counted.
     pub fn finish(&mut self) {
         self.contents.finish(self.tally);
+        let headless = i64::from(self.published) - i64::from(self.contents.headers);
+        // A header that nobody published is the node's affair; it must not hide the next publish.
+        self.channels.headless = (self.channels.headless + headless).max(0);
         if self.published > 0 {
             self.tally.add(method::index(id::BASIC_PUBLISH), self.published);
         }
@@ -420,6 +434,22 @@ mod tests {
         let mut node = FromNode::new(&mut tally, &mut channels);
         node.method(id::BASIC_ACK, 1, &ack(0, true));
         assert_eq!((node.confirmed, channels.unconfirmed()), (3, 0));
+    }
+
+    #[test]
+    fn a_publish_waits_for_its_header_across_walks() {
+        let (mut tally, mut channels) = (Counts([0; method::COUNT]), Channels::default());
+        let mut client = FromClient::new(&mut tally, &mut channels);
+        client.method(id::BASIC_PUBLISH, 1, &[]);
+        client.content_header(1);
+        client.content_body(1);
+        client.method(id::BASIC_PUBLISH, 2, &[]);
+        client.finish();
+        assert!(channels.awaits_header());
+        let mut client = FromClient::new(&mut tally, &mut channels);
+        client.content_header(2);
+        client.finish();
+        assert!(!channels.awaits_header());
     }
 
     #[test]

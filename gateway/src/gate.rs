@@ -32,6 +32,11 @@ impl Gate {
         self.live.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
     }
 
+    /// Takes a place, even if there is none.
+    fn squeeze_in(&self) {
+        self.live.fetch_add(1, Ordering::Relaxed);
+    }
+
     fn leave(&self) {
         self.live.fetch_sub(1, Ordering::Relaxed);
         self.left.notify_waiters();
@@ -65,6 +70,14 @@ impl Passage {
             listener.wait().await;
             gateway.wait().await;
         }
+        Self { listener: listener.clone(), gateway: gateway.clone() }
+    }
+
+    /// Passes both at once, over the limits if need be: for a client that is only to be told that the gateway stops.
+    #[must_use]
+    pub fn at_once(listener: &Arc<Gate>, gateway: &Arc<Gate>) -> Self {
+        listener.squeeze_in();
+        gateway.squeeze_in();
         Self { listener: listener.clone(), gateway: gateway.clone() }
     }
 }

@@ -35,15 +35,10 @@ impl Snapshot {
         let clusters: HashMap<_, _> =
             model.clusters.iter().map(|c| (c.name.clone(), Arc::new(Cluster::new(c)))).collect();
         let routes = RouteTable::new(model);
-        let nodes_of = |listener: &ListenerName| {
-            let reachable = routes.reachable(listener).into_iter();
-            reachable
-                .filter_map(|name| clusters.get(name))
-                .flat_map(|c| c.nodes().to_vec())
-                .collect()
-        };
         let offers = model.listeners.iter().map(|listener| {
-            let cache = OfferCache { nodes: nodes_of(&listener.name), cached: None.into() };
+            let reachable = routes.reachable(&listener.name).into_iter();
+            let reachable = reachable.filter_map(|name| clusters.get(name)).cloned();
+            let cache = OfferCache { clusters: reachable.collect(), cached: None.into() };
             (listener.name.clone(), cache)
         });
         Self {
@@ -66,23 +61,34 @@ impl Snapshot {
     }
 }
 
-/// An offer, made anew when a node has told something new.
+/// An offer, made anew when a node has told something new, or when nodes have come or gone.
 #[derive(Debug)]
 struct OfferCache {
-    nodes: Vec<Arc<Node>>,
-    cached: ArcSwapOption<(u64, Arc<Offer>)>,
+    clusters: Vec<Arc<Cluster>>,
+    cached: ArcSwapOption<Cached>,
+}
+
+#[derive(Debug)]
+struct Cached {
+    /// What it was made of.
+    nodes: Vec<Arc<Vec<Arc<Node>>>>,
+    lessons: u64,
+    offer: Arc<Offer>,
 }
 
 impl OfferCache {
     fn get(&self) -> Arc<Offer> {
-        let lessons = self.nodes.iter().map(|node| node.lessons()).sum();
+        let nodes: Vec<_> = self.clusters.iter().map(|cluster| cluster.nodes()).collect();
+        let all = || nodes.iter().flat_map(|nodes| nodes.iter());
+        let lessons = all().map(|node| node.lessons()).sum();
         if let Some(cached) = &*self.cached.load()
-            && cached.0 == lessons
+            && cached.lessons == lessons
+            && cached.nodes.iter().zip(&nodes).all(|(then, now)| Arc::ptr_eq(then, now))
         {
-            return cached.1.clone();
+            return cached.offer.clone();
         }
-        let offer = Arc::new(Offer::common(self.nodes.iter()));
-        self.cached.store(Some(Arc::new((lessons, offer.clone()))));
+        let offer = Arc::new(Offer::common(all()));
+        self.cached.store(Some(Arc::new(Cached { lessons, offer: offer.clone(), nodes })));
         offer
     }
 }

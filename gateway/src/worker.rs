@@ -62,6 +62,12 @@ pub struct Worker {
 }
 
 impl Worker {
+    /// Sessions that live there, or are about to.
+    #[must_use]
+    pub fn sessions(&self) -> usize {
+        self.sessions.load(Ordering::Relaxed)
+    }
+
     /// Where its tasks are spawned.
     #[must_use]
     pub fn runtime(&self) -> &Handle {
@@ -145,10 +151,9 @@ impl Workers {
     /// over costs the other thread a wake-up.
     #[must_use]
     pub fn seat(&self, here: &Arc<Worker>) -> Seat {
-        let sessions = |worker: &Arc<Worker>| worker.sessions.load(Ordering::Relaxed);
-        let least = self.workers.iter().min_by_key(|worker| sessions(worker)).unwrap_or(here);
-        let fewest = sessions(least);
-        let chosen = if sessions(here) > fewest + fewest / 8 { least } else { here };
+        let least = self.workers.iter().min_by_key(|worker| worker.sessions()).unwrap_or(here);
+        let fewest = least.sessions();
+        let chosen = if here.sessions() > fewest + fewest / 8 { least } else { here };
         chosen.sessions.fetch_add(1, Ordering::Relaxed);
         Seat(chosen.clone())
     }

@@ -5,6 +5,7 @@
 
 pub mod gateway_process;
 pub mod http;
+pub mod name_server;
 pub mod peer;
 pub mod ports;
 pub mod process;
@@ -16,4 +17,5 @@ pub mod target;
 pub mod wait;
 
 pub use gateway_process::GatewayProcess;
+pub use name_server::NameServer;
 pub use rabbit::RabbitCluster;

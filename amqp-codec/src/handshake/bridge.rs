@@ -299,6 +299,12 @@ impl Bridge {
         self.said.open.as_ref().map(|(_, vhost)| vhost.as_str())
     }
 
+    /// The vhost that the node is asked for, which the route may have renamed.
+    #[must_use]
+    pub fn vhost_at_node(&self) -> Option<&str> {
+        self.vhost().map(|vhost| self.rename_vhost.as_deref().unwrap_or(vhost))
+    }
+
     /// Has the client been told anything but a protocol header?
     #[must_use]
     pub fn in_conversation(&self) -> bool {

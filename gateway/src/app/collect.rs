@@ -1,12 +1,14 @@
 //! Folds what the hot path counts into each scrape.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use amqp_codec::frame::method;
 
 use super::Gateway;
 use crate::cluster::condition::{AdminState, Verdict};
 use crate::cluster::node::Node;
+use crate::config::model::ClusterName;
 use crate::session::Shared;
 use crate::session::record::messages;
 use crate::telemetry::access::Messages;
@@ -31,13 +33,15 @@ impl Gateway {
         metrics.add_collector(move |scrape| {
             if let Some(workers) = workers.upgrade() {
                 traffic(scrape, &workers);
+                sessions_of_workers(scrape, &workers);
             }
         });
         let shared = Arc::downgrade(&self.shared);
+        let seen = Mutex::default();
         metrics.add_collector(move |scrape| {
             if let Some(shared) = shared.upgrade() {
                 sessions(scrape, &shared);
-                nodes(scrape, &shared);
+                nodes(scrape, &shared, &mut seen.lock().unwrap_or_else(PoisonError::into_inner));
             }
         });
     }
@@ -57,6 +61,13 @@ fn traffic(scrape: &mut Scrape<'_>, workers: &Workers) {
                 }
             }
         }
+    }
+}
+
+fn sessions_of_workers(scrape: &mut Scrape<'_>, workers: &Workers) {
+    for (number, worker) in workers.all().iter().enumerate() {
+        let sessions = worker.sessions() as f64;
+        scrape.gauge(&names::WORKER_SESSIONS, &[&number.to_string()], sessions);
     }
 }
 
@@ -90,15 +101,28 @@ fn count(scrape: &mut Scrape<'_>, vhost: &str, cluster: &str, sums: &Messages) {
     scrape.counter(&names::MESSAGES_CONFIRMED_TOTAL, &labels, sums.confirmed);
 }
 
-fn nodes(scrape: &mut Scrape<'_>, shared: &Shared) {
+/// The nodes of earlier scrapes, by cluster and name.
+type Seen = HashMap<(ClusterName, Arc<str>), Weak<Node>>;
+
+fn nodes(scrape: &mut Scrape<'_>, shared: &Shared, seen: &mut Seen) {
     let snapshot = shared.snapshot.load();
     for cluster in snapshot.clusters.values() {
-        for node in cluster.nodes().iter() {
-            let labels = [&*cluster.name.0, &*node.name];
-            scrape.gauge(&names::NODE_SESSIONS, &labels, node.sessions() as f64);
-            health(scrape, node);
+        for node in cluster.gone().iter().chain(cluster.nodes().iter()) {
+            seen.insert((cluster.name.clone(), node.name.clone()), Arc::downgrade(node));
+        }
+        cluster.nodes().iter().for_each(|node| health(scrape, node));
+        for name in cluster.names() {
+            let labels = [&*cluster.name.0, &*name.section];
+            let unresolved = f64::from(u8::from(name.trouble.is_some()));
+            scrape.gauge(&names::NODE_NAME_UNRESOLVED, &labels, unresolved);
         }
     }
+    // One that is gone is told with 0 once more: else its gauge would stay as it was.
+    seen.retain(|(cluster, name), node| {
+        let sessions = node.upgrade().map(|node| node.sessions());
+        scrape.gauge(&names::NODE_SESSIONS, &[&cluster.0, name], sessions.unwrap_or(0) as f64);
+        sessions.is_some()
+    });
     scrape.gauge(&names::CONFIG_REVISION, &[], snapshot.revision as f64);
 }
 

@@ -8,11 +8,10 @@ use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tracing::{info, warn};
 
+use crate::drain::pace::{Closing, STEP};
 use crate::session::Shared;
 use crate::session::registry::Order;
 
-/// How often a batch of sessions is told.
-const STEP: Duration = Duration::from_millis(20);
 /// How long sessions that were cut may take to go.
 const LAST: Duration = Duration::from_secs(2);
 
@@ -24,15 +23,8 @@ pub(super) async fn drain(
     cut: impl Future<Output = ()>,
 ) {
     let deadline = Instant::now() + timeout;
-    let patient = async {
-        // Once more and again: a client that was accepted just before may begin its session only now.
-        while !shared.registry.is_empty() {
-            close_paced(shared, rate).await;
-            tokio::time::sleep(STEP).await;
-        }
-    };
     let why = tokio::select! {
-        () = patient => {
+        () = close_all(shared, rate, patience(shared, timeout)) => {
             info!("all sessions are closed");
             return;
         }
@@ -44,19 +36,22 @@ pub(super) async fn drain(
     let _ = tokio::time::timeout(LAST, gone(shared)).await;
 }
 
-/// Tells the sessions, oldest first, `rate` a second.
-async fn close_paced(shared: &Arc<Shared>, rate: NonZeroU32) {
+/// How long sessions with publishes under way are waited for: the longest patience of any cluster, but not so long that
+/// they would be cut instead of closed.
+fn patience(shared: &Shared, timeout: Duration) -> Duration {
+    let snapshot = shared.snapshot.load();
+    let longest = snapshot.clusters.values().map(|c| c.model.drain_patience).max();
+    longest.unwrap_or_default().min(timeout / 2)
+}
+
+/// Tells the sessions, and those that begin only now: a client may have been accepted just before.
+async fn close_all(shared: &Arc<Shared>, rate: NonZeroU32, patience: Duration) {
+    let mut closing = Closing::new(Order::Drain, rate, patience);
     let mut steps = interval(STEP);
     steps.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let per_step = f64::from(rate.get()) * STEP.as_secs_f64();
-    let mut due = 0.0;
-    for session in shared.registry.list().iter().filter(|session| !session.has_order()) {
-        while due < 1.0 {
-            steps.tick().await;
-            due += per_step;
-        }
-        due -= 1.0;
-        session.order(Order::Drain);
+    while !shared.registry.is_empty() {
+        steps.tick().await;
+        closing.step(Instant::now().into_std(), || shared.registry.list());
     }
 }
 

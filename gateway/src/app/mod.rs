@@ -10,17 +10,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use futures_util::future::join_all;
 use thiserror::Error;
 use tokio::net::TcpStream;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::broadcast::{self, error::RecvError};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{Dispatch, info, warn};
 
 use crate::admin::{self, AdminError, AdminServer, BoundAdmin, Sources};
-use crate::cluster::resolve;
+use crate::cluster::lookup::Lookup;
+use crate::cluster::report::HealthEvent;
 use crate::config::diagnostic::Problem;
 use crate::config::{self, model::Model};
+use crate::drain::Keeper;
 use crate::gate::Gate;
 use crate::health::Health;
 use crate::listener::accept::{Accepted, Acceptor};
@@ -34,6 +39,9 @@ use crate::telemetry::metrics::Metrics;
 use crate::telemetry::output::SinkError;
 use crate::telemetry::sink::Sink;
 use crate::worker::{self, Clock, Worker, Workers};
+
+/// How long the first lookups of names may keep clients waiting.
+const NAMES_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Why the gateway does not start.
 #[derive(Debug, Error)]
@@ -87,7 +95,10 @@ struct Gateway {
     gates: Vec<(config::model::ListenerName, Arc<Gate>)>,
     health: Health,
     tasks: TaskTracker,
+    /// Accept loops, and clients on their way from one thread to another.
+    arrivals: TaskTracker,
     stop_accepting: CancellationToken,
+    keeper: Arc<Keeper>,
     admin: Option<AdminServer>,
 }
 
@@ -107,6 +118,7 @@ fn start(model: &Model, sink: &Sink, dispatch: &Dispatch) -> Result<(), StartErr
     });
     let gates = listeners.iter().map(|l| (l.name.clone(), l.gate.clone())).collect();
     let health = Health::new(shared.name.clone(), shared.metrics.clone());
+    let keeper = Arc::new(Keeper::new(shared.clone(), model.gateway.drain_rate));
     let mut gateway = Gateway {
         shared,
         health,
@@ -114,16 +126,19 @@ fn start(model: &Model, sink: &Sink, dispatch: &Dispatch) -> Result<(), StartErr
         gate: Arc::new(Gate::new(model.gateway.max_connections)),
         gates,
         tasks: TaskTracker::new(),
+        arrivals: TaskTracker::new(),
         stop_accepting: CancellationToken::new(),
+        keeper,
         admin: None,
     };
     let control = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     control.block_on(async {
         let signals = Signals::new()?;
-        gateway.resolve_names().await;
+        let lookup = Lookup { name_servers: model.gateway.name_servers.clone() };
+        gateway.discover_nodes(&lookup).await;
         gateway.collect(sink);
         gateway.admin = admin.map(|bound| bound.start(gateway.sources())).transpose()?;
-        gateway.spawn_tasks(clock);
+        gateway.spawn_tasks(clock, &lookup);
         gateway.accept(listeners);
         info!("ready");
         gateway.until_stopped(model, sink, signals).await;
@@ -234,9 +249,12 @@ impl Signals {
 }
 
 impl Gateway {
-    async fn resolve_names(&self) {
-        for cluster in self.shared.snapshot.load().clusters.values() {
-            resolve::resolve_all(cluster).await;
+    /// Looks names of nodes up for the first time; after a while clients are accepted without.
+    async fn discover_nodes(&self, lookup: &Lookup) {
+        let snapshot = self.shared.snapshot.load_full();
+        let all = join_all(snapshot.clusters.values().map(|cluster| cluster.discover(lookup)));
+        if timeout(NAMES_PATIENCE, all).await.is_err() {
+            warn!(waited = ?NAMES_PATIENCE, "names of nodes do not resolve: accepting clients all the same");
         }
     }
 
@@ -249,12 +267,15 @@ impl Gateway {
         }
     }
 
-    fn spawn_tasks(&self, clock: Arc<Clock>) {
+    fn spawn_tasks(&self, clock: Arc<Clock>, lookup: &Lookup) {
         for cluster in self.shared.snapshot.load().clusters.values() {
-            self.tasks.spawn(resolve::keep_resolved(cluster.clone()));
             self.health.watch(cluster.clone());
+            self.tasks.spawn(cluster.clone().keep_discovered(lookup.clone()));
         }
         self.tasks.spawn(watch::keep_time(self.shared.clone(), clock));
+        let (keeper, stop) = (self.keeper.clone(), self.stop_accepting.clone());
+        self.tasks.spawn(wake_on_news(self.health.subscribe(), keeper.clone(), stop.clone()));
+        self.tasks.spawn(async move { stop.run_until_cancelled(keeper.run()).await });
     }
 
     /// Starts the accept loops: one a worker for every address.
@@ -272,9 +293,10 @@ impl Gateway {
                         metrics: self.shared.metrics.clone(),
                     };
                     let (shared, here) = (self.shared.clone(), worker.clone());
-                    let serve = move |accepted| serve(&shared, &here, accepted);
+                    let arrivals = self.arrivals.clone();
+                    let serve = move |accepted| serve(&shared, &here, &arrivals, accepted);
                     let run = acceptor.run(socket, self.stop_accepting.clone(), serve);
-                    self.tasks.spawn_on(run, worker.runtime());
+                    self.arrivals.spawn_on(run, worker.runtime());
                 }
                 let address = address.map_or_else(|| "?".into(), |a| a.to_string());
                 info!(listener = %name, %address, "accepting");
@@ -285,6 +307,9 @@ impl Gateway {
     async fn until_stopped(&self, model: &Model, sink: &Sink, mut signals: Signals) {
         signals.stop(sink).await;
         self.stop_accepting.cancel();
+        // Everybody who was accepted has begun a session when the drain looks for sessions.
+        self.arrivals.close();
+        self.arrivals.wait().await;
         let (rate, timeout) = (model.gateway.drain_rate, model.gateway.drain_timeout);
         let sessions = self.shared.registry.len();
         info!(sessions, %rate, ?timeout, "stopping: closing sessions with 320; a second signal cuts them");
@@ -294,8 +319,20 @@ impl Gateway {
     }
 }
 
+/// Has the keeper look at the nodes as soon as there is news of one.
+async fn wake_on_news(
+    mut news: broadcast::Receiver<HealthEvent>,
+    keeper: Arc<Keeper>,
+    stop: CancellationToken,
+) {
+    while let Some(Ok(_) | Err(RecvError::Lagged(_))) = stop.run_until_cancelled(news.recv()).await
+    {
+        keeper.look();
+    }
+}
+
 /// Begins a session on the thread where it is to live.
-fn serve(shared: &Arc<Shared>, here: &Arc<Worker>, accepted: Accepted) {
+fn serve(shared: &Arc<Shared>, here: &Arc<Worker>, arrivals: &TaskTracker, accepted: Accepted) {
     let Accepted { stream, address, listener, seat, passage } = accepted;
     let shared = shared.clone();
     if Arc::ptr_eq(seat.worker(), here) {
@@ -305,7 +342,7 @@ fn serve(shared: &Arc<Shared>, here: &Arc<Worker>, accepted: Accepted) {
     }
     let there = seat.worker().runtime().clone();
     let handed_over = stream.into_std();
-    there.spawn(async move {
+    let hand_over = async move {
         match handed_over.and_then(TcpStream::from_std) {
             Ok(stream) => {
                 let serving = session::serve(shared, listener, stream, address, seat, passage);
@@ -313,5 +350,6 @@ fn serve(shared: &Arc<Shared>, here: &Arc<Worker>, accepted: Accepted) {
             }
             Err(error) => warn!(%listener, client = %address, %error, "cannot hand a client over"),
         }
-    });
+    };
+    arrivals.spawn_on(hand_over, &there);
 }

@@ -109,7 +109,7 @@ mod tests {
 
     use super::*;
     use crate::cluster::node::Node;
-    use crate::config::model::{ClusterName, ListenerName, samples};
+    use crate::config::model::{ListenerName, samples};
     use crate::session::registry::{SessionFacts, SessionId, Software};
 
     fn session(heartbeat: u16) -> Session {
@@ -117,7 +117,7 @@ mod tests {
         let session = Session::new(SessionId(1), ListenerName("amqp".into()), client);
         let node = samples::node("r1", 5672);
         session.opened(Box::new(SessionFacts {
-            node: Arc::new(Node::new(&ClusterName("main".into()), &node)),
+            node: Arc::new(Node::sample("main", &node)),
             user: None,
             vhost: None,
             software: Software::default(),

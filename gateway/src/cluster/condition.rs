@@ -1,6 +1,12 @@
 //! What is known of a node beside its sessions: what its checks, its broker and the operator say of it.
 
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use super::balance;
+
+/// What a node that has just come back takes of its share, in thousandths.
+const RAMP_FROM: u128 = balance::FULL as u128 / 10;
 
 /// What the checks of a node come to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -87,11 +93,26 @@ pub enum Fitness {
 }
 
 /// What is known of a node, for reading on every new session.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Condition {
     verdict: AtomicU8,
     admin: AtomicU8,
     says: AtomicU8,
+    /// Milliseconds after `born` when it last came back; 0 = it has been here from the beginning.
+    back_at: AtomicU64,
+    born: Instant,
+}
+
+impl Default for Condition {
+    fn default() -> Self {
+        Self {
+            verdict: AtomicU8::default(),
+            admin: AtomicU8::default(),
+            says: AtomicU8::default(),
+            back_at: AtomicU64::default(),
+            born: Instant::now(),
+        }
+    }
 }
 
 impl Condition {
@@ -108,7 +129,7 @@ impl Condition {
     /// Sets what its checks come to; returns what they did before.
     pub fn set_verdict(&self, verdict: Verdict) -> Verdict {
         let before = self.verdict();
-        self.verdict.store(verdict as u8, Ordering::Relaxed);
+        self.noting_return(|| self.verdict.store(verdict as u8, Ordering::Relaxed));
         before
     }
 
@@ -125,7 +146,7 @@ impl Condition {
     /// Sets what the operator wants; returns what it was before.
     pub fn set_admin(&self, admin: AdminState) -> AdminState {
         let before = self.admin();
-        self.admin.store(admin as u8, Ordering::Relaxed);
+        self.noting_return(|| self.admin.store(admin as u8, Ordering::Relaxed));
         before
     }
 
@@ -137,7 +158,9 @@ impl Condition {
 
     /// Sets what the broker says; returns what it said before.
     pub fn set_says(&self, says: BrokerSays) -> BrokerSays {
-        BrokerSays::of(self.says.swap(says.bits(), Ordering::Relaxed))
+        let before = self.says();
+        self.noting_return(|| self.says.store(says.bits(), Ordering::Relaxed));
+        before
     }
 
     /// How fit it is for new sessions.
@@ -152,6 +175,30 @@ impl Condition {
             Fitness::Alarmed
         } else {
             Fitness::Fit
+        }
+    }
+
+    /// How much of its share it may have at `now`, in thousandths: a node that came back is empty, and is not to be flooded
+    /// with all new sessions at once. It begins with a tenth, and has the whole after `slow_start`.
+    #[must_use]
+    pub fn ramp(&self, slow_start: Duration, now: Instant) -> u16 {
+        let back_at = self.back_at.load(Ordering::Relaxed);
+        if back_at == 0 || slow_start.is_zero() {
+            return balance::FULL;
+        }
+        let since = now.saturating_duration_since(self.born + Duration::from_millis(back_at));
+        let full = u128::from(balance::FULL);
+        let gained = (full - RAMP_FROM) * since.as_millis() / slow_start.as_millis().max(1);
+        (RAMP_FROM + gained).min(full).try_into().unwrap_or(balance::FULL)
+    }
+
+    /// Makes a change, and notes the time if it makes a node usable that was not.
+    fn noting_return(&self, change: impl FnOnce()) {
+        let was_usable = self.fitness() < Fitness::Unfit;
+        change();
+        if !was_usable && self.fitness() < Fitness::Unfit {
+            let now = self.born.elapsed().as_millis().try_into().unwrap_or(u64::MAX);
+            self.back_at.store(now.max(1), Ordering::Relaxed);
         }
     }
 }
@@ -193,5 +240,33 @@ mod tests {
         assert_eq!(condition.fitness(), Fitness::Closed);
         condition.set_admin(AdminState::Disabled);
         assert_eq!(condition.fitness(), Fitness::Closed);
+    }
+    #[test]
+    fn a_node_that_came_back_gets_its_share_little_by_little() {
+        let (condition, slow) = (Condition::default(), Duration::from_secs(30));
+        condition.set_verdict(Verdict::Up);
+        assert_eq!(condition.ramp(slow, Instant::now()), balance::FULL, "it was never away");
+        for (away, back) in
+            [(Verdict::Down, AdminState::Enabled), (Verdict::Up, AdminState::Disabled)]
+        {
+            condition.set_verdict(away);
+            condition.set_admin(back);
+            condition.set_admin(AdminState::Enabled);
+            condition.set_verdict(Verdict::Up);
+            let now = Instant::now();
+            assert!((100..110).contains(&condition.ramp(slow, now)));
+            assert!((545..555).contains(&condition.ramp(slow, now + slow / 2)));
+            let end = now + slow + Duration::from_millis(1);
+            assert_eq!(condition.ramp(slow, end), balance::FULL);
+            assert_eq!(condition.ramp(Duration::ZERO, now), balance::FULL);
+        }
+    }
+
+    #[test]
+    fn an_alarm_that_ends_is_no_return() {
+        let (condition, slow) = (Condition::default(), Duration::from_secs(30));
+        condition.set_says(BrokerSays { memory_alarm: true, ..BrokerSays::default() });
+        condition.set_says(BrokerSays::default());
+        assert_eq!(condition.ramp(slow, Instant::now()), balance::FULL);
     }
 }

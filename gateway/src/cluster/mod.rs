@@ -2,23 +2,28 @@
 
 pub mod balance;
 pub mod condition;
+pub mod discovery;
+pub mod lookup;
 pub mod node;
 pub mod notices;
 pub mod offer;
 pub mod report;
-pub mod resolve;
+pub mod target;
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use balance::Candidate;
+use balance::{Candidate, Draw};
 use condition::Fitness;
+use discovery::Names;
 use node::{Lease, Node};
+use target::Target;
 
-use crate::config::model::{self, ClusterName};
+use crate::config::model::{self, ClusterName, Strategy};
 
 /// A cluster and its nodes.
 #[derive(Debug)]
@@ -34,14 +39,20 @@ pub struct Cluster {
     /// What the configuration says of it.
     pub model: model::Cluster,
     nodes: ArcSwap<Vec<Arc<Node>>>,
+    names: Names,
     turn: AtomicUsize,
+    /// Is it being rebalanced?
+    rebalancing: AtomicBool,
 }
 
 impl Cluster {
     /// A cluster as configured.
     #[must_use]
     pub fn new(model: &model::Cluster) -> Self {
-        let nodes = model.nodes.iter().map(|node| Arc::new(Node::new(&model.name, node)));
+        let nodes = model.nodes.iter().filter_map(|section| {
+            let target = Target::at(section.address.literal()?);
+            Some(Arc::new(Node::new(&model.name, section, &target)))
+        });
         Self {
             name: model.name.clone(),
             retry: model.retry,
@@ -49,11 +60,19 @@ impl Cluster {
             resolve_interval: model.resolve_interval,
             model: model.clone(),
             nodes: ArcSwap::from_pointee(nodes.collect()),
+            names: Names::new(&model.nodes),
             turn: AtomicUsize::new(0),
+            rebalancing: AtomicBool::new(false),
         }
     }
 
-    /// Its nodes, in the order of the configuration.
+    /// While it is being rebalanced, new sessions go where the fewest are, whatever the strategy: whoever is moved away
+    /// from a node that has too many shall not land on another such.
+    pub fn set_rebalancing(&self, rebalancing: bool) {
+        self.rebalancing.store(rebalancing, Ordering::Relaxed);
+    }
+
+    /// Its nodes, in the order of the configuration. Those behind a name come and go.
     #[must_use]
     pub fn nodes(&self) -> Arc<Vec<Arc<Node>>> {
         self.nodes.load_full()
@@ -66,11 +85,8 @@ impl Cluster {
     /// to ask, an unlikely node is better than a refusal.
     #[must_use]
     pub fn choose(&self, tried: &[Arc<Node>], key: &Key<'_>, now: Instant) -> Option<Lease> {
-        let open = |node: &Arc<Node>| {
-            node.has_room()
-                && !node.resolved.load().is_empty()
-                && !tried.iter().any(|t| Arc::ptr_eq(t, node))
-        };
+        let open =
+            |node: &Arc<Node>| node.has_room() && !tried.iter().any(|t| Arc::ptr_eq(t, node));
         let fitting = |fitness, backup| {
             self.pick_usable(key, now, |node| {
                 node.backup == backup && node.condition.fitness() == fitness && open(node)
@@ -81,7 +97,7 @@ impl Cluster {
             .or_else(|| fitting(Fitness::Fit, true))
             .or_else(|| fitting(Fitness::Alarmed, true))
             .or_else(|| {
-                self.pick(key, |node| node.condition.fitness() < Fitness::Closed && open(node))
+                self.pick(key, now, |node| node.condition.fitness() < Fitness::Closed && open(node))
             })
     }
 
@@ -92,7 +108,6 @@ impl Cluster {
             node.has_room()
                 && node.condition.fitness() < Fitness::Unfit
                 && !node.is_skipped(now)
-                && !node.resolved.load().is_empty()
                 && !tried.iter().any(|t| Arc::ptr_eq(t, node))
         })
     }
@@ -113,7 +128,7 @@ impl Cluster {
     ) -> Option<Lease> {
         let mut on_trial: Vec<Arc<Node>> = Vec::new();
         loop {
-            let lease = self.pick(key, |node| {
+            let lease = self.pick(key, now, |node| {
                 filter(node)
                     && !node.is_skipped(now)
                     && !on_trial.iter().any(|t| Arc::ptr_eq(t, node))
@@ -125,21 +140,36 @@ impl Cluster {
         }
     }
 
-    fn pick(&self, _key: &Key<'_>, filter: impl Fn(&Arc<Node>) -> bool) -> Option<Lease> {
+    fn pick(
+        &self,
+        key: &Key<'_>,
+        now: Instant,
+        filter: impl Fn(&Arc<Node>) -> bool,
+    ) -> Option<Lease> {
         let nodes = self.nodes.load();
         let fitting = nodes.iter().enumerate().filter(|(_, node)| filter(node));
-        let candidates: Vec<Candidate> = fitting
+        let candidates: Vec<Candidate<'_>> = fitting
             .map(|(index, node)| Candidate {
                 index,
-                weight: node.weight,
+                name: &node.name,
+                weight: node.weight(),
+                ramp: node.condition.ramp(self.model.slow_start, now),
                 sessions: node.sessions(),
             })
             .collect();
         if candidates.is_empty() {
             return None;
         }
-        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-        let index = balance::pick(self.model.balance, &candidates, turn, fastrand::u64(..))?;
+        let strategy = match self.rebalancing.load(Ordering::Relaxed) {
+            true => Strategy::LeastConnections,
+            false => self.model.balance,
+        };
+        let draw = Draw {
+            turn: self.turn.fetch_add(1, Ordering::Relaxed),
+            random: fastrand::u64(..),
+            key: &key.bytes(strategy),
+        };
+        let index = balance::pick(strategy, &candidates, &draw)?;
         nodes.get(index).map(|node| Lease::new(node.clone()))
     }
 }
@@ -151,6 +181,17 @@ pub struct Key<'a> {
     pub source: IpAddr,
     /// The vhost on the cluster; `None` where it is not known.
     pub vhost: Option<&'a str>,
+}
+
+impl Key<'_> {
+    /// What a hash goes by. AMQP 1.0 has no vhost: there the source stands in for it.
+    fn bytes(&self, strategy: Strategy) -> Cow<'_, [u8]> {
+        match (strategy, self.vhost, self.source.to_canonical()) {
+            (Strategy::VhostHash, Some(vhost), _) => Cow::Borrowed(vhost.as_bytes()),
+            (_, _, IpAddr::V4(source)) => Cow::Owned(source.octets().to_vec()),
+            (_, _, IpAddr::V6(source)) => Cow::Owned(source.octets().to_vec()),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -229,5 +270,73 @@ mod tests {
         let maintenance = BrokerSays { maintenance: true, ..BrokerSays::default() };
         cluster.nodes()[1].condition.set_says(maintenance);
         assert!(cluster.choose(&[], &KEY, now).is_none());
+    }
+
+    /// The node for a vhost, and for a source.
+    fn hashed(cluster: &Cluster, vhost: Option<&str>, source: [u8; 4]) -> String {
+        let key = Key { source: source.into(), vhost };
+        name(cluster.choose(&[], &key, Instant::now())).expect("a node")
+    }
+
+    fn hashing(balance: Strategy) -> Cluster {
+        let nodes = (0..3).map(|i| samples::node(&format!("r{i}"), 5672 + i)).collect();
+        Cluster::new(&model::Cluster { balance, ..samples::cluster("main", nodes) })
+    }
+
+    #[test]
+    fn a_vhost_stays_on_its_node_wherever_its_clients_are() {
+        let cluster = hashing(Strategy::VhostHash);
+        let nodes: Vec<_> = (0..30)
+            .map(|i| {
+                let vhost = format!("team-{i}");
+                let node = hashed(&cluster, Some(&vhost), [10, 0, 0, 1]);
+                assert_eq!(node, hashed(&cluster, Some(&vhost), [10, 0, 0, 2]));
+                node
+            })
+            .collect();
+        assert!(["r0", "r1", "r2"].iter().all(|name| nodes.iter().any(|node| node == name)));
+    }
+
+    #[test]
+    fn a_source_stays_on_its_node_until_that_is_down_and_comes_back_to_it() {
+        let cluster = hashing(Strategy::SourceHash);
+        let all = |cluster: &Cluster| -> Vec<_> {
+            (0..60).map(|i| hashed(cluster, Some("a"), [10, 0, 0, i])).collect()
+        };
+        let before = all(&cluster);
+        cluster.nodes()[1].condition.set_verdict(Verdict::Down);
+        for (before, after) in before.iter().zip(all(&cluster)) {
+            assert!(after != "r1" && (*before == after || before == "r1"), "{before} -> {after}");
+        }
+        cluster.nodes()[1].condition.set_verdict(Verdict::Up);
+        assert_eq!(all(&cluster), before);
+    }
+
+    #[test]
+    fn without_a_vhost_a_vhost_hash_goes_by_the_source() {
+        let cluster = hashing(Strategy::VhostHash);
+        let nodes: Vec<_> = (0..30).map(|i| hashed(&cluster, None, [10, 0, 0, i])).collect();
+        assert!(["r0", "r1", "r2"].iter().all(|name| nodes.iter().any(|node| node == name)));
+        let mapped = Key { source: "::ffff:10.0.0.7".parse().expect("address"), vhost: None };
+        let same = name(cluster.choose(&[], &mapped, Instant::now()));
+        assert_eq!(same.as_ref(), Some(&nodes[7]), "one client, whatever the listener's family");
+    }
+
+    #[test]
+    fn a_node_that_came_back_is_not_flooded() {
+        let slow_start = Duration::from_secs(30);
+        let nodes = (0..2).map(|i| samples::node(&format!("r{i}"), 5672 + i)).collect();
+        let model = model::Cluster { slow_start, ..samples::cluster("main", nodes) };
+        let cluster = Cluster::new(&model);
+        cluster.nodes()[1].condition.set_verdict(Verdict::Down);
+        let mut held: Vec<_> =
+            (0..100).filter_map(|_| cluster.choose(&[], &KEY, Instant::now())).collect();
+        cluster.nodes()[1].condition.set_verdict(Verdict::Up);
+        let now = Instant::now();
+        held.extend((0..100).filter_map(|_| cluster.choose(&[], &KEY, now)));
+        let back = cluster.nodes()[1].sessions();
+        assert!((10..30).contains(&back), "{back} sessions on the node that came back");
+        held.extend((0..200).filter_map(|_| cluster.choose(&[], &KEY, now + slow_start)));
+        assert_eq!(cluster.nodes()[1].sessions(), 200, "in the end it has its share");
     }
 }

@@ -12,7 +12,8 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use super::condition::Condition;
 use super::notices::Notices;
 use super::report::Report;
-use crate::config::model::{self, ClusterName, ManagementUrl, NodeAddress};
+use super::target::Target;
+use crate::config::model::{self, ClusterName, ManagementUrl};
 
 /// How long a node that failed is left out at first; doubled by each further failure.
 const SKIP_FIRST: Duration = Duration::from_millis(500);
@@ -24,12 +25,17 @@ const SKIP_LONGEST: Duration = Duration::from_secs(8);
 pub struct Node {
     /// The cluster it belongs to.
     pub cluster: ClusterName,
-    /// Its name in the configuration.
+    /// Its name: that of its section in the configuration or, where the section gives a name to resolve, the section's
+    /// with what it led to: `new1@10.0.0.5`.
     pub name: Arc<str>,
-    /// Its address in the configuration.
-    pub address: NodeAddress,
-    /// Its share of new sessions.
-    pub weight: NonZeroU32,
+    /// The name of its section in the configuration.
+    pub section: Arc<str>,
+    /// Where it speaks AMQP.
+    pub address: SocketAddr,
+    /// Its share of new sessions; an operator may change it.
+    weight: AtomicU32,
+    /// Its share by configuration and DNS.
+    given_weight: AtomicU32,
     /// Sessions at once.
     pub max_connections: Option<usize>,
     /// Used only while no other node is usable.
@@ -42,8 +48,6 @@ pub struct Node {
     pub report: ArcSwap<Report>,
     /// What its sessions noticed.
     pub notices: Notices,
-    /// What `address` resolved to; empty while a name has never been resolved.
-    pub resolved: ArcSwap<Vec<SocketAddr>>,
     learned: ArcSwapOption<Learned>,
     lessons: AtomicU64,
     sessions: AtomicUsize,
@@ -54,21 +58,23 @@ pub struct Node {
 }
 
 impl Node {
-    /// A node as configured.
+    /// A node of the section `section`, found at `target`.
     #[must_use]
-    pub fn new(cluster: &ClusterName, node: &model::Node) -> Self {
+    pub fn new(cluster: &ClusterName, section: &model::Node, target: &Target) -> Self {
+        let weight = target.weight_in(section).get();
         Self {
             cluster: cluster.clone(),
-            name: node.name.clone(),
-            address: node.address.clone(),
-            weight: node.weight,
-            max_connections: node.max_connections,
-            backup: node.backup,
-            management: node.management.clone(),
+            name: target.node_name(section),
+            section: section.name.clone(),
+            address: target.address,
+            weight: AtomicU32::new(weight),
+            given_weight: AtomicU32::new(weight),
+            max_connections: section.max_connections,
+            backup: target.is_backup_in(section),
+            management: target.management(section),
             condition: Condition::default(),
             report: ArcSwap::default(),
             notices: Notices::default(),
-            resolved: ArcSwap::from_pointee(node.address.literal().into_iter().collect()),
             learned: ArcSwapOption::empty(),
             lessons: AtomicU64::new(0),
             sessions: AtomicUsize::new(0),
@@ -76,6 +82,38 @@ impl Node {
             skip_until: AtomicU64::new(0),
             born: Instant::now(),
         }
+    }
+
+    /// A node for tests, whose section gives its IP address.
+    #[cfg(test)]
+    pub(crate) fn sample(cluster: &str, section: &model::Node) -> Self {
+        let target = Target::at(section.address.literal().expect("an IP address"));
+        Self::new(&ClusterName(cluster.into()), section, &target)
+    }
+
+    /// Its share of new sessions, relative to the other nodes.
+    #[must_use]
+    pub fn weight(&self) -> NonZeroU32 {
+        NonZeroU32::new(self.weight.load(Ordering::Relaxed)).unwrap_or(NonZeroU32::MIN)
+    }
+
+    /// Changes its share; returns what it was.
+    pub fn set_weight(&self, weight: NonZeroU32) -> NonZeroU32 {
+        let before = self.weight.swap(weight.get(), Ordering::Relaxed);
+        NonZeroU32::new(before).unwrap_or(NonZeroU32::MIN)
+    }
+
+    /// DNS has told its share again. Only news count: an operator's word stands until then.
+    pub(super) fn given_weight(&self, weight: NonZeroU32) {
+        if self.given_weight.swap(weight.get(), Ordering::Relaxed) != weight.get() {
+            self.set_weight(weight);
+        }
+    }
+
+    /// Did its last connection fail, and has none succeeded since?
+    #[must_use]
+    pub fn is_left_out(&self) -> bool {
+        self.skip_until.load(Ordering::Relaxed) != 0
     }
 
     /// What its last handshake told of it.
@@ -204,7 +242,7 @@ mod tests {
 
     fn node() -> Node {
         let limited = model::Node { max_connections: Some(1), ..samples::node("r1", 5672) };
-        Node::new(&ClusterName("main".into()), &limited)
+        Node::sample("main", &limited)
     }
 
     #[test]

@@ -110,11 +110,10 @@ mod tests {
     use amqp_codec::handshake::client::Greeting;
 
     use super::*;
-    use crate::config::model::{ClusterName, samples};
+    use crate::config::model::samples;
 
     fn node(learned: Option<Learned>) -> Arc<Node> {
-        let model = samples::node("r1", 5672);
-        let node = Node::new(&ClusterName("main".into()), &model);
+        let node = Node::sample("main", &samples::node("r1", 5672));
         if let Some(learned) = learned {
             node.learn(&learned);
         }

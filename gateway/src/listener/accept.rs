@@ -2,7 +2,8 @@
 //!
 //! The kernel spreads clients by hash, which is uneven for few of them: a worker that has more sessions than another
 //! hands a new one over. Over a limit, a client that was accepted waits, and those behind it in the kernel's queue. No
-//! error ends a loop.
+//! error ends a loop. When the gateway stops, the clients that have connected already still begin a session, which is then
+//! closed in order: a closed listening socket would reset those in its queue.
 
 use std::io;
 use std::net::SocketAddr;
@@ -55,7 +56,8 @@ pub struct Acceptor {
 }
 
 impl Acceptor {
-    /// Accepts on `socket` until `stop`, and hands every connection to `serve`. The socket closes when it returns.
+    /// Accepts on `socket` until `stop`, and hands every connection to `serve`, those that wait at `stop` included. The
+    /// socket closes when it returns.
     pub async fn run(
         self,
         socket: std::net::TcpListener,
@@ -69,25 +71,46 @@ impl Acceptor {
                 return;
             }
         };
-        tokio::select! {
-            biased;
-            () = stop.cancelled() => {}
-            () = self.accept(&socket, serve) => {}
-        }
-    }
-
-    async fn accept(&self, socket: &TcpListener, serve: impl Fn(Accepted)) {
-        loop {
-            match socket.accept().await {
+        while let Some(accepted) = stop.run_until_cancelled(socket.accept()).await {
+            match accepted {
                 Ok((stream, address)) => {
-                    let passage = Passage::wait(&self.gate, &self.gateway_gate).await;
-                    let seat = self.workers.seat(&self.worker);
-                    let listener = self.listener.clone();
-                    serve(Accepted { stream, address, listener, seat, passage });
+                    let passage = self.passage(&stop).await;
+                    serve(self.accepted(stream, address, passage));
                 }
                 Err(error) => self.failed(&error).await,
             }
         }
+        if let Err(error) = self.accept_the_rest(socket, serve) {
+            warn!(listener = %self.listener, %error, "cannot accept the clients that wait in the queue");
+        }
+    }
+
+    /// Waits for room, but no longer than the gateway runs.
+    async fn passage(&self, stop: &CancellationToken) -> Passage {
+        let waited = stop.run_until_cancelled(Passage::wait(&self.gate, &self.gateway_gate)).await;
+        waited.unwrap_or_else(|| Passage::at_once(&self.gate, &self.gateway_gate))
+    }
+
+    /// Asks the kernel itself: the runtime may not have heard yet of the last clients in the queue.
+    fn accept_the_rest(&self, socket: TcpListener, serve: impl Fn(Accepted)) -> io::Result<()> {
+        let socket = socket.into_std()?;
+        loop {
+            match socket.accept() {
+                Ok((stream, address)) => {
+                    stream.set_nonblocking(true)?;
+                    let passage = Passage::at_once(&self.gate, &self.gateway_gate);
+                    serve(self.accepted(TcpStream::from_std(stream)?, address, passage));
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn accepted(&self, stream: TcpStream, address: SocketAddr, passage: Passage) -> Accepted {
+        let (listener, seat) = (self.listener.clone(), self.workers.seat(&self.worker));
+        Accepted { stream, address, listener, seat, passage }
     }
 
     /// Counts an error, and rests where it would come back at once.

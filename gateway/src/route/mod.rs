@@ -6,7 +6,9 @@ use std::sync::Arc;
 use amqp_codec::reply::{CloseReason, ReplyCode};
 use amqp_codec::table::Table;
 
-use crate::config::model::{ClusterName, Conditions, ListenerName, Model, Route, RouteAction};
+use crate::config::model::{
+    ClusterName, Conditions, ListenerName, Model, Route, RouteAction, Strategy,
+};
 
 /// What is known of a session so far.
 #[derive(Debug, Clone, Copy)]
@@ -55,6 +57,8 @@ pub struct Target {
 pub struct RouteTable {
     routes: Vec<Route>,
     defaults: Vec<(ListenerName, Option<ClusterName>)>,
+    /// Clusters that choose a node by the vhost: nothing is decided there before it is known.
+    by_vhost: Vec<ClusterName>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,32 +73,34 @@ impl RouteTable {
     /// The table of a configuration.
     #[must_use]
     pub fn new(model: &Model) -> Self {
+        let by_vhost = model.clusters.iter().filter(|c| c.balance == Strategy::VhostHash);
         Self {
             routes: model.routes.clone(),
             defaults: model.listeners.iter().map(|l| (l.name.clone(), l.cluster.clone())).collect(),
+            by_vhost: by_vhost.map(|cluster| cluster.name.clone()).collect(),
         }
     }
 
     /// First match wins. A route whose conditions hang on facts still to come delays the decision only if it would
-    /// decide otherwise than what stands behind it.
+    /// decide otherwise than what stands behind it; and whatever they decide, a cluster that goes by the vhost waits
+    /// for that.
     #[must_use]
     pub fn decide(&self, facts: &Facts<'_>) -> Decision {
-        let mut open: Vec<&RouteAction> = Vec::new();
-        for route in &self.routes {
-            match holds(&route.conditions, facts) {
-                Holds::No => {}
-                Holds::Unknown => open.push(&route.action),
-                Holds::Yes => return agreed(&open, decision(&route.action)),
+        match self.first_match(facts) {
+            Decision::To(target)
+                if facts.vhost.is_none() && self.by_vhost.contains(&target.cluster) =>
+            {
+                Decision::NeedsMore
             }
+            decision => decision,
         }
-        agreed(&open, self.default_decision(facts))
     }
 
     /// For a session that never names a vhost (AMQP 1.0 as opaque bytes): where only facts that never come could
     /// decide, the listener's default does.
     #[must_use]
     pub fn decide_without_more(&self, facts: &Facts<'_>) -> Decision {
-        match self.decide(facts) {
+        match self.first_match(facts) {
             Decision::NeedsMore => self.default_decision(facts),
             decided => decided,
         }
@@ -114,6 +120,18 @@ impl RouteTable {
         clusters.sort_unstable();
         clusters.dedup();
         clusters
+    }
+
+    fn first_match(&self, facts: &Facts<'_>) -> Decision {
+        let mut open: Vec<&RouteAction> = Vec::new();
+        for route in &self.routes {
+            match holds(&route.conditions, facts) {
+                Holds::No => {}
+                Holds::Unknown => open.push(&route.action),
+                Holds::Yes => return agreed(&open, decision(&route.action)),
+            }
+        }
+        agreed(&open, self.default_decision(facts))
     }
 
     fn default_of(&self, listener: &ListenerName) -> Option<&ClusterName> {

@@ -24,7 +24,8 @@ fn route(conditions: Conditions, action: RouteAction) -> Route {
 }
 
 fn table(routes: Vec<Route>, default: Option<&str>) -> RouteTable {
-    RouteTable { routes, defaults: vec![(listener("amqp"), default.map(name))] }
+    let defaults = vec![(listener("amqp"), default.map(name))];
+    RouteTable { routes, defaults, by_vhost: vec![name("hashed")] }
 }
 
 fn vhost_is(text: &str) -> Conditions {
@@ -159,6 +160,26 @@ fn without_more_facts_to_come_the_default_serves() {
     let without = table(routes(), None);
     let refused = "530 NOT_ALLOWED - no route on listener amqp";
     assert_eq!(goes_to(without.decide_without_more(&session.at_accept())), refused);
+}
+
+#[test]
+fn a_cluster_that_goes_by_the_vhost_waits_for_it() {
+    let session = Session::new();
+    let with = table(vec![route(user_is("app"), to("main"))], Some("hashed"));
+    assert_eq!(goes_to(with.decide(&session.at_accept())), "needs more");
+    assert_eq!(goes_to(with.decide(&session.at_start_ok("app"))), "main");
+    assert_eq!(goes_to(with.decide(&session.at_start_ok("batch"))), "needs more");
+    assert_eq!(goes_to(with.decide(&session.at_open("batch", "orders"))), "hashed");
+    assert_eq!(goes_to(with.decide_without_more(&session.at_accept())), "hashed");
+}
+
+#[test]
+fn a_route_to_a_cluster_that_goes_by_the_vhost_serves_a_session_that_has_none() {
+    let session = Session::new();
+    let here = Conditions { listener: Some(listener("amqp")), ..Conditions::default() };
+    let with = table(vec![route(here, to("hashed"))], Some("main"));
+    assert_eq!(goes_to(with.decide(&session.at_accept())), "needs more");
+    assert_eq!(goes_to(with.decide_without_more(&session.at_accept())), "hashed");
 }
 
 #[test]

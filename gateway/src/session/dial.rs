@@ -1,30 +1,25 @@
 //! A TCP connection to a node.
 
 use std::io;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use rustix::io::Errno;
 use tokio::net::TcpStream;
 
-use crate::cluster::node::Node;
-
-/// Connects to the first of the node's addresses that answers, each within `patience`.
+/// Connects to `address` within `patience`.
 ///
 /// # Errors
-/// The last address's error; `TimedOut` if it did not answer in time.
-pub(super) async fn dial(node: &Node, patience: Duration) -> io::Result<TcpStream> {
-    let mut last = io::Error::new(io::ErrorKind::NotFound, "name not resolved");
-    for address in node.resolved.load().iter() {
-        match tokio::time::timeout(patience, TcpStream::connect(address)).await {
-            Ok(Ok(stream)) => {
-                stream.set_nodelay(true)?;
-                return Ok(stream);
-            }
-            Ok(Err(error)) => last = error,
-            Err(_) => last = io::ErrorKind::TimedOut.into(),
+/// The system's; `TimedOut` if there was no answer in time.
+pub(super) async fn dial(address: SocketAddr, patience: Duration) -> io::Result<TcpStream> {
+    match tokio::time::timeout(patience, TcpStream::connect(address)).await {
+        Ok(connected) => {
+            let stream = connected?;
+            stream.set_nodelay(true)?;
+            Ok(stream)
         }
+        Err(_) => Err(io::ErrorKind::TimedOut.into()),
     }
-    Err(last)
 }
 
 /// The reason that says nothing about the node: this process has no file descriptor left.
@@ -40,7 +35,6 @@ pub(super) fn reason(error: &io::Error) -> &'static str {
         io::ErrorKind::TimedOut => "connect-timeout",
         io::ErrorKind::ConnectionReset => "reset",
         io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => "unreachable",
-        io::ErrorKind::NotFound => "unresolved",
         _ => "connect-error",
     }
 }

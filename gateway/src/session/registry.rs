@@ -174,6 +174,15 @@ impl Session {
         self.waker.wake();
     }
 
+    /// Is no message under way: none waits for its confirm, and the client is not in the middle of sending one?
+    ///
+    /// What the client is sending is told from where its stream stands, which misses the gaps between the frames of a
+    /// body. A session in its handshake, or of opaque bytes, is always at rest.
+    #[must_use]
+    pub fn is_at_rest(&self) -> bool {
+        self.counters.unconfirmed.get() == 0 && self.counters.half_sent.get() == 0
+    }
+
     /// Has it been told anything?
     #[must_use]
     pub fn has_order(&self) -> bool {

@@ -282,6 +282,9 @@ impl Watch {
         counters.published.add(observer.published.into());
         counters.acknowledged.add(observer.acknowledged);
         counters.unconfirmed.set(self.channels.unconfirmed());
+        let whole = walker.at_boundary() && !self.channels.awaits_header();
+        let half_sent = !whole || walked.as_ref().is_ok_and(|&len| len < bytes.len());
+        counters.half_sent.set(half_sent.into());
         walked
     }
 

@@ -47,7 +47,7 @@ impl Search {
         while self.may_try_more() {
             let Some(lease) = self.cluster.choose(&self.tried, key, Instant::now()) else { break };
             self.tried.push(lease.node().clone());
-            let dialing = dial::dial(lease.node(), self.dial_patience());
+            let dialing = dial::dial(lease.node().address, self.dial_patience());
             match watched(dialing, &mut watch).await? {
                 Ok(stream) => return Ok(Some((stream, lease))),
                 Err(error) => node_failed(shared, lease.node(), dial::reason(&error), &error),

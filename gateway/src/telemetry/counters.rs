@@ -82,6 +82,8 @@ pub struct SessionCounters {
     pub confirmed: Counter,
     /// Messages published in confirm mode and not confirmed yet.
     pub unconfirmed: Counter,
+    /// 1 while the client is in the middle of a message, as far as can be told cheaply; else 0.
+    pub half_sent: Counter,
     /// Channels open now.
     pub channels: Counter,
 }

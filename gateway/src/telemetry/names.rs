@@ -125,6 +125,8 @@ metrics! {
         "Messages on confirm channels that wait for their confirm now; growth means slow queues."
     CHANNELS = "amqp_gateway_channels" Gauge Count []
         "AMQP channels open now; steady growth is a client that leaks channels."
+    WORKER_SESSIONS = "amqp_gateway_worker_sessions" Gauge Count ["worker"]
+        "Sessions on each thread for client traffic; a new one goes where there are clearly fewest."
     NODE_SESSIONS = "amqp_gateway_node_sessions" Gauge Count ["cluster", "node"]
         "Sessions open on a node now."
     NODE_UP = "amqp_gateway_node_up" Gauge Count ["cluster", "node"]
@@ -136,6 +138,8 @@ metrics! {
     NODE_PROBE_FAILURES_TOTAL = "amqp_gateway_node_probe_failures_total"
         Counter Count ["cluster", "node", "check", "reason"]
         "Checks that failed, or could not be made: reason login means that no node is watched by it."
+    NODE_NAME_UNRESOLVED = "amqp_gateway_node_name_unresolved" Gauge Count ["cluster", "node"]
+        "1 while the host or SRV name of a node does not resolve: its last nodes stay in use."
     NODE_CONNECT_FAILURES_TOTAL = "amqp_gateway_node_connect_failures_total"
         Counter Count ["cluster", "node", "reason"]
         "Attempts at a node that failed before open-ok; the client may have got another node."

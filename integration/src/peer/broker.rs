@@ -8,7 +8,7 @@ use tokio::time::timeout;
 
 use super::{Args, DEADLINE, HEADER, Peer, Tune};
 
-/// Listens on a free port of 127.0.0.1.
+/// Listens on a port.
 #[derive(Debug)]
 pub struct ScriptedBroker {
     listener: TcpListener,
@@ -46,12 +46,20 @@ pub struct Opened {
 }
 
 impl ScriptedBroker {
-    /// Starts listening.
+    /// Starts listening on a free port of 127.0.0.1.
     ///
     /// # Errors
     /// When no port is free.
     pub async fn bind() -> Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        Self::bind_at(SocketAddr::from(([127, 0, 0, 1], 0))).await
+    }
+
+    /// Starts listening at an address; port 0 is any free one.
+    ///
+    /// # Errors
+    /// When it cannot.
+    pub async fn bind_at(address: SocketAddr) -> Result<Self> {
+        let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
         Ok(Self { listener, address })
     }

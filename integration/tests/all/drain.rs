@@ -94,14 +94,6 @@ async fn a_drain_waits_for_the_end_of_a_frame_in_both_directions() {
     .unwrap();
     terminate(&mut front).await;
 
-    // What the client says before its close-ok still arrives.
-    assert_eq!(publisher.expect_close().await.unwrap().0, 320);
-    publisher.send_raw(second).await.unwrap();
-    publisher.send_close_ok().await.unwrap();
-    assert!(until_told(&mut node_of_publisher).await == message);
-    drop(node_of_publisher);
-    publisher.expect_fin().await.unwrap();
-
     // A close comes behind the frame that was on its way, and before the next one.
     let next = Frame::body(1, &[3; 50_000]).encode();
     node_of_consumer.send_raw(&[second, &next].concat()).await.unwrap();
@@ -119,6 +111,14 @@ async fn a_drain_waits_for_the_end_of_a_frame_in_both_directions() {
     assert!(until_told(&mut node_of_consumer).await.is_empty());
     drop(node_of_consumer);
     consumer.expect_fin().await.unwrap();
+
+    // Who is in the middle of a message is told last; what it says before its close-ok still arrives.
+    assert_eq!(publisher.expect_close().await.unwrap().0, 320);
+    publisher.send_raw(second).await.unwrap();
+    publisher.send_close_ok().await.unwrap();
+    assert!(until_told(&mut node_of_publisher).await == message);
+    drop(node_of_publisher);
+    publisher.expect_fin().await.unwrap();
     assert!(front.gateway.wait(SOON).await.unwrap().success());
     assert_eq!(front.ends(2).await, vec!["gateway drain drained 320"; 2]);
 }

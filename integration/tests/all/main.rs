@@ -5,6 +5,7 @@
 mod blocked;
 mod clients;
 mod demo;
+mod discovery;
 mod drain;
 mod ends;
 mod ends_node;
@@ -15,6 +16,9 @@ mod half_close;
 mod handover;
 mod harness;
 mod health;
+mod jammed;
+mod late;
 mod limits;
 mod shared;
 mod silence;
+mod workers;

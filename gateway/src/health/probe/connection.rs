@@ -132,14 +132,13 @@ async fn listen(
 fn uri(settings: &Settings) -> Option<AMQPUri> {
     let login = settings.health.login.as_ref()?;
     let (username, password) = (login.username.to_string(), login.password.to_string());
-    let address = &settings.node.address;
+    let address = settings.node.address;
     Some(AMQPUri {
         scheme: AMQPScheme::AMQP,
         authority: AMQPAuthority {
             userinfo: AMQPUserInfo { username, password },
-            host: address.host.clone(),
-            // For lapin's own log only: the connection has been made.
-            port: address.port.unwrap_or_default(),
+            host: address.ip().to_string(),
+            port: address.port(),
         },
         vhost: settings.health.vhost.to_string(),
         query: AMQPQueryString { heartbeat: Some(HEARTBEAT), ..AMQPQueryString::default() },

@@ -17,9 +17,7 @@ const ECHO_LENGTH: usize = 16;
 /// # Errors
 /// If it does not, or this process may not ask.
 pub async fn check(node: &Node) -> Result<Option<String>, Wrong> {
-    let Some(address) = node.resolved.load().first().map(SocketAddr::ip) else {
-        return Err(Wrong::silent("unresolved", "its name has no address"));
-    };
+    let address = node.address.ip();
     let (socket, raw) = open(address).map_err(|error| not_allowed(&error))?;
     echo(socket, address, raw).await.map_err(|e| Wrong::io(&format!("echo to {address}"), &e))?;
     Ok(None)
@@ -104,7 +102,7 @@ mod tests {
 
     use super::*;
     use crate::cluster::report::Outcome;
-    use crate::config::model::{self, ClusterName, NodeAddress, samples};
+    use crate::config::model::{self, NodeAddress, samples};
 
     #[test]
     fn a_request_sums_up_to_nothing_wrong() {
@@ -131,7 +129,7 @@ mod tests {
         for host in ["127.0.0.1", "::1"] {
             let address = NodeAddress { host: host.into(), port: Some(5672) };
             let model = model::Node { address, ..samples::node("r1", 5672) };
-            let node = Node::new(&ClusterName("main".into()), &model);
+            let node = Node::sample("main", &model);
             let limit = Duration::from_secs(20);
             match tokio::time::timeout(limit, check(&node)).await.expect("an answer") {
                 Ok(_) => {}

@@ -112,24 +112,16 @@ pub async fn timed(
 /// Does the AMQP port take a connection?
 ///
 /// # Errors
-/// If none of the node's addresses does.
+/// If it does not.
 pub async fn tcp(node: &Node) -> Result<Option<String>, Wrong> {
     dial(node).await.map(|_| None)
 }
 
-/// Connects to the first of the node's addresses that answers.
 async fn dial(node: &Node) -> Result<TcpStream, Wrong> {
-    let mut last = io::Error::new(io::ErrorKind::NotFound, "its name has no address");
-    for address in node.resolved.load_full().iter() {
-        match TcpStream::connect(address).await {
-            Ok(stream) => {
-                stream.set_nodelay(true).map_err(|e| Wrong::io("TCP_NODELAY", &e))?;
-                return Ok(stream);
-            }
-            Err(error) => last = error,
-        }
-    }
-    Err(Wrong::io(&format!("connect to {}", node.address), &last))
+    let failed = |error: io::Error| Wrong::io(&format!("connect to {}", node.address), &error);
+    let stream = TcpStream::connect(node.address).await.map_err(failed)?;
+    stream.set_nodelay(true).map_err(failed)?;
+    Ok(stream)
 }
 
 fn shorten(mut text: String) -> String {
@@ -142,10 +134,10 @@ fn shorten(mut text: String) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::model::{ClusterName, samples};
+    use crate::config::model::samples;
 
     fn node_at(port: u16) -> Node {
-        Node::new(&ClusterName("main".into()), &samples::node("r1", port))
+        Node::sample("main", &samples::node("r1", port))
     }
 
     #[tokio::test]

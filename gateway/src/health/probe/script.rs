@@ -60,14 +60,11 @@ fn judge(status: ExitStatus, line: String) -> Result<Option<String>, Wrong> {
 }
 
 fn environment(node: &Node) -> [(&'static str, String); 5] {
-    let resolved = node.resolved.load().first().copied();
-    let address = resolved.map(|address| address.ip().to_string());
-    let port = resolved.map(|address| address.port()).or(node.address.port).map(|p| p.to_string());
     let management = node.management.as_ref().map(|url| url.to_string());
     [
         ("NODE_NAME", node.name.to_string()),
-        ("NODE_ADDRESS", address.unwrap_or_else(|| node.address.host.clone())),
-        ("NODE_PORT", port.unwrap_or_default()),
+        ("NODE_ADDRESS", node.address.ip().to_string()),
+        ("NODE_PORT", node.address.port().to_string()),
         ("NODE_MANAGEMENT", management.unwrap_or_default()),
         ("CLUSTER_NAME", node.cluster.to_string()),
     ]
@@ -104,10 +101,10 @@ mod tests {
 
     use super::*;
     use crate::cluster::report::Outcome;
-    use crate::config::model::{ClusterName, samples};
+    use crate::config::model::samples;
 
     fn node() -> Node {
-        Node::new(&ClusterName("main".into()), &samples::node("r1", 5672))
+        Node::sample("main", &samples::node("r1", 5672))
     }
 
     fn shell(text: &str) -> Script {

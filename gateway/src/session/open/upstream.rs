@@ -21,7 +21,7 @@ impl Handshake<'_> {
             self.client_done.get_or_insert_with(Instant::now);
         }
         self.flush_client().await?;
-        let vhost = self.bridge.vhost().map(str::to_owned);
+        let vhost = self.bridge.vhost_at_node().map(str::to_owned);
         let Self { client, bridge, session, shared, search, .. } = self;
         let Some(search) = search else { return self.no_node() };
         let key = Key { source: session.client.ip(), vhost: vhost.as_deref() };

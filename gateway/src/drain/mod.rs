@@ -1,0 +1,305 @@
+//! Moves sessions away: from nodes that shall have none, and from those that have too many.
+//!
+//! One task looks at what is known of the nodes, and does what follows from it. So it does not matter who found out
+//! what, nor in which order: a node that is draining is emptied, and one that is not any more is left alone.
+
+pub mod balance;
+pub mod moved;
+pub mod pace;
+
+mod run;
+mod wanted;
+
+use std::collections::HashMap;
+use std::num::NonZeroU32;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
+use tracing::{info, warn};
+
+use crate::cluster::Cluster;
+use crate::cluster::condition::Fitness;
+use crate::cluster::node::Node;
+use crate::config::model::{ClusterName, Strategy};
+use crate::session::Shared;
+use moved::Moved;
+use pace::{Closing, STEP};
+use run::{Census, Run, Step};
+
+/// How often the nodes are looked at while nothing is to be done.
+const LOOK: Duration = Duration::from_millis(200);
+/// A node that came back has to stay for so long before sessions are moved to it.
+const SETTLE: Duration = Duration::from_secs(3);
+/// Without being asked, sessions are moved only if at least one in so many is on the wrong node.
+const WORTH: usize = 20;
+
+/// Moves sessions away as the state of their nodes demands, and on request.
+#[derive(Debug)]
+pub struct Keeper {
+    shared: Arc<Shared>,
+    drain_rate: NonZeroU32,
+    state: Mutex<State>,
+    wake: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    nodes: HashMap<(ClusterName, Arc<str>), OfNode>,
+    clusters: HashMap<ClusterName, OfCluster>,
+}
+
+#[derive(Debug, Default)]
+struct OfNode {
+    closing: Option<(Closing, usize)>,
+    away: bool,
+    fit_since: Option<Instant>,
+}
+
+#[derive(Debug, Default)]
+struct OfCluster {
+    moved: Moved,
+    run: Option<Run>,
+}
+
+/// How far the sessions of a node are closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// Sessions when it began.
+    pub total: usize,
+    /// Sessions that are gone.
+    pub closed: usize,
+    /// Sessions that are still there.
+    pub left: usize,
+}
+
+/// How far a rebalance is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rebalance {
+    /// Sessions that were too many when it began.
+    pub planned: usize,
+    /// Sessions moved since.
+    pub moved: usize,
+    /// Moved clients that have not come back yet.
+    pub coming: usize,
+}
+
+/// Why a cluster cannot be rebalanced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// There is no such cluster.
+    #[error("there is no such cluster")]
+    Unknown,
+    /// A client comes back to the node that it was moved from.
+    #[error(
+        "with balance = \"{0}\" a client that is moved comes back to the same node; weights move shares, \
+         or drain a node"
+    )]
+    Fixed(&'static str),
+}
+
+impl Keeper {
+    /// For the sessions of a gateway; nodes are drained at `drain_rate` sessions a second.
+    #[must_use]
+    pub fn new(shared: Arc<Shared>, drain_rate: NonZeroU32) -> Self {
+        Self { shared, drain_rate, state: Mutex::default(), wake: Notify::new() }
+    }
+
+    /// Does what is to be done, for ever.
+    pub async fn run(self: Arc<Self>) {
+        loop {
+            let pause = if self.step(Instant::now()) { STEP } else { LOOK };
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = self.wake.notified() => {}
+            }
+        }
+    }
+
+    /// Has it look at the nodes now: an operator has changed something.
+    pub fn look(&self) {
+        self.wake.notify_one();
+    }
+
+    /// How far a node is drained; `None` if its sessions are not being closed.
+    #[must_use]
+    pub fn progress(&self, node: &Node) -> Option<Progress> {
+        let state = self.state();
+        let (_, total) = state.nodes.get(&key(node))?.closing.as_ref()?;
+        let left = node.sessions();
+        Some(Progress { total: *total, closed: total.saturating_sub(left), left })
+    }
+
+    /// How far a cluster is rebalanced; `None` if it is not.
+    #[must_use]
+    pub fn rebalance_progress(&self, cluster: &ClusterName) -> Option<Rebalance> {
+        let state = self.state();
+        state.clusters.get(cluster)?.run.as_ref().map(Rebalance::of)
+    }
+
+    /// Begins to rebalance a cluster, if it is not being done already; tells what is to be done.
+    ///
+    /// # Errors
+    /// When there is no such cluster, or its strategy sends each client back to where it was.
+    pub fn rebalance(&self, name: &ClusterName) -> Result<Rebalance, Refused> {
+        let snapshot = self.shared.snapshot.load();
+        let cluster = snapshot.clusters.get(name).ok_or(Refused::Unknown)?;
+        if let Some(strategy) = fixed(cluster.model.balance) {
+            return Err(Refused::Fixed(strategy));
+        }
+        let told = self.begin(cluster, &mut self.state(), Instant::now(), usize::MAX);
+        self.look();
+        Ok(told)
+    }
+
+    /// Ends a rebalance; tells how far it had come. `None` if there was none.
+    pub fn stop_rebalance(&self, name: &ClusterName) -> Option<Rebalance> {
+        let run = self.state().clusters.get_mut(name)?.run.take()?;
+        if let Some(cluster) = self.shared.snapshot.load().clusters.get(name) {
+            cluster.set_rebalancing(false);
+        }
+        info!(cluster = %name, moved = run.moved, "rebalance stopped");
+        Some(Rebalance::of(&run))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Does what is due at `now`. Is there more to come soon?
+    fn step(&self, now: Instant) -> bool {
+        let snapshot = self.shared.snapshot.load();
+        let mut state = self.state();
+        let mut busy = false;
+        for cluster in snapshot.clusters.values() {
+            for node in cluster.nodes().iter() {
+                busy |= self.step_node(cluster, node, &mut state, now);
+            }
+            busy |= self.step_rebalance(cluster, &mut state, now);
+        }
+        busy
+    }
+
+    fn step_node(
+        &self,
+        cluster: &Cluster,
+        node: &Arc<Node>,
+        state: &mut State,
+        now: Instant,
+    ) -> bool {
+        let of_node = state.nodes.entry(key(node)).or_default();
+        let wanted = wanted::order(node, cluster, now);
+        if of_node.closing.as_ref().map(|(closing, _)| closing.order) != wanted {
+            if let Some((closing, _)) = of_node.closing.take() {
+                info!(cluster = %node.cluster, node = %node.name, told = closing.told(), left = node.sessions(),
+                    "its sessions are left alone again");
+            }
+            of_node.closing = wanted.map(|order| {
+                let total = node.sessions();
+                info!(cluster = %node.cluster, node = %node.name, sessions = total, ?order, "closing its sessions");
+                (wanted::closing(order, cluster, self.drain_rate, total), total)
+            });
+        }
+        let returned = of_node.returned(node, now);
+        if let Some((closing, _)) = &mut of_node.closing
+            && node.sessions() > 0
+        {
+            closing.step(now, || self.sessions_of(node));
+            return true;
+        }
+        if returned && cluster.model.rebalance && fixed(cluster.model.balance).is_none() {
+            info!(cluster = %node.cluster, node = %node.name, "is back");
+            self.begin(cluster, state, now, WORTH);
+        }
+        false
+    }
+
+    /// The sessions on a node that have been told nothing yet, oldest first.
+    fn sessions_of(&self, node: &Arc<Node>) -> Vec<Arc<crate::session::registry::Session>> {
+        let mut found = Vec::new();
+        self.shared.registry.each(|session| {
+            let here = session.facts().is_some_and(|facts| Arc::ptr_eq(&facts.node, node));
+            if here && !session.has_order() {
+                found.push(session.clone());
+            }
+        });
+        found.sort_unstable_by_key(|session| session.id);
+        found
+    }
+
+    /// Begins a rebalance, unless there is one, or fewer than one session in `worth` is to be moved.
+    fn begin(&self, cluster: &Cluster, state: &mut State, now: Instant, worth: usize) -> Rebalance {
+        let of_cluster = state.clusters.entry(cluster.name.clone()).or_default();
+        if let Some(run) = &of_cluster.run {
+            return Rebalance::of(run);
+        }
+        let census = Census::take(cluster, &self.shared.registry);
+        let planned = census.surplus(0, now).iter().sum();
+        let run = Run::new(cluster, planned);
+        let told = Rebalance::of(&run);
+        if planned > 0 && planned.saturating_mul(worth) >= census.total() {
+            info!(cluster = %cluster.name, sessions = planned, rate = cluster.model.rebalance_rate, "rebalancing");
+            of_cluster.run = Some(run);
+            cluster.set_rebalancing(true);
+        }
+        told
+    }
+
+    fn step_rebalance(&self, cluster: &Cluster, state: &mut State, now: Instant) -> bool {
+        let Some(OfCluster { moved, run }) = state.clusters.get_mut(&cluster.name) else {
+            return false;
+        };
+        let Some(under_way) = run else { return false };
+        let step = under_way.step(cluster, &self.shared.registry, moved, now);
+        let moved = under_way.moved;
+        match step {
+            Step::On => return true,
+            Step::Even => info!(cluster = %cluster.name, moved, "rebalanced"),
+            Step::Exhausted => warn!(
+                cluster = %cluster.name, moved,
+                "rebalance ends uneven: whoever is still too many was moved within the last minute, or speaks AMQP 1.0"
+            ),
+        }
+        *run = None;
+        cluster.set_rebalancing(false);
+        false
+    }
+}
+
+impl OfNode {
+    /// Was the node out of use, and has it been back for a while?
+    fn returned(&mut self, node: &Node, now: Instant) -> bool {
+        if node.condition.fitness() >= Fitness::Unfit || node.is_left_out() {
+            self.away = true;
+            self.fit_since = None;
+            return false;
+        }
+        let since = *self.fit_since.get_or_insert(now);
+        let returned = self.away && now.saturating_duration_since(since) >= SETTLE;
+        self.away &= !returned;
+        returned
+    }
+}
+
+impl Rebalance {
+    fn of(run: &Run) -> Self {
+        Self { planned: run.planned, moved: run.moved, coming: run.coming }
+    }
+}
+
+fn key(node: &Node) -> (ClusterName, Arc<str>) {
+    (node.cluster.clone(), node.name.clone())
+}
+
+/// The name of a strategy that sends a client back to where it was, if it is one.
+fn fixed(strategy: Strategy) -> Option<&'static str> {
+    match strategy {
+        Strategy::RoundRobin | Strategy::LeastConnections | Strategy::RandomTwo => None,
+        Strategy::SourceHash => Some("source-hash"),
+        Strategy::VhostHash => Some("vhost-hash"),
+        Strategy::First => Some("first"),
+    }
+}
+
+#[cfg(test)]
+mod tests;
