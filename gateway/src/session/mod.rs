@@ -7,6 +7,7 @@ mod close;
 mod dial;
 mod held;
 mod io;
+mod local;
 mod opaque;
 mod open;
 pub mod record;
@@ -32,7 +33,7 @@ use crate::socket::keep_alive;
 use crate::telemetry::access::{AccessLog, Protocol};
 use crate::telemetry::metrics::Metrics;
 use crate::worker::Seat;
-use end::{End, Phase, Who};
+use end::{End, Phase};
 use held::in_time;
 use opaque::Opaque;
 use open::{Handshake, Opening};
@@ -207,7 +208,7 @@ impl Live {
                 let mut opaque = Opaque::new(&self.shared, &self.session, &mut client, said);
                 let answer = match in_time(&self.session, timeout, opaque.run()).await {
                     Some(answer) => answer,
-                    None => Err(End::new(Who::Node, Phase::Connect, "handshake-timeout")),
+                    None => Err(End::new(opaque.awaited, Phase::Connect, "handshake-timeout")),
                 };
                 let opaque::Answer { node, lease, first } = answer.map_err(|end| {
                     let failed = Failed::new(end, opaque.search.as_ref());
