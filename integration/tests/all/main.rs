@@ -23,4 +23,5 @@ mod late;
 mod limits;
 mod shared;
 mod silence;
+mod verdicts;
 mod workers;
