@@ -43,6 +43,9 @@ const ROOMS: &[(&str, &[&str])] = &[
         &["config::model", "gate", "route", "cluster", "snapshot", "socket", "telemetry", "worker"],
     ),
     ("admin::view", &[]),
+    ("health", &["config::model", "cluster", "telemetry::metrics"]),
+    ("health::machine", &["config::model", "cluster::condition"]),
+    ("health::partition", &[]),
     ("admin", &[]),
     ("drain", &["config::model", "cluster", "snapshot", "session"]),
     // Who puts it together.
@@ -59,6 +62,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "worker",
             "listener",
             "session",
+            "health",
             "admin",
             "drain",
         ],
@@ -71,8 +75,11 @@ const ROOMS: &[(&str, &[&str])] = &[
 const PURE: &[&str] = &[
     "config",
     "route",
+    "cluster::admission::line",
     "cluster::balance",
     "cluster::offer",
+    "health::machine",
+    "health::partition",
     "cluster::target",
     "drain::balance",
     "drain::moved",
@@ -96,9 +103,14 @@ const IMPURE: &[&str] = &[
 /// A library, and the only rooms that may name it.
 const LIBRARIES: &[(&str, &[&str])] = &[
     ("admin_ui", &["admin"]),
-    ("axum", &["admin"]),
-    ("hyper", &["admin"]),
-    ("hyper_util", &["admin"]),
+    ("axum", &["admin", "health::probe::management::tests"]),
+    ("async_rs", &["health::probe"]),
+    (
+        "hyper",
+        &["admin", "health::probe::http", "health::probe::management", "health::probe::view"],
+    ),
+    ("hyper_util", &["admin", "health::probe::http"]),
+    ("lapin", &["health::probe"]),
     ("libc", &["worker"]),
     ("clap", &["cli"]),
     ("hickory_resolver", &["cluster::lookup"]),
