@@ -40,6 +40,10 @@ impl News {
     /// The verdict on a node is another.
     pub(super) fn verdict(&self, node: &Arc<Node>, verdict: Verdict, reason: Option<Arc<str>>) {
         node.condition.set_verdict(verdict);
+        if verdict == Verdict::Up {
+            // What the checks have reached need not wait for the trial of a client, which may never come.
+            node.answered();
+        }
         let report = Report {
             since: Some(SystemTime::now()),
             reason: reason.clone(),
@@ -175,5 +179,27 @@ impl News {
 
     fn seen(&self) -> MutexGuard<'_, HashMap<Arc<str>, Seen>> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+    use crate::config::model::samples;
+
+    #[test]
+    fn a_node_found_up_again_is_not_left_out_for_what_clients_met_before() {
+        let model = samples::cluster("main", vec![samples::node("r1", 1)]);
+        let cluster = Arc::new(Cluster::new(&model));
+        let (events, _) = broadcast::channel(8);
+        let news = News::new(cluster.clone(), Arc::new(Metrics::new()), events);
+        let node = cluster.nodes()[0].clone();
+        node.failed(Instant::now());
+        news.verdict(&node, Verdict::Down, Some("tcp: refused".into()));
+        assert!(node.is_left_out());
+        news.verdict(&node, Verdict::Up, None);
+        assert!(!node.is_left_out());
     }
 }
