@@ -15,7 +15,7 @@ use super::end::{End, Phase, Who};
 use super::io::poll_take;
 use super::local::{Unknown, local_only};
 use super::registry::Session;
-use super::search::{START_PATIENCE, Search, node_failed};
+use super::search::{Found, START_PATIENCE, Search, node_failed, unserved};
 use super::{Shared, close};
 use crate::cluster::node::Lease;
 use crate::cluster::{Cluster, Key};
@@ -59,11 +59,15 @@ impl<'a> Opaque<'a> {
         let key = Key { source: session.client.ip(), vhost: None };
         loop {
             let watch = |cx: &mut Context<'_>| poll_client(session, client, said, cx);
-            let Some((mut node, lease)) = search.connect(shared, &key, watch).await? else {
-                let end = End::new(Who::Gateway, Phase::Connect, "no-node");
-                let cause = format!("no node of cluster {} is usable", search.cluster.name);
-                return Err(end.with_detail(cause));
+            let refused = match search.connect((shared, session), &key, watch).await? {
+                Found::Node(node, lease) => Ok((node, lease)),
+                Found::Nobody => Err(None),
+                Found::NotAdmitted(refused) => Err(Some(refused)),
             };
+            let (mut node, lease) = refused.map_err(|refused| {
+                let (end, cause) = unserved(Some(search), refused);
+                end.with_detail(cause)
+            })?;
             let guard = local_only(&node, session.client.ip(), &search.cluster);
             if guard.is_some() && !said.starts_with(&sasl_init::HEADER) {
                 let mut unknown = Unknown { session, client, node: &mut node, said };
