@@ -11,7 +11,7 @@ use crate::frame::buffer::FrameBuffer;
 use crate::frame::{HEADER, HEARTBEAT, kind};
 use crate::reply::CloseReason;
 use crate::tune::Tune;
-use crate::wire::{self, ConnectionMethod};
+use crate::wire::{self, AMQPValue, ConnectionMethod};
 
 /// Class and method of connection.start.
 const START: [u8; 4] = [0, 10, 0, 10];
@@ -37,6 +37,15 @@ impl Greeting {
     #[must_use]
     pub fn frame(&self) -> &[u8] {
         &self.frame
+    }
+
+    /// The version that the server properties give.
+    #[must_use]
+    pub fn version(&self) -> Option<String> {
+        match self.read()?.server_properties.inner().get("version")? {
+            AMQPValue::LongString(version) => Some(version.to_string()),
+            _ => None,
+        }
     }
 
     /// What it says; `None` if it cannot be read.

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use amqp_codec::frame::method;
 
 use super::Gateway;
+use crate::cluster::condition::{AdminState, Verdict};
 use crate::cluster::node::Node;
 use crate::config::model::ClusterName;
 use crate::session::Shared;
@@ -113,6 +114,7 @@ fn nodes(scrape: &mut Scrape<'_>, shared: &Shared, seen: &mut Seen) {
         for node in cluster.gone().iter().chain(cluster.nodes().iter()) {
             seen.insert((cluster.name.clone(), node.name.clone()), Arc::downgrade(node));
         }
+        cluster.nodes().iter().for_each(|node| health(scrape, node));
         for name in cluster.names() {
             let labels = [&*cluster.name.0, &*name.section];
             let unresolved = f64::from(u8::from(name.trouble.is_some()));
@@ -126,4 +128,29 @@ fn nodes(scrape: &mut Scrape<'_>, shared: &Shared, seen: &mut Seen) {
         sessions.is_some()
     });
     scrape.gauge(&names::CONFIG_REVISION, &[], snapshot.revision as f64);
+}
+
+fn health(scrape: &mut Scrape<'_>, node: &Node) {
+    let (cluster, name, says) = (&*node.cluster.0, &*node.name, node.condition.says());
+    let (verdict, admin) = (node.condition.verdict(), node.condition.admin());
+    let up = verdict != Verdict::Down && !says.minority;
+    scrape.gauge(&names::NODE_UP, &[cluster, name], f64::from(u8::from(up)));
+    let states = [
+        ("unknown", verdict == Verdict::Unknown),
+        ("up", verdict == Verdict::Up),
+        ("down", verdict == Verdict::Down),
+        ("alarm", says.alarmed()),
+        ("maintenance", says.maintenance),
+        ("minority", says.minority),
+        ("quorum-critical", says.quorum_critical),
+        ("draining", admin == AdminState::Draining),
+        ("disabled", admin == AdminState::Disabled),
+    ];
+    for (state, is) in states {
+        scrape.gauge(&names::NODE_STATE, &[cluster, name, state], f64::from(u8::from(is)));
+    }
+    for report in &node.report.load().checks {
+        let labels = [cluster, name, report.check.name()];
+        scrape.gauge(&names::NODE_PROBE_SECONDS, &labels, report.latency.as_secs_f64());
+    }
 }

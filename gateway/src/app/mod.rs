@@ -15,6 +15,7 @@ use futures_util::future::join_all;
 use thiserror::Error;
 use tokio::net::TcpStream;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::broadcast::{self, error::RecvError};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -22,10 +23,12 @@ use tracing::{Dispatch, info, warn};
 
 use crate::admin::{self, AdminError, AdminServer, BoundAdmin, Sources};
 use crate::cluster::lookup::Lookup;
+use crate::cluster::report::HealthEvent;
 use crate::config::diagnostic::Problem;
 use crate::config::{self, model::Model};
 use crate::drain::Keeper;
 use crate::gate::Gate;
+use crate::health::Health;
 use crate::listener::accept::{Accepted, Acceptor};
 use crate::listener::{self, Listener};
 use crate::session::registry::Registry;
@@ -91,6 +94,7 @@ struct Gateway {
     workers: Arc<Workers>,
     gate: Arc<Gate>,
     gates: Vec<(config::model::ListenerName, Arc<Gate>)>,
+    health: Health,
     tasks: TaskTracker,
     /// Accept loops, and clients on their way from one thread to another.
     arrivals: TaskTracker,
@@ -114,9 +118,11 @@ fn start(model: &Model, sink: &Sink, dispatch: &Dispatch) -> Result<(), StartErr
         access: model.log.access.then(|| AccessLog::new(sink.handle())),
     });
     let gates = listeners.iter().map(|l| (l.name.clone(), l.gate.clone())).collect();
+    let health = Health::new(shared.name.clone(), shared.metrics.clone());
     let keeper = Arc::new(Keeper::new(shared.clone(), model.gateway.drain_rate));
     let mut gateway = Gateway {
         shared,
+        health,
         workers,
         gate: Arc::new(Gate::new(model.gateway.max_connections)),
         gates,
@@ -266,10 +272,12 @@ impl Gateway {
 
     fn spawn_tasks(&self, clock: Arc<Clock>, lookup: &Lookup) {
         for cluster in self.shared.snapshot.load().clusters.values() {
+            self.health.watch(cluster.clone());
             self.tasks.spawn(cluster.clone().keep_discovered(lookup.clone()));
         }
         self.tasks.spawn(watch::keep_time(self.shared.clone(), clock));
         let (keeper, stop) = (self.keeper.clone(), self.stop_accepting.clone());
+        self.tasks.spawn(wake_on_news(self.health.subscribe(), keeper.clone(), stop.clone()));
         self.tasks.spawn(async move { stop.run_until_cancelled(keeper.run()).await });
     }
 
@@ -310,6 +318,19 @@ impl Gateway {
         info!(sessions, %rate, ?timeout, "stopping: closing sessions with 320; a second signal cuts them");
         let cut = signals.stop(sink);
         drain::drain(&self.shared, rate, timeout, cut).await;
+        self.health.stop().await;
+    }
+}
+
+/// Has the keeper look at the nodes as soon as there is news of one.
+async fn wake_on_news(
+    mut news: broadcast::Receiver<HealthEvent>,
+    keeper: Arc<Keeper>,
+    stop: CancellationToken,
+) {
+    while let Some(Ok(_) | Err(RecvError::Lagged(_))) = stop.run_until_cancelled(news.recv()).await
+    {
+        keeper.look();
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
+use amqp_codec::reply::{CloseReason, ReplyCode};
 use tokio::sync::Notify;
 
 /// A letter box: many leave notices, one takes them out.
@@ -31,10 +32,14 @@ impl Notices {
         self.arrived.notify_one();
     }
 
-    /// The node closed a connection with 320 and `text`.
+    /// The node closed a connection: with 320 it may tell that it is about to go.
     ///
     /// What it says when an operator closes one connection says nothing about the node.
-    pub fn forced_close(&self, text: &str) {
+    pub fn closed(&self, reason: &CloseReason) {
+        if reason.code != ReplyCode::CONNECTION_FORCED {
+            return;
+        }
+        let text = reason.text();
         let flag = if text.contains("maintenance mode") {
             &self.maintenance
         } else if text.contains("'shutdown'") {
@@ -77,15 +82,18 @@ mod tests {
         }
     }
 
+    /// As RabbitMQ says it.
+    fn forced(text: &str) -> CloseReason {
+        CloseReason::new(ReplyCode::CONNECTION_FORCED, text)
+    }
+
     #[test]
     fn what_is_left_is_taken_once_and_together() {
         let notices = Notices::default();
         assert_eq!(taken(&notices), None);
         notices.failed();
         notices.failed();
-        notices.forced_close(
-            "CONNECTION_FORCED - broker forced connection closure with reason 'shutdown'",
-        );
+        notices.closed(&forced("broker forced connection closure with reason 'shutdown'"));
         let both = Noticed { failures: 2, stopping: true, maintenance: false };
         assert_eq!(taken(&notices), Some(both));
         assert_eq!(taken(&notices), None);
@@ -94,9 +102,11 @@ mod tests {
     #[test]
     fn only_what_a_close_says_about_the_node_counts() {
         let notices = Notices::default();
-        notices.forced_close("CONNECTION_FORCED - Closed via management plugin");
+        notices.closed(&forced("Closed via management plugin"));
+        let maintenance = "Node was put into maintenance mode";
+        notices.closed(&CloseReason::new(ReplyCode::NOT_ALLOWED, maintenance));
         assert_eq!(taken(&notices), None);
-        notices.forced_close("CONNECTION_FORCED - Node was put into maintenance mode");
+        notices.closed(&forced(maintenance));
         assert!(taken(&notices).is_some_and(|noticed| noticed.maintenance && !noticed.stopping));
     }
 }

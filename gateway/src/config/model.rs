@@ -394,6 +394,16 @@ pub struct ManagementUrl {
     pub prefix: Arc<str>,
 }
 
+impl fmt::Display for ManagementUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (host, port, prefix) = (&self.host, self.port, &self.prefix);
+        match host.contains(':') {
+            true => write!(f, "http://[{host}]:{port}{prefix}"),
+            false => write!(f, "http://{host}:{port}{prefix}"),
+        }
+    }
+}
+
 /// Where a node speaks AMQP: `host:port` with an IP address or a name to resolve, or an SRV name, which tells of host
 /// and port itself.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

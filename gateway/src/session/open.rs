@@ -161,6 +161,9 @@ impl<'a> Handshake<'a> {
                 End::new(Who::Client, Phase::Handshake, "client-closed").with_close(reason)
             }
             Step::Refused { reason, by_node: true } => {
+                if let Some(leg) = &self.leg {
+                    leg.lease.node().notices.closed(&reason);
+                }
                 End::new(Who::Node, Phase::Connect, "refused-by-node").with_close(reason)
             }
             Step::Refused { reason, by_node: false } => {

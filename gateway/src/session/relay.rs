@@ -273,9 +273,10 @@ impl Watch {
         }
         let mut traffic = &self.worker.counters.from_client;
         let mut observer = FromClient::new(&mut traffic, &mut self.channels);
-        let closing = &mut self.closing;
-        let walked =
-            walk(walker, bytes, &mut observer, |id, frame| note(closing, id, frame, false));
+        let (closing, session) = (&mut self.closing, &self.session);
+        let walked = walk(walker, bytes, &mut observer, |id, frame| {
+            note(closing, session, id, frame, false);
+        });
         observer.finish();
         let counters = &self.session.counters;
         counters.published.add(observer.published.into());
@@ -297,8 +298,10 @@ impl Watch {
         }
         let mut traffic = &self.worker.counters.from_node;
         let mut observer = FromNode::new(&mut traffic, &mut self.channels);
-        let closing = &mut self.closing;
-        let walked = walk(walker, bytes, &mut observer, |id, frame| note(closing, id, frame, true));
+        let (closing, session) = (&mut self.closing, &self.session);
+        let walked = walk(walker, bytes, &mut observer, |id, frame| {
+            note(closing, session, id, frame, true);
+        });
         observer.finish();
         let counters = &self.session.counters;
         counters.delivered.add(observer.delivered.into());
@@ -410,12 +413,21 @@ fn walk<O: Observer>(
     }
 }
 
-/// Notes a close handshake that passes through.
+/// Notes a close handshake that passes through; a node that forces it may tell about itself.
 #[cold]
-fn note(closing: &mut Option<Box<Closing>>, id: MethodId, frame: &[u8], by_node: bool) {
+fn note(
+    closing: &mut Option<Box<Closing>>,
+    session: &Session,
+    id: MethodId,
+    frame: &[u8],
+    by_node: bool,
+) {
     match (id, &mut *closing) {
         (id::CONNECTION_CLOSE, None) => {
             if let Some(reason) = wire::read_close(frame) {
+                if let Some(facts) = session.facts().filter(|_| by_node) {
+                    facts.node.notices.closed(&reason);
+                }
                 *closing = Some(Box::new(Closing { by_node, reason, answered: false }));
             }
         }

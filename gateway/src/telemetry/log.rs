@@ -20,7 +20,11 @@ use crate::config::model::{LogFormat, LogLevel};
 pub const LEVEL_VARIABLE: &str = "AMQP_GATEWAY_LOG";
 
 /// Libraries whose chatter below this level helps nobody who runs a gateway.
-const LIBRARIES: &str = "hyper=info,hyper_util=info,axum=info,tokio=info,mio=info";
+const LIBRARIES: &str =
+    "hyper=info,hyper_util=info,axum=info,tokio=info,mio=info,lapin=info,async_rs=info";
+
+/// What health finds out through lapin it logs itself, and better.
+const SILENT: &str = "lapin=off";
 
 /// A filter in [`LEVEL_VARIABLE`] that cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -60,7 +64,9 @@ fn default_filter(level: LogLevel) -> EnvFilter {
         LogLevel::Debug | LogLevel::Trace => {
             EnvFilter::new(format!("{},{LIBRARIES}", level_name(level)))
         }
-        LogLevel::Error | LogLevel::Warn | LogLevel::Info => EnvFilter::new(level_name(level)),
+        LogLevel::Error | LogLevel::Warn | LogLevel::Info => {
+            EnvFilter::new(format!("{},{SILENT}", level_name(level)))
+        }
     }
 }
 

@@ -134,6 +134,13 @@ impl Metrics {
         self.observe(&self.recorder.register_histogram(&key, &METADATA), waited);
     }
 
+    /// A check of a node failed, or could not be made.
+    pub fn node_probe_failed(&self, cluster: &str, node: &str, check: &str, reason: &str) {
+        let values = [cluster, node, check, reason].map(str::to_owned);
+        let key = key(&names::NODE_PROBE_FAILURES_TOTAL, &values);
+        self.recorder.register_counter(&key, &METADATA).increment(1);
+    }
+
     /// Adds what is asked at each scrape. Collectors run in the order of their adding.
     pub fn add_collector(&self, collector: impl Fn(&mut Scrape<'_>) + Send + Sync + 'static) {
         let mut collectors = self.collectors.write().unwrap_or_else(PoisonError::into_inner);

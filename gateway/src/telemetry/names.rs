@@ -129,6 +129,15 @@ metrics! {
         "Sessions on each thread for client traffic; a new one goes where there are clearly fewest."
     NODE_SESSIONS = "amqp_gateway_node_sessions" Gauge Count ["cluster", "node"]
         "Sessions open on a node now."
+    NODE_UP = "amqp_gateway_node_up" Gauge Count ["cluster", "node"]
+        "1 while nothing that is known keeps the node from serving; 0 while it is down or parted from its cluster."
+    NODE_STATE = "amqp_gateway_node_state" Gauge Count ["cluster", "node", "state"]
+        "1 for each state the node is in: unknown, up or down; and alarm, maintenance, minority, quorum-critical, draining, disabled."
+    NODE_PROBE_SECONDS = "amqp_gateway_node_probe_seconds" Gauge Seconds ["cluster", "node", "check"]
+        "How long the last check took; close to the timeout means that the node is overloaded or hung."
+    NODE_PROBE_FAILURES_TOTAL = "amqp_gateway_node_probe_failures_total"
+        Counter Count ["cluster", "node", "check", "reason"]
+        "Checks that failed, or could not be made: reason login means that no node is watched by it."
     NODE_NAME_UNRESOLVED = "amqp_gateway_node_name_unresolved" Gauge Count ["cluster", "node"]
         "1 while the host or SRV name of a node does not resolve: its last nodes stay in use."
     NODE_CONNECT_FAILURES_TOTAL = "amqp_gateway_node_connect_failures_total"

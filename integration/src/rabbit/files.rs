@@ -138,10 +138,13 @@ impl Files {
         fs::read_to_string(self.output(n)).is_ok_and(|said| said.contains("completed with"))
     }
 
+    pub(super) fn log(&self, n: usize) -> String {
+        fs::read_to_string(self.node_dir(n).join("log/rabbit.log")).unwrap_or_default()
+    }
+
     pub(super) fn log_tail(&self, n: usize) -> String {
         let mut text = fs::read_to_string(self.output(n)).unwrap_or_default();
-        let log = self.node_dir(n).join("log/rabbit.log");
-        text += &fs::read_to_string(log).unwrap_or_default();
+        text += &self.log(n);
         let lines: Vec<&str> = text.lines().collect();
         let tail = lines[lines.len().saturating_sub(25)..].join("\n");
         format!("end of the log of {}:\n{tail}", self.node_name(n))

@@ -26,6 +26,7 @@ pub(crate) struct Setup {
     gateway: String,
     listener: String,
     cluster: String,
+    health: Option<String>,
     more: String,
 }
 
@@ -59,6 +60,13 @@ impl Setup {
         self
     }
 
+    /// A line for `[cluster.main.health]`. Without any, nodes are not checked: a scripted broker
+    /// would take each check for a session.
+    pub(crate) fn health(mut self, line: &str) -> Self {
+        *self.health.get_or_insert_default() += &format!("{line}\n");
+        self
+    }
+
     /// Whole sections.
     pub(crate) fn more(mut self, sections: &str) -> Self {
         self.more += sections;
@@ -67,11 +75,13 @@ impl Setup {
 
     /// Starts it; the cluster `main` has these nodes, `n1`, `n2`, ...
     pub(crate) async fn start(self, nodes: &[SocketAddr]) -> Front {
-        let Self { gateway, listener, mut cluster, more } = self;
+        let Self { gateway, listener, mut cluster, health, more } = self;
         for (index, address) in nodes.iter().enumerate() {
             let name = index + 1;
             cluster += &format!("[cluster.main.node.n{name}]\naddress = \"{address}\"\n");
         }
+        let health = health.unwrap_or_else(|| "checks = []\n".to_owned());
+        cluster += &format!("[cluster.main.health]\n{health}");
         let ports = PortBlock::claim().unwrap();
         let (address, admin) = (local(ports.port(0)), local(ports.port(1)));
         let config = format!(

@@ -18,6 +18,7 @@ mod front;
 mod half_close;
 mod handover;
 mod harness;
+mod health;
 mod jammed;
 mod late;
 mod limits;

@@ -1,0 +1,129 @@
+//! What a node's own management API finds wrong with the node.
+//!
+//! Only questions that a node answers by itself are asked here. `/api/nodes` and some others ask all nodes, so they hang
+//! on every node while one of them does: see [`super::view`].
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use hyper::StatusCode;
+use serde_json::Value;
+
+use super::Wrong;
+use super::http::{Answer, Api};
+use crate::config::model::{Login, ManagementUrl};
+
+/// Without statistics, which would be gathered from all nodes.
+const OVERVIEW: &str = "overview?disable_stats=true&enable_queue_totals=true";
+/// After so long a question that was not offered is asked again: the broker may have been upgraded.
+const ASK_AGAIN: Duration = Duration::from_secs(300);
+
+/// The check, its connection, and what the node does not offer.
+#[derive(Debug)]
+pub struct ManagementCheck {
+    api: Api,
+    not_offered: HashMap<&'static str, Instant>,
+    /// The connection over which that was learned.
+    learned_over: u64,
+}
+
+/// What the API says of its node beside whether it works.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Findings {
+    /// What the broker calls itself.
+    pub broker: Option<Arc<str>>,
+    /// Its version.
+    pub version: Option<Arc<str>>,
+    /// Memory and disk alarm; `None` where it does not offer to tell.
+    pub alarms: Option<(bool, bool)>,
+    /// Is it in maintenance? `None` where it does not offer to tell.
+    pub maintenance: Option<bool>,
+}
+
+impl ManagementCheck {
+    /// Not connected yet.
+    #[must_use]
+    pub fn new(url: ManagementUrl, login: Option<&Login>) -> Self {
+        let api = Api::new(url, login);
+        Self { api, not_offered: HashMap::new(), learned_over: 0 }
+    }
+
+    /// Asks all that the node offers to tell.
+    ///
+    /// # Errors
+    /// If there is no answer, the login is refused, or the broker finds something wrong that keeps it from serving.
+    pub async fn check(&mut self) -> Result<Findings, Wrong> {
+        let overview = self.api.get(OVERVIEW).await?;
+        if overview.status != StatusCode::OK {
+            return Err(Wrong::silent("status", format!("/api/overview: {}", overview.status)));
+        }
+        let text = |key: &str| overview.body[key].as_str().map(Arc::from);
+        let mut findings = Findings {
+            broker: text("node"),
+            version: text("rabbitmq_version"),
+            ..Findings::default()
+        };
+        if let Some(answer) = self.ask("health/checks/local-alarms").await? {
+            findings.alarms = Some(alarms(&answer));
+        }
+        if let Some(answer) = self.ask("health/checks/is-in-service").await? {
+            findings.maintenance = Some(!answer.status.is_success());
+        }
+        for (question, reason) in [
+            ("health/checks/virtual-hosts", "vhost-down"),
+            ("health/checks/protocol-listener/amqp", "no-listener"),
+        ] {
+            if let Some(answer) = self.ask(question).await? {
+                passes(&answer, reason)?;
+            }
+        }
+        Ok(findings)
+    }
+
+    /// `None` if the node does not offer to tell. That is never a fault.
+    async fn ask(&mut self, question: &'static str) -> Result<Option<Answer>, Wrong> {
+        if self.learned_over != self.api.connections {
+            self.learned_over = self.api.connections;
+            self.not_offered.clear();
+        }
+        if self.not_offered.get(question).is_some_and(|at| at.elapsed() < ASK_AGAIN) {
+            return Ok(None);
+        }
+        let answer = self.api.get(question).await?;
+        match answer.status {
+            StatusCode::OK | StatusCode::SERVICE_UNAVAILABLE => Ok(Some(answer)),
+            StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED | StatusCode::BAD_REQUEST => {
+                self.not_offered.insert(question, Instant::now());
+                Ok(None)
+            }
+            status => Err(Wrong::silent("status", format!("/api/{question}: {status}"))),
+        }
+    }
+}
+
+/// Memory and disk.
+fn alarms(answer: &Answer) -> (bool, bool) {
+    if answer.status.is_success() {
+        return (false, false);
+    }
+    let named = answer.body["alarms"].as_array().into_iter().flatten();
+    let resources: Vec<&str> = named.filter_map(|alarm| alarm["resource"].as_str()).collect();
+    let disk = resources.contains(&"disk");
+    // An alarm that is not named is one all the same.
+    (resources.contains(&"memory") || !disk, disk)
+}
+
+fn passes(answer: &Answer, reason: &'static str) -> Result<(), Wrong> {
+    if answer.status.is_success() {
+        return Ok(());
+    }
+    let said = answer.body["reason"].as_str().unwrap_or("no reason given");
+    let vhosts = answer.body["virtual-hosts"].as_array().into_iter().flatten();
+    let vhosts: Vec<&str> = vhosts.filter_map(Value::as_str).collect();
+    let which = if vhosts.is_empty() { String::new() } else { format!(": {}", vhosts.join(", ")) };
+    Err(Wrong::failed(reason, format!("the broker says: {said}{which}")))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,169 @@
+//! The checks of one node: each is one question with its own time limit.
+
+pub mod amqp;
+pub mod connection;
+pub mod icmp;
+pub mod management;
+pub mod roundtrip;
+pub mod script;
+pub mod tap;
+pub mod view;
+
+mod http;
+
+use std::io;
+use std::time::{Duration, Instant, SystemTime};
+
+use rustix::io::Errno;
+use tokio::net::TcpStream;
+
+use crate::cluster::node::Node;
+use crate::cluster::report::{CheckReport, Outcome};
+use crate::config::model::Check;
+
+/// Longest text kept of what went wrong, in bytes.
+const LONGEST_TEXT: usize = 300;
+
+/// What a check found wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wrong {
+    /// Failed or misconfigured.
+    pub outcome: Outcome,
+    /// A label, from a fixed set.
+    pub reason: &'static str,
+    /// What exactly, for a person. Holds no secret.
+    pub text: String,
+    /// Was nobody there to answer, rather than something wrong with the answer?
+    pub silent: bool,
+}
+
+impl Wrong {
+    /// The node does not do what it should.
+    #[must_use]
+    pub fn failed(reason: &'static str, text: impl Into<String>) -> Self {
+        Self { outcome: Outcome::Failed, reason, text: shorten(text.into()), silent: false }
+    }
+
+    /// The node, or what should answer there, does not answer.
+    #[must_use]
+    pub fn silent(reason: &'static str, text: impl Into<String>) -> Self {
+        Self { silent: true, ..Self::failed(reason, text) }
+    }
+
+    /// The check cannot be made as it is configured.
+    #[must_use]
+    pub fn misconfigured(reason: &'static str, text: impl Into<String>) -> Self {
+        Self { outcome: Outcome::Misconfigured, ..Self::failed(reason, text) }
+    }
+
+    /// An error of a socket. `what` was to be done.
+    #[must_use]
+    pub fn io(what: &str, error: &io::Error) -> Self {
+        if let Some(Errno::MFILE | Errno::NFILE) = Errno::from_io_error(error) {
+            let text = format!("{what}: {error}: this gateway needs a higher limit of open files");
+            return Self::misconfigured("fd-limit", text);
+        }
+        let reason = match error.kind() {
+            io::ErrorKind::ConnectionRefused => "refused",
+            io::ErrorKind::TimedOut => "timeout",
+            io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => "unreachable",
+            io::ErrorKind::NotFound => "unresolved",
+            io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::BrokenPipe
+            | io::ErrorKind::NotConnected
+            | io::ErrorKind::UnexpectedEof => "closed",
+            _ => "connect-error",
+        };
+        Self::silent(reason, format!("{what}: {error}"))
+    }
+}
+
+/// One check of a round, done.
+#[derive(Debug)]
+pub struct Done {
+    /// For whoever shows it.
+    pub report: CheckReport,
+    /// What was wrong, if anything was.
+    pub wrong: Option<Wrong>,
+}
+
+/// Makes a check within `limit`. What a check that passed has to remark is kept as its text.
+pub async fn timed(
+    check: Check,
+    limit: Duration,
+    asking: impl Future<Output = Result<Option<String>, Wrong>>,
+) -> Done {
+    let begun = Instant::now();
+    let result = match tokio::time::timeout(limit, asking).await {
+        Ok(result) => result,
+        Err(_) => Err(Wrong::silent("timeout", format!("no answer within {limit:?}"))),
+    };
+    let (outcome, text, wrong) = match result {
+        Ok(remark) => (Outcome::Passed, remark, None),
+        Err(wrong) => (wrong.outcome, Some(wrong.text.clone()), Some(wrong)),
+    };
+    let text = text.map(|text| text.as_str().into());
+    let report =
+        CheckReport { check, outcome, latency: begun.elapsed(), text, at: SystemTime::now() };
+    Done { report, wrong }
+}
+
+/// Does the AMQP port take a connection?
+///
+/// # Errors
+/// If it does not.
+pub async fn tcp(node: &Node) -> Result<Option<String>, Wrong> {
+    dial(node).await.map(|_| None)
+}
+
+async fn dial(node: &Node) -> Result<TcpStream, Wrong> {
+    let failed = |error: io::Error| Wrong::io(&format!("connect to {}", node.address), &error);
+    let stream = TcpStream::connect(node.address).await.map_err(failed)?;
+    stream.set_nodelay(true).map_err(failed)?;
+    Ok(stream)
+}
+
+fn shorten(mut text: String) -> String {
+    if text.len() > LONGEST_TEXT {
+        text.truncate(amqp_codec::reply::cut(&text, LONGEST_TEXT).len());
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::model::samples;
+
+    fn node_at(port: u16) -> Node {
+        Node::sample("main", &samples::node("r1", port))
+    }
+
+    #[tokio::test]
+    async fn a_port_that_listens_passes_and_one_that_does_not_is_refused() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let port = listener.local_addr().expect("bound").port();
+        assert_eq!(tcp(&node_at(port)).await, Ok(None));
+        drop(listener);
+        let wrong = tcp(&node_at(port)).await.expect_err("nobody listens");
+        assert_eq!((wrong.reason, wrong.outcome), ("refused", Outcome::Failed));
+        assert!(wrong.text.contains(&port.to_string()), "{}", wrong.text);
+    }
+
+    #[tokio::test]
+    async fn a_check_without_an_answer_ends_at_its_time_limit() {
+        let limit = Duration::from_millis(20);
+        let done = timed(Check::Tcp, limit, std::future::pending()).await;
+        assert_eq!(done.wrong.map(|wrong| wrong.reason), Some("timeout"));
+        assert_eq!(done.report.outcome, Outcome::Failed);
+        assert!(done.report.latency >= limit);
+        assert_eq!(done.report.text.as_deref(), Some("no answer within 20ms"));
+    }
+
+    #[test]
+    fn a_lack_of_file_descriptors_is_no_fault_of_the_node() {
+        let wrong = Wrong::io("connect", &Errno::MFILE.into());
+        assert_eq!((wrong.outcome, wrong.reason), (Outcome::Misconfigured, "fd-limit"));
+    }
+}

@@ -1,0 +1,183 @@
+//! A command of the operator's: it ends with 0 if the node is well.
+
+use std::io;
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::process::Command;
+
+use super::Wrong;
+use crate::cluster::node::Node;
+use crate::config::model::Script;
+
+/// Most bytes kept of what a script prints.
+const KEPT: usize = 4096;
+/// How long what a script left running may hold its output open.
+const LEFTOVERS: Duration = Duration::from_millis(100);
+
+/// Runs the script. Dropping the future ends the script and all it has started.
+///
+/// # Errors
+/// If it cannot be started, or ends with anything but 0: the first line it printed.
+pub async fn check(script: &Script, node: &Node) -> Result<Option<String>, Wrong> {
+    let Some((program, arguments)) = script.command.split_first() else {
+        return Err(Wrong::misconfigured("script", "script: the command is empty"));
+    };
+    let mut command = Command::new(program);
+    command.args(arguments).envs(environment(node));
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+    let cannot_start = |error: io::Error| {
+        Wrong::misconfigured("script", format!("{program} cannot be started: {error}"))
+    };
+    let mut child = command.spawn().map_err(cannot_start)?;
+    let group = Group(child.id().and_then(|id| Pid::from_raw(id as i32)));
+    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    let mut printed =
+        std::pin::pin!(async { tokio::join!(first_line(stderr), first_line(stdout)) });
+    let mut lines = None;
+    let status = loop {
+        tokio::select! {
+            status = child.wait() => break status.map_err(cannot_start)?,
+            both = &mut printed, if lines.is_none() => lines = Some(both),
+        }
+    };
+    drop(group);
+    if lines.is_none() {
+        lines = tokio::time::timeout(LEFTOVERS, printed).await.ok();
+    }
+    let (stderr, stdout) = lines.unwrap_or_default();
+    judge(status, if stderr.is_empty() { stdout } else { stderr })
+}
+
+fn judge(status: ExitStatus, line: String) -> Result<Option<String>, Wrong> {
+    match status.success() {
+        true => Ok((!line.is_empty()).then_some(line)),
+        false if line.is_empty() => Err(Wrong::failed("script", format!("ended with {status}"))),
+        false => Err(Wrong::failed("script", line)),
+    }
+}
+
+fn environment(node: &Node) -> [(&'static str, String); 5] {
+    let management = node.management.as_ref().map(|url| url.to_string());
+    [
+        ("NODE_NAME", node.name.to_string()),
+        ("NODE_ADDRESS", node.address.ip().to_string()),
+        ("NODE_PORT", node.address.port().to_string()),
+        ("NODE_MANAGEMENT", management.unwrap_or_default()),
+        ("CLUSTER_NAME", node.cluster.to_string()),
+    ]
+}
+
+/// The first line that is not empty. All of it is read: a script is not to wait for somebody to do so.
+async fn first_line(output: Option<impl AsyncRead + Unpin>) -> String {
+    let Some(mut output) = output else { return String::new() };
+    let (mut kept, mut buffer) = (Vec::new(), [0; 1024]);
+    while let Ok(length @ 1..) = output.read(&mut buffer).await {
+        let room = KEPT.saturating_sub(kept.len()).min(length);
+        kept.extend_from_slice(&buffer[..room]);
+    }
+    let text = String::from_utf8_lossy(&kept);
+    text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default().to_owned()
+}
+
+/// A process group that ends with this.
+struct Group(Option<Pid>);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(group) = self.0 {
+            // Fails where nobody of it is left.
+            let _ = kill_process_group(group, Signal::KILL);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::time::Instant;
+
+    use super::*;
+    use crate::cluster::report::Outcome;
+    use crate::config::model::samples;
+
+    fn node() -> Node {
+        Node::sample("main", &samples::node("r1", 5672))
+    }
+
+    fn shell(text: &str) -> Script {
+        let command = ["/bin/sh", "-c", text].map(str::to_owned).to_vec();
+        Script { command, timeout: Duration::from_secs(20) }
+    }
+
+    async fn run(text: &str) -> Result<Option<String>, Wrong> {
+        check(&shell(text), &node()).await
+    }
+
+    #[tokio::test]
+    async fn the_exit_status_decides_and_the_first_line_tells_why() {
+        assert_eq!(run("exit 0").await, Ok(None));
+        assert_eq!(run("echo fine; echo more").await, Ok(Some("fine".to_owned())));
+        let wrong = run("echo out; echo '' >&2; echo no quorum >&2; exit 2").await;
+        assert_eq!(wrong, Err(Wrong::failed("script", "no quorum")));
+        let wrong = run("exit 3").await.expect_err("it ended with 3");
+        assert!(wrong.text.contains('3'), "{}", wrong.text);
+    }
+
+    #[tokio::test]
+    async fn it_is_told_which_node_to_check() {
+        let told = run("echo $CLUSTER_NAME $NODE_NAME $NODE_ADDRESS $NODE_PORT").await;
+        assert_eq!(told, Ok(Some("main r1 127.0.0.1 5672".to_owned())));
+    }
+
+    #[tokio::test]
+    async fn a_script_that_prints_much_does_not_get_stuck() {
+        let printed = run("head -c 1000000 /dev/zero | tr '\\0' x; exit 1").await;
+        let wrong = printed.expect_err("it ended with 1");
+        assert!(wrong.text.len() < 1000, "{}", wrong.text.len());
+    }
+
+    #[tokio::test]
+    async fn what_it_leaves_running_is_ended_and_not_waited_for() {
+        let begun = Instant::now();
+        assert_eq!(run("sleep 600 & echo $!").await.map(|line| line.is_some()), Ok(true));
+        assert!(begun.elapsed() < Duration::from_secs(60));
+    }
+
+    #[tokio::test]
+    async fn at_its_time_limit_it_is_ended_with_all_it_has_started() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let file = directory.path().join("pid");
+        let script = shell(&format!("sleep 600 & echo $! > {}; wait", file.display()));
+        let node = node();
+        let mut running = Box::pin(check(&script, &node));
+        let started = async {
+            while std::fs::read_to_string(&file).map_or(0, |text| text.len()) < 2 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::select! {
+            _ = &mut running => panic!("it waits for its child"),
+            () = started => drop(running),
+        }
+        let pid = std::fs::read_to_string(&file).expect("it has been written");
+        let process = Path::new("/proc").join(pid.trim()).join("cmdline");
+        let deadline = Instant::now() + Duration::from_secs(20);
+        // A process that has ended and is not waited for has an empty command line.
+        while std::fs::read(&process).is_ok_and(|line| !line.is_empty()) {
+            assert!(Instant::now() < deadline, "{pid} still runs");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn one_that_cannot_be_started_says_nothing_about_the_node() {
+        let command = vec!["/nonexistent/check".to_owned()];
+        let script = Script { command, timeout: Duration::from_secs(1) };
+        let wrong = check(&script, &node()).await.expect_err("there is no such file");
+        assert_eq!(wrong.outcome, Outcome::Misconfigured);
+        assert!(wrong.text.contains("/nonexistent/check"), "{}", wrong.text);
+    }
+}
