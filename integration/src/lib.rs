@@ -3,6 +3,8 @@
 //!
 //! Whatever a test starts dies with it: see [`scratch`].
 
+pub mod command;
+pub mod crowd;
 pub mod gateway_process;
 pub mod http;
 pub mod name_server;
