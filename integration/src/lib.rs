@@ -6,6 +6,7 @@
 pub mod gateway_process;
 pub mod http;
 pub mod name_server;
+pub mod namespace;
 pub mod peer;
 pub mod ports;
 pub mod process;

@@ -161,6 +161,12 @@ impl RabbitCluster {
         Ok(printed)
     }
 
+    /// All of node `n`'s log.
+    #[must_use]
+    pub fn log(&self, n: usize) -> String {
+        self.files.log(n)
+    }
+
     /// The tail of node `n`'s log.
     #[must_use]
     pub fn log_tail(&self, n: usize) -> String {

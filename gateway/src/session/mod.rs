@@ -32,7 +32,7 @@ use crate::socket::keep_alive;
 use crate::telemetry::access::{AccessLog, Protocol};
 use crate::telemetry::metrics::Metrics;
 use crate::worker::Seat;
-use end::{End, Phase, Who};
+use end::{End, Phase};
 use opaque::Opaque;
 use open::{Handshake, Opening};
 use registry::{Registry, Session, SessionFacts};

@@ -82,7 +82,6 @@ impl Files {
             "listeners.tcp.1 = 127.0.0.1:{amqp}\n\
              management.tcp.ip = 127.0.0.1\n\
              management.tcp.port = {management}\n\
-             loopback_users = none\n\
              log.file.level = info\n\
              disk_free_limit.absolute = 50MB\n\
              collect_statistics_interval = 1000\n"
@@ -138,10 +137,13 @@ impl Files {
         fs::read_to_string(self.output(n)).is_ok_and(|said| said.contains("completed with"))
     }
 
+    pub(super) fn log(&self, n: usize) -> String {
+        fs::read_to_string(self.node_dir(n).join("log/rabbit.log")).unwrap_or_default()
+    }
+
     pub(super) fn log_tail(&self, n: usize) -> String {
         let mut text = fs::read_to_string(self.output(n)).unwrap_or_default();
-        let log = self.node_dir(n).join("log/rabbit.log");
-        text += &fs::read_to_string(log).unwrap_or_default();
+        text += &self.log(n);
         let lines: Vec<&str> = text.lines().collect();
         let tail = lines[lines.len().saturating_sub(25)..].join("\n");
         format!("end of the log of {}:\n{tail}", self.node_name(n))

@@ -20,4 +20,5 @@ mod late;
 mod limits;
 mod shared;
 mod silence;
+mod strangers;
 mod workers;
