@@ -42,6 +42,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         "session",
         &["config::model", "gate", "route", "cluster", "snapshot", "socket", "telemetry", "worker"],
     ),
+    ("admin::view", &[]),
     ("admin", &[]),
     ("drain", &["config::model", "cluster", "snapshot", "session"]),
     // Who puts it together.
@@ -62,7 +63,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "drain",
         ],
     ),
-    ("cli", &["config"]),
+    ("cli", &["config", "admin::view"]),
     ("main", &["app", "cli"]),
 ];
 
@@ -101,11 +102,13 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("libc", &["worker"]),
     ("clap", &["cli"]),
     ("hickory_resolver", &["cluster::lookup"]),
+    ("indicatif", &["cli"]),
     ("metrics", &["telemetry"]),
     ("metrics_exporter_prometheus", &["telemetry"]),
     ("nix", &["app", "telemetry::process"]),
     ("siphasher", &["cluster::balance"]),
     ("toml", &["config"]),
+    ("ureq", &["cli"]),
     ("schemars", &["config"]),
 ];
 

@@ -66,8 +66,8 @@ impl Cluster {
         }
     }
 
-    /// While it is being rebalanced, new sessions go where the fewest are, whatever the strategy: whoever is moved away
-    /// from a node that has too many shall not land on another such.
+    /// While it is being rebalanced, new sessions go where the fewest are, whatever the strategy, and nobody is brought
+    /// up slowly: whoever is moved away from a node that has too many shall not land on another such.
     pub fn set_rebalancing(&self, rebalancing: bool) {
         self.rebalancing.store(rebalancing, Ordering::Relaxed);
     }
@@ -147,20 +147,24 @@ impl Cluster {
         filter: impl Fn(&Arc<Node>) -> bool,
     ) -> Option<Lease> {
         let nodes = self.nodes.load();
+        let rebalancing = self.rebalancing.load(Ordering::Relaxed);
         let fitting = nodes.iter().enumerate().filter(|(_, node)| filter(node));
         let candidates: Vec<Candidate<'_>> = fitting
             .map(|(index, node)| Candidate {
                 index,
                 name: &node.name,
                 weight: node.weight(),
-                ramp: node.condition.ramp(self.model.slow_start, now),
+                ramp: match rebalancing {
+                    true => balance::FULL,
+                    false => node.condition.ramp(self.model.slow_start, now),
+                },
                 sessions: node.sessions(),
             })
             .collect();
         if candidates.is_empty() {
             return None;
         }
-        let strategy = match self.rebalancing.load(Ordering::Relaxed) {
+        let strategy = match rebalancing {
             true => Strategy::LeastConnections,
             false => self.model.balance,
         };
