@@ -1,5 +1,6 @@
 //! Clusters: their nodes, and which one takes a session.
 
+pub mod admission;
 pub mod balance;
 pub mod condition;
 pub mod discovery;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use admission::Admission;
 use arc_swap::ArcSwap;
 use balance::{Candidate, Draw};
 use condition::Fitness;
@@ -38,6 +40,8 @@ pub struct Cluster {
     pub resolve_interval: Duration,
     /// What the configuration says of it.
     pub model: model::Cluster,
+    /// Who may connect to a node now, and who waits; `None` = everybody may.
+    pub admission: Option<Admission>,
     nodes: ArcSwap<Vec<Arc<Node>>>,
     names: Names,
     turn: AtomicUsize,
@@ -59,6 +63,7 @@ impl Cluster {
             connect_timeout: model.connect_timeout,
             resolve_interval: model.resolve_interval,
             model: model.clone(),
+            admission: model.admission.as_ref().map(Admission::new),
             nodes: ArcSwap::from_pointee(nodes.collect()),
             names: Names::new(&model.nodes),
             turn: AtomicUsize::new(0),
