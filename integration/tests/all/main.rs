@@ -26,4 +26,5 @@ mod rebalance;
 mod shared;
 mod silence;
 mod verdicts;
+mod strangers;
 mod workers;
