@@ -10,7 +10,7 @@ mod tables;
 mod tracking;
 
 pub use handshakes::{bridge, client_handshake, server_handshake};
-pub use tables::{guard_and_decode, sasl};
+pub use tables::{guard_and_decode, sasl, sasl_init};
 pub use tracking::tracker;
 
 use crate::frame::oracle::{Relay, expected};
@@ -93,12 +93,13 @@ mod tests {
 
     type Body = fn(&[u8]);
 
-    const TARGETS: [(&str, Body); 7] = [
+    const TARGETS: [(&str, Body); 8] = [
         ("bridge", bridge),
         ("client_handshake", client_handshake),
         ("frame_walker", frame_walker),
         ("guard_and_decode", guard_and_decode),
         ("sasl", sasl),
+        ("sasl_init", sasl_init),
         ("server_handshake", server_handshake),
         ("tracker", tracker),
     ];

@@ -11,6 +11,7 @@
 //! | [`guard`] | is this field table safe to decode? |
 //! | [`wire`] | what does this channel-0 method say, and how is one written? |
 //! | [`sasl`], [`tune`], [`reply`] | who logs in; what was negotiated; why does it close? |
+//! | [`local_only`], [`sasl_init`] | would the node take a stranger for one of its own host? |
 //! | [`handshake`] | what may come next, what must be said, and to whom? |
 //! | [`tracker`] | how many channels and messages has a session seen? |
 //!
@@ -27,9 +28,11 @@ pub mod frame;
 pub mod fuzz;
 pub mod guard;
 pub mod handshake;
+pub mod local_only;
 pub mod protocol_header;
 pub mod reply;
 pub mod sasl;
+pub mod sasl_init;
 pub mod table;
 pub mod tracker;
 pub mod tune;

@@ -35,6 +35,19 @@ impl Table {
         std::str::from_utf8(guard::split_long_string(value).ok()?.0).ok()
     }
 
+    /// Does the table `capabilities` in it say `true` to this one?
+    #[must_use]
+    pub fn has_capability(&self, name: &str) -> bool {
+        let capabilities = self.entries().find(|(key, ..)| *key == b"capabilities");
+        let Some((_, b'F', value)) = capabilities else { return false };
+        // All of it has passed the guard.
+        let Ok((content, _)) = guard::split_long_string(value) else { return false };
+        let capable = |(key, kind, value): (&[u8], u8, &[u8])| {
+            key == name.as_bytes() && kind == b't' && value != [0]
+        };
+        entries(content).any(capable)
+    }
+
     /// Is there an entry of this name, of any type?
     #[must_use]
     pub fn contains(&self, key: &str) -> bool {
@@ -48,16 +61,19 @@ impl Table {
 
     /// Name, type letter and value of each entry.
     fn entries(&self) -> impl Iterator<Item = (&[u8], u8, &[u8])> {
-        let mut rest = &*self.content;
-        std::iter::from_fn(move || {
-            let (&length, after) = rest.split_first()?;
-            let (name, after) = after.split_at_checked(length.into())?;
-            let (&kind, after) = after.split_first()?;
-            let (value, after) = after.split_at_checked(guard::value_size(kind, after).ok()?)?;
-            rest = after;
-            Some((name, kind, value))
-        })
+        entries(&self.content)
     }
+}
+
+fn entries(mut rest: &[u8]) -> impl Iterator<Item = (&[u8], u8, &[u8])> {
+    std::iter::from_fn(move || {
+        let (&length, after) = rest.split_first()?;
+        let (name, after) = after.split_at_checked(length.into())?;
+        let (&kind, after) = after.split_first()?;
+        let (value, after) = after.split_at_checked(guard::value_size(kind, after).ok()?)?;
+        rest = after;
+        Some((name, kind, value))
+    })
 }
 
 #[cfg(test)]
@@ -68,6 +84,8 @@ mod tests {
     fn table() -> Table {
         let mut capabilities = FieldTable::default();
         capabilities.insert(short_string("product"), AMQPValue::LongString("inner".into()));
+        capabilities.insert(short_string("basic.nack"), AMQPValue::Boolean(true));
+        capabilities.insert(short_string("sleep"), AMQPValue::Boolean(false));
         let mut fields = FieldTable::default();
         fields.insert(short_string("capabilities"), AMQPValue::FieldTable(capabilities));
         fields.insert(short_string("product"), AMQPValue::LongString("pika".into()));
@@ -87,6 +105,16 @@ mod tests {
         assert_eq!((table.text("port"), table.text("odd"), table.text("none")), (None, None, None));
         assert!(table.contains("capabilities") && !table.contains("none"));
         assert_eq!(table.keys().count(), 4);
+    }
+
+    #[test]
+    fn a_capability_is_what_is_said_to_be_true() {
+        let table = table();
+        assert!(table.has_capability("basic.nack"));
+        for other in ["sleep", "product", "none"] {
+            assert!(!table.has_capability(other), "{other}");
+        }
+        assert!(!Table::default().has_capability("basic.nack"));
     }
 
     #[test]

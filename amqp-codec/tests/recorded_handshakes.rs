@@ -89,6 +89,7 @@ fn owner(decides_at: Stage) -> Owner {
     Owner {
         decides_at,
         rename_vhost: None,
+        local_only: None,
         start: Recording::read("amqp-0-9-1", "pika").said_by("node")[0].clone(),
         mechanisms: vec!["AMQPLAIN".to_owned(), "PLAIN".to_owned()],
         tune: Tune { heartbeat: 20, ..Tune::RABBITMQ_DEFAULT },

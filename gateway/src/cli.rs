@@ -1,4 +1,8 @@
-//! The command line: its definition, and the commands that need no running gateway.
+//! The command line: its definition, and what each command does.
+
+mod client;
+mod operate;
+mod table;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -7,12 +11,17 @@ use std::path::{Path, PathBuf};
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use crate::admin::view::AdminState;
 use crate::config::diagnostic::{Problem, to_json};
 use crate::config::model::Model;
 use crate::config::{self, schema};
+use operate::Failed;
 
 const NAME: &str = "amqp-gateway";
 const DEFAULT_CONFIG: &str = "/etc/amqp-gateway/gateway.toml";
+
+/// Exit code of an operator's command that was not done.
+const FAILED: u8 = 1;
 
 /// Exit code of `check` for a configuration that cannot be used, and of a bad command line.
 const INVALID: u8 = 2;
@@ -60,6 +69,11 @@ where
     let done = match command {
         Command::Run { config } => return Action::Run { config },
         Command::Check { config, format } => check(&config, format, out),
+        Command::Nodes(list) => told(list.run(out)),
+        Command::Drain(drain) => told(drain.run(out)),
+        Command::Enable(node) => told(node.set(AdminState::Enabled, out)),
+        Command::Disable(node) => told(node.set(AdminState::Disabled, out)),
+        Command::Rebalance(rebalance) => told(rebalance.run(out)),
         Command::Schema => out.write_all(schema::schema_text().as_bytes()).map(|()| 0),
         Command::Version => writeln!(out, "{} {}", NAME, env!("CARGO_PKG_VERSION")).map(|()| 0),
         Command::Completions { shell } => {
@@ -71,6 +85,19 @@ where
     };
     // Whoever closed the output early (`| head`) has seen enough.
     Action::Exit(done.unwrap_or(1))
+}
+
+/// The exit code of an operator's command. What went wrong is told on standard error.
+fn told(done: Result<(), Failed>) -> io::Result<u8> {
+    match done {
+        Ok(()) => Ok(0),
+        Err(Failed::Output(error)) => Err(error),
+        Err(Failed::Told(text)) => {
+            // A closed terminal cannot be told anything.
+            let _ = writeln!(io::stderr(), "{text}");
+            Ok(FAILED)
+        }
+    }
 }
 
 /// An AMQP gateway in front of RabbitMQ clusters: routes vhosts, balances, drains.
@@ -105,6 +132,30 @@ enum Command {
         #[arg(long, value_enum, default_value_t = Format::Text)]
         format: Format,
     },
+    /// List the nodes of a running gateway: what state each is in, and how many sessions it has.
+    ///
+    /// As all commands for operators it asks the admin API. Exits with 0; 1 if the gateway does not answer.
+    Nodes(operate::ListNodes),
+    /// Take a node out of use: no new sessions, and those there are closed with 320, at a pace.
+    ///
+    /// Sessions with publishes under way are closed last. Waits until no session is left, and shows how far it is;
+    /// Ctrl-C ends the waiting, not the drain. `enable` takes the node back. Exits with 0 when the node is empty; 1 if
+    /// the gateway does not answer or refuses, with why.
+    Drain(operate::Drain),
+    /// Take a node back into use that was drained or disabled, and stop its drain.
+    ///
+    /// Exits with 0; 1 if the gateway does not answer or refuses, with why.
+    Enable(operate::OfNode),
+    /// Give a node no new sessions; those it has stay.
+    ///
+    /// Exits with 0; 1 if the gateway does not answer or refuses, with why.
+    Disable(operate::OfNode),
+    /// Move sessions from nodes of a cluster that have more than their share to the others.
+    ///
+    /// Just those that are too many are closed with 320, `rebalance_rate` a second, no client twice within a minute.
+    /// Waits until they are back, and shows how far it is; Ctrl-C ends the waiting, not the rebalance. Exits with 0;
+    /// 1 if the gateway does not answer or refuses, with why.
+    Rebalance(operate::RebalanceCluster),
     /// Print the JSON schema of the configuration file, for editors.
     Schema,
     /// Print the version.

@@ -100,10 +100,29 @@ fn the_manual_page_and_the_completions_know_every_command() {
     for arguments in [&["man"][..], &["completions", "bash"]] {
         let (action, out) = run(arguments);
         assert_eq!(action, Action::Exit(0));
-        for command in ["run", "check", "schema", "version", "completions"] {
+        for command in Cli::command().get_subcommands().map(|c| c.get_name().to_owned()) {
+            let command = &*command;
             assert!(out.contains(command), "{command}");
         }
     }
+}
+
+#[test]
+fn a_node_is_named_with_its_cluster() {
+    for name in ["rabbit1", "/rabbit1", "main/", ""] {
+        assert_eq!(run(&["drain", name]).0, Action::Exit(INVALID), "{name}");
+    }
+}
+
+#[test]
+fn commands_that_find_no_gateway_exit_with_1() {
+    // Port 1 of this host: nobody listens there.
+    for command in [&["nodes"][..], &["drain", "main/n1"], &["rebalance", "main"]] {
+        let arguments = [command, &["--admin", "127.0.0.1:1"]].concat();
+        assert_eq!(run(&arguments), (Action::Exit(FAILED), String::new()), "{command:?}");
+    }
+    let missing = ["enable", "main/n1", "--config", "/nowhere/gateway.toml"];
+    assert_eq!(run(&missing), (Action::Exit(FAILED), String::new()));
 }
 
 #[test]

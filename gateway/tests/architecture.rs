@@ -45,6 +45,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("health", &["config::model", "cluster", "telemetry::metrics"]),
     ("health::machine", &["config::model", "cluster::condition"]),
     ("health::partition", &[]),
+    ("admin::view", &[]),
     ("admin", &[]),
     ("drain", &["config::model", "cluster", "snapshot", "session"]),
     // Who puts it together.
@@ -66,7 +67,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "drain",
         ],
     ),
-    ("cli", &["config"]),
+    ("cli", &["config", "admin::view"]),
     ("main", &["app", "cli"]),
 ];
 
@@ -112,11 +113,13 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("libc", &["worker"]),
     ("clap", &["cli"]),
     ("hickory_resolver", &["cluster::lookup"]),
+    ("indicatif", &["cli"]),
     ("metrics", &["telemetry"]),
     ("metrics_exporter_prometheus", &["telemetry"]),
     ("nix", &["app", "telemetry::process"]),
     ("siphasher", &["cluster::balance"]),
     ("toml", &["config"]),
+    ("ureq", &["cli"]),
     ("schemars", &["config"]),
 ];
 

@@ -161,8 +161,7 @@ impl GatewayProcess {
     /// # Errors
     /// As [`GatewayProcess::metrics`].
     pub async fn metric(&self, name: &str, labels: &[&str]) -> Result<f64> {
-        let text = self.metrics().await?;
-        Ok(text.lines().filter_map(|line| sample(line, name, labels)).sum())
+        Ok(sum(&self.metrics().await?, name, labels))
     }
 
     /// `http://ADDRESS/path` of its admin address.
@@ -178,6 +177,12 @@ impl GatewayProcess {
     pub async fn accepts(&self, address: SocketAddr) -> bool {
         TcpStream::connect(address).await.is_ok()
     }
+}
+
+/// As [`GatewayProcess::metric`], from a Prometheus text that is there already.
+#[must_use]
+pub fn sum(metrics: &str, name: &str, labels: &[&str]) -> f64 {
+    metrics.lines().filter_map(|line| sample(line, name, labels)).sum()
 }
 
 fn says_ready(line: &str) -> bool {

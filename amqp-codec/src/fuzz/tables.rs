@@ -10,6 +10,7 @@ use crate::guard::{self, GuardError, MAX_DEPTH, MAX_ENTRIES};
 use crate::handshake::server::{self, ClientSaid, ServerHandshake};
 use crate::protocol_header::AMQP_0_9_1;
 use crate::sasl as sasl_response;
+use crate::sasl_init::{self as init, SaslInit};
 use crate::table::Table;
 use crate::wire::{self, AMQPValue, ConnectionMethod, FieldTable, StartOk};
 
@@ -156,5 +157,23 @@ pub fn sasl(data: &[u8]) {
         }
         "AMQPLAIN" => assert_eq!(guard::check_table(response), Ok(())),
         _ => panic!("{mechanism:?} names no user"),
+    }
+}
+
+/// A sasl-init waits for more bytes until its frame is whole, then says the same whatever follows;
+/// names that it tells stand in it.
+pub fn sasl_init(data: &[u8]) {
+    let whole = init::read(data);
+    let size = data.first_chunk().map_or(0, |size| u32::from_be_bytes(*size) as usize);
+    match &whole {
+        SaslInit::More => assert!(data.len() < size.max(4) && size <= init::MAX_FRAME),
+        SaslInit::Unreadable => {}
+        SaslInit::Login { mechanism, user } => {
+            assert_eq!(init::read(&data[..size]), whole);
+            assert_eq!(init::read(&data[..size - 1]), SaslInit::More);
+            for name in user.iter().chain([mechanism]).filter(|name| !name.is_empty()) {
+                assert!(data[..size].windows(name.len()).any(|bytes| bytes == name.as_bytes()));
+            }
+        }
     }
 }

@@ -29,6 +29,7 @@ use super::HandshakeError;
 use super::client::{Greeting, NodeSaid};
 use super::leg::{Leg, Said, Told};
 use super::server::{ClientSaid, Hello, ServerHandshake};
+use crate::local_only::LocalOnly;
 use crate::protocol_header::{self, Guess};
 use crate::reply::{CloseReason, ReplyCode};
 use crate::tune::Tune;
@@ -72,6 +73,13 @@ pub enum Step {
         reason: CloseReason,
         /// Did the node say it?
         by_node: bool,
+    },
+    /// The node would take the client for one of its own host.
+    Forbidden {
+        /// Why it is refused.
+        reason: CloseReason,
+        /// Has it been told connection.close? Not if it did not announce that it understands one.
+        told: bool,
     },
     /// The client said connection.close and has been told close-ok.
     Left(CloseReason),
@@ -249,6 +257,14 @@ impl Bridge {
         self.leg = Some(Leg::default());
     }
 
+    /// The node takes this connection for one from its own host, which the client is not on: whom it
+    /// lets in from there alone is refused, and never told to it.
+    pub fn guard(&mut self, local_only: LocalOnly) {
+        if let Some(leg) = &mut self.leg {
+            leg.local_only = Some(local_only);
+        }
+    }
+
     /// The node is gone. May another one be tried?
     ///
     /// Not in the middle of a SASL conversation: its challenges are the first node's.
@@ -394,7 +410,10 @@ impl Bridge {
             NodeSaid::Start(greeting) => {
                 leg.answered = Answered::Start;
                 if self.told == Told::Nothing {
-                    self.to_client.extend_from_slice(greeting.frame());
+                    match &leg.local_only {
+                        Some(guard) => self.to_client.extend(guard.greeting(&greeting)),
+                        None => self.to_client.extend_from_slice(greeting.frame()),
+                    }
                     self.told = Told::Start;
                 }
                 self.learned.greeting = Some(greeting);
@@ -440,6 +459,9 @@ impl Bridge {
     /// not hold.
     fn pump(&mut self) -> Option<Step> {
         let leg = self.leg.as_mut()?;
+        if let Some(cause) = leg.objection(&self.said) {
+            return Some(self.forbid(&cause));
+        }
         leg.tell_start_ok(&self.said, &self.annotations, &mut self.to_node);
         let told = leg.tell_tune_ok(&self.said, self.told, &mut self.to_node);
         if let Err(reason) = told {
@@ -457,6 +479,18 @@ impl Bridge {
              which node: use PLAIN or AMQPLAIN"
         );
         self.refused(CloseReason::new(ReplyCode::COMMAND_INVALID, &cause))
+    }
+
+    /// As RabbitMQ refuses a login: with a close that the client understands, or with none.
+    fn forbid(&mut self, cause: &str) -> Step {
+        let reason = CloseReason::new(ReplyCode::ACCESS_REFUSED, cause);
+        self.ended = true;
+        let understands = |h: &Hello| h.properties.has_capability("authentication_failure_close");
+        let told = self.hello().is_some_and(understands);
+        if told {
+            self.refuse(&reason);
+        }
+        Step::Forbidden { reason, told }
     }
 
     fn refused(&mut self, reason: CloseReason) -> Step {

@@ -3,6 +3,7 @@
 
 use super::client::ClientHandshake;
 use super::server::Hello;
+use crate::local_only::LocalOnly;
 use crate::reply::{CloseReason, ReplyCode};
 use crate::tune::{Misfit, Tune};
 use crate::wire;
@@ -46,6 +47,8 @@ pub(super) struct Leg {
     pub(super) answered: Answered,
     /// What the node offered.
     pub(super) tune: Option<Tune>,
+    /// Who may not log in there from elsewhere.
+    pub(super) local_only: Option<LocalOnly>,
     start_ok_sent: bool,
     tune_ok_sent: bool,
     open_sent: bool,
@@ -78,6 +81,18 @@ impl Leg {
         let waits = self.challenges > self.challenges_met;
         self.challenges_met = self.challenges;
         waits
+    }
+
+    /// Why the client's login must not be told to the node that waits for it.
+    pub(super) fn objection(&self, said: &Said) -> Option<String> {
+        let (local_only, (_, hello)) = (self.local_only.as_ref()?, said.start_ok.as_ref()?);
+        if self.answered < Answered::Start || self.start_ok_sent {
+            return None;
+        }
+        match hello {
+            Some(hello) => local_only.objection(&hello.mechanism, hello.user.as_deref()),
+            None => Some("a start-ok that cannot be read does not say who logs in".to_owned()),
+        }
     }
 
     /// Tells the node start-ok with our annotations, once it has said start.

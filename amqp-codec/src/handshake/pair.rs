@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 
 use amqp_codec::frame::ENVELOPE;
 use amqp_codec::handshake::bridge::{Bridge, Fault, Opened, Stage, Step};
+use amqp_codec::local_only::LocalOnly;
 use amqp_codec::protocol_header::LENGTH;
 use amqp_codec::tune::Tune;
 
@@ -112,6 +113,8 @@ pub(crate) struct Owner {
     pub(crate) decides_at: Stage,
     /// As in the configuration.
     pub(crate) rename_vhost: Option<String>,
+    /// Users that the node takes from its own host alone, where the client is elsewhere.
+    pub(crate) local_only: Option<LocalOnly>,
     /// Our own connection.start.
     pub(crate) start: Vec<u8>,
     /// Mechanisms in it.
@@ -212,6 +215,9 @@ impl Pair {
                         self.node = node;
                         self.connected = true;
                         self.bridge.connected();
+                        if let Some(local_only) = self.owner.local_only.clone() {
+                            self.bridge.guard(local_only);
+                        }
                     }
                 },
                 Err(Fault::Node(_)) => {

@@ -42,6 +42,23 @@ pub(crate) fn start_ok(mechanism: &str, annotations: &[(&str, &str)]) -> Vec<u8>
     }))
 }
 
+/// A start-ok of this user; does the client understand a refusal of its login?
+#[cfg(test)]
+pub(crate) fn start_ok_of(mechanism: &str, user: &str, understands: bool) -> Vec<u8> {
+    let mut capabilities = FieldTable::default();
+    let name = short_string("authentication_failure_close");
+    capabilities.insert(name, AMQPValue::Boolean(understands));
+    let mut client_properties = FieldTable::default();
+    let capabilities = AMQPValue::FieldTable(capabilities);
+    client_properties.insert(short_string("capabilities"), capabilities);
+    encode(ConnectionMethod::StartOk(connection::StartOk {
+        client_properties,
+        mechanism: short_string(mechanism),
+        response: LongString::from(format!("\0{user}\0secret").into_bytes()),
+        locale: short_string("en_US"),
+    }))
+}
+
 /// What the node hears of [`start_ok`], for annotations are appended and the library sorts.
 pub(crate) fn annotated(mechanism: &str) -> Vec<u8> {
     let plain = start_ok(mechanism, &[]);
@@ -104,6 +121,7 @@ pub(crate) fn owner(decides_at: Stage) -> Owner {
     Owner {
         decides_at,
         rename_vhost: None,
+        local_only: None,
         start: start("gateway"),
         mechanisms: vec!["AMQPLAIN".to_owned(), "PLAIN".to_owned()],
         tune: OFFER,

@@ -1,7 +1,13 @@
-//! The admin address: metrics, health, and the console's page.
+//! The admin address: metrics, health, the API, and the console's page.
 //!
 //! It runs on a thread and a runtime of its own, so that nothing asked here slows traffic.
 
+pub mod operator;
+pub mod view;
+
+mod api;
+mod guard;
+mod problem;
 mod routes;
 mod server;
 
@@ -11,6 +17,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
+use operator::Operator;
 use tokio::runtime::Builder;
 use tokio_util::sync::CancellationToken;
 
@@ -21,6 +28,8 @@ pub struct Sources {
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
     /// Why the gateway is not ready; empty = ready.
     pub not_ready: Arc<dyn Fn() -> Vec<String> + Send + Sync>,
+    /// Nodes and clusters.
+    pub operator: Arc<dyn Operator>,
 }
 
 impl fmt::Debug for Sources {
@@ -82,7 +91,8 @@ impl BoundAdmin {
         let (stopped, log) = (stop.clone(), tracing::dispatcher::get_default(Clone::clone));
         let serve = move || {
             let _log = tracing::dispatcher::set_default(&log);
-            runtime.block_on(server::serve(listener, routes::router(sources), stopped));
+            let router = routes::router(sources, address);
+            runtime.block_on(server::serve(listener, router, stopped));
         };
         let thread = thread::Builder::new().name("admin".to_owned()).spawn(serve);
         let thread = Some(thread.map_err(AdminError::Start)?);

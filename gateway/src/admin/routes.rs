@@ -1,4 +1,6 @@
-//! What each path of the admin address answers. No route reads a body.
+//! What each path of the admin address answers.
+
+use std::net::SocketAddr;
 
 use axum::Router;
 use axum::extract::State;
@@ -10,20 +12,24 @@ use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use serde_json::json;
 
-use super::Sources;
+use super::problem::Problem;
+use super::{Sources, api};
 
 const PROMETHEUS_TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-pub(super) fn router(sources: Sources) -> Router {
+/// Everything that the admin server bound to `bound` answers.
+pub(super) fn router(sources: Sources, bound: SocketAddr) -> Router {
+    let api = api::router(sources.operator.clone(), bound);
     Router::new()
         .route("/", get(async || Html(admin_ui::INDEX)))
         .route("/metrics", get(metrics))
         .route("/health/live", get(live))
         .route("/health/ready", get(ready))
+        .with_state(sources)
+        .merge(api)
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(map_response(harden))
-        .with_state(sources)
 }
 
 async fn metrics(State(sources): State<Sources>) -> Response {
@@ -40,37 +46,16 @@ async fn ready(State(sources): State<Sources>) -> Response {
         return axum::Json(json!({ "status": "ready" })).into_response();
     }
     let detail = reasons.join("; ");
-    let status = StatusCode::SERVICE_UNAVAILABLE;
-    problem(status, "Not ready", &detail, Some(reasons))
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).with_reasons(reasons).into_response()
 }
 
-async fn not_found(uri: Uri) -> Response {
-    let detail = format!("There is nothing at {}.", uri.path());
-    problem(StatusCode::NOT_FOUND, "Not found", &detail, None)
+async fn not_found(uri: Uri) -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, format!("There is nothing at {}.", uri.path()))
 }
 
-async fn method_not_allowed(method: Method, uri: Uri) -> Response {
+async fn method_not_allowed(method: Method, uri: Uri) -> Problem {
     let detail = format!("{} does not take {method}.", uri.path());
-    problem(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed", &detail, None)
-}
-
-/// An error as RFC 9457 wants it.
-fn problem(
-    status: StatusCode,
-    title: &str,
-    detail: &str,
-    reasons: Option<Vec<String>>,
-) -> Response {
-    let mut body = json!({
-        "type": "about:blank",
-        "title": title,
-        "status": status.as_u16(),
-        "detail": detail,
-    });
-    if let Some(reasons) = reasons {
-        body["reasons"] = reasons.into();
-    }
-    (status, [(CONTENT_TYPE, "application/problem+json")], body.to_string()).into_response()
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail)
 }
 
 /// What is served here is never cached, framed, guessed at, or a source of scripts.

@@ -14,8 +14,14 @@ use super::*;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
+mod api;
+
 fn sources() -> Sources {
-    Sources { metrics: Arc::new(|| "answer 42\n".to_owned()), not_ready: Arc::new(Vec::new) }
+    Sources {
+        metrics: Arc::new(|| "answer 42\n".to_owned()),
+        not_ready: Arc::new(Vec::new),
+        operator: Arc::new(api::Desk::default()),
+    }
 }
 
 fn start(sources: Sources) -> AdminServer {

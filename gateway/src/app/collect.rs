@@ -107,6 +107,10 @@ type Seen = HashMap<(ClusterName, Arc<str>), Weak<Node>>;
 fn nodes(scrape: &mut Scrape<'_>, shared: &Shared, seen: &mut Seen) {
     let snapshot = shared.snapshot.load();
     for cluster in snapshot.clusters.values() {
+        if let Some(admission) = &cluster.admission {
+            let labels = [&*cluster.name.0];
+            scrape.gauge(&names::ADMISSION_WAITING, &labels, admission.waiting() as f64);
+        }
         for node in cluster.gone().iter().chain(cluster.nodes().iter()) {
             seen.insert((cluster.name.clone(), node.name.clone()), Arc::downgrade(node));
         }

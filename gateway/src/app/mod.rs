@@ -2,6 +2,7 @@
 
 mod collect;
 mod drain;
+mod operator;
 mod privileges;
 mod watch;
 
@@ -261,9 +262,11 @@ impl Gateway {
     fn sources(&self) -> Sources {
         let (metrics, shared) = (self.shared.metrics.clone(), self.shared.clone());
         let stop = self.stop_accepting.clone();
+        let desk = operator::Desk { shared: shared.clone(), keeper: self.keeper.clone() };
         Sources {
             metrics: Arc::new(move || metrics.render()),
             not_ready: Arc::new(move || watch::not_ready(&shared, &stop)),
+            operator: Arc::new(desk),
         }
     }
 

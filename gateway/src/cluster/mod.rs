@@ -1,5 +1,6 @@
 //! Clusters: their nodes, and which one takes a session.
 
+pub mod admission;
 pub mod balance;
 pub mod condition;
 pub mod discovery;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use admission::Admission;
 use arc_swap::ArcSwap;
 use balance::{Candidate, Draw};
 use condition::Fitness;
@@ -38,6 +40,8 @@ pub struct Cluster {
     pub resolve_interval: Duration,
     /// What the configuration says of it.
     pub model: model::Cluster,
+    /// Who may connect to a node now, and who waits; `None` = everybody may.
+    pub admission: Option<Admission>,
     nodes: ArcSwap<Vec<Arc<Node>>>,
     names: Names,
     turn: AtomicUsize,
@@ -59,6 +63,7 @@ impl Cluster {
             connect_timeout: model.connect_timeout,
             resolve_interval: model.resolve_interval,
             model: model.clone(),
+            admission: model.admission.as_ref().map(Admission::new),
             nodes: ArcSwap::from_pointee(nodes.collect()),
             names: Names::new(&model.nodes),
             turn: AtomicUsize::new(0),
@@ -66,8 +71,8 @@ impl Cluster {
         }
     }
 
-    /// While it is being rebalanced, new sessions go where the fewest are, whatever the strategy: whoever is moved away
-    /// from a node that has too many shall not land on another such.
+    /// While it is being rebalanced, new sessions go where the fewest are, whatever the strategy, and nobody is brought
+    /// up slowly: whoever is moved away from a node that has too many shall not land on another such.
     pub fn set_rebalancing(&self, rebalancing: bool) {
         self.rebalancing.store(rebalancing, Ordering::Relaxed);
     }
@@ -147,20 +152,24 @@ impl Cluster {
         filter: impl Fn(&Arc<Node>) -> bool,
     ) -> Option<Lease> {
         let nodes = self.nodes.load();
+        let rebalancing = self.rebalancing.load(Ordering::Relaxed);
         let fitting = nodes.iter().enumerate().filter(|(_, node)| filter(node));
         let candidates: Vec<Candidate<'_>> = fitting
             .map(|(index, node)| Candidate {
                 index,
                 name: &node.name,
                 weight: node.weight(),
-                ramp: node.condition.ramp(self.model.slow_start, now),
+                ramp: match rebalancing {
+                    true => balance::FULL,
+                    false => node.condition.ramp(self.model.slow_start, now),
+                },
                 sessions: node.sessions(),
             })
             .collect();
         if candidates.is_empty() {
             return None;
         }
-        let strategy = match self.rebalancing.load(Ordering::Relaxed) {
+        let strategy = match rebalancing {
             true => Strategy::LeastConnections,
             false => self.model.balance,
         };

@@ -351,6 +351,21 @@ pub enum Strategy {
     First,
 }
 
+impl Strategy {
+    /// Its name in the configuration.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::RoundRobin => "round-robin",
+            Self::LeastConnections => "least-connections",
+            Self::RandomTwo => "random-two",
+            Self::SourceHash => "source-hash",
+            Self::VhostHash => "vhost-hash",
+            Self::First => "first",
+        }
+    }
+}
+
 /// `[cluster.CLUSTER.node.NAME]`
 #[derive(Debug, Clone)]
 pub struct Node {

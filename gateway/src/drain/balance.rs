@@ -27,7 +27,7 @@ pub struct Load {
 /// How many sessions of each node are too many, in the order of `nodes`.
 ///
 /// `coming` = moved clients on their way back, which nobody has yet. Whoever takes sessions keeps at least its fair
-/// share, rounded up; no more are moved than find a place elsewhere.
+/// share; no more are moved than find a place elsewhere.
 #[must_use]
 pub fn surplus(nodes: &[Load], coming: usize) -> Vec<usize> {
     let allowed = allowed(nodes, coming);
@@ -47,31 +47,43 @@ pub fn surplus(nodes: &[Load], coming: usize) -> Vec<usize> {
     nodes.iter().zip(&allowed).map(of_node).collect()
 }
 
-/// How many sessions each node may have: its fair share, but no more than its limit. What a limit keeps out is shared
-/// among the others.
+/// How many sessions each node may have: what it has when all of them have been placed one by one where the fewest are
+/// for its weight, as least-connections does. So nobody is moved who would come back to the same node; and whatever the
+/// rounding, that is never less than the fair share.
 fn allowed(nodes: &[Load], coming: usize) -> Vec<usize> {
-    let parts = |node: &&Load| node.role != Role::Apart;
-    let mut left = coming + nodes.iter().filter(parts).map(|n| n.sessions).sum::<usize>();
-    let mut allowed: Vec<Option<usize>> =
-        nodes.iter().map(|n| (n.role != Role::Takes).then_some(0)).collect();
-    loop {
-        let open = || nodes.iter().zip(&allowed).filter(|(_, known)| known.is_none());
-        let weights: u64 = open().map(|(node, _)| u64::from(node.weight)).sum();
-        let share = |node: &Load| {
-            let share = left as u128 * u128::from(node.weight);
-            share.div_ceil(u128::from(weights.max(1))) as usize
-        };
-        let full = nodes.iter().enumerate().find_map(|(at, node)| {
-            let most = node.most.filter(|&most| allowed[at].is_none() && most < share(node))?;
-            Some((at, most))
-        });
-        let Some((at, most)) = full else {
-            let all = nodes.iter().zip(&allowed);
-            return all.map(|(node, known)| known.unwrap_or_else(|| share(node))).collect();
-        };
-        allowed[at] = Some(most);
-        left = left.saturating_sub(most);
+    let parts = nodes.iter().filter(|node| node.role != Role::Apart);
+    let total = coming + parts.map(|node| node.sessions).sum::<usize>();
+    let takes = nodes.iter().filter(|node| node.role == Role::Takes);
+    let weights: u128 = takes.map(|node| u128::from(node.weight)).sum();
+    let fair = |node: &Load| (total as u128 * u128::from(node.weight) / weights.max(1)) as usize;
+    let mut placed: Vec<usize> = nodes.iter().map(|node| fair(node).min(room(node))).collect();
+    let mut level = 0;
+    for _ in placed.iter().sum()..total {
+        let open = (0..nodes.len()).filter(|&at| placed[at] < room(&nodes[at]));
+        let Some(next) = open.min_by_key(|&at| load(&nodes[at], placed[at])) else { break };
+        level = load(&nodes[next], placed[next]);
+        placed[next] += 1;
     }
+    // Where two were equal, it might have been the other one.
+    for (node, placed) in nodes.iter().zip(&mut placed) {
+        while *placed < room(node) && load(node, *placed) <= level {
+            *placed += 1;
+        }
+    }
+    placed
+}
+
+/// How many sessions it may have at most.
+fn room(node: &Load) -> usize {
+    match node.role {
+        Role::Takes => node.most.unwrap_or(usize::MAX),
+        Role::Gives | Role::Apart => 0,
+    }
+}
+
+/// How loaded a node is for its weight with one session more; as `cluster::balance` has it.
+fn load(node: &Load, sessions: usize) -> u128 {
+    ((sessions as u128 + 1) << 32) / u128::from(node.weight.max(1))
 }
 
 #[cfg(test)]

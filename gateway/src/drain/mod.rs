@@ -116,8 +116,9 @@ impl Keeper {
         }
     }
 
-    /// Has it look at the nodes now: an operator has changed something.
+    /// Looks at the nodes now: an operator has changed something.
     pub fn look(&self) {
+        self.step(Instant::now());
         self.wake.notify_one();
     }
 
@@ -144,8 +145,8 @@ impl Keeper {
     pub fn rebalance(&self, name: &ClusterName) -> Result<Rebalance, Refused> {
         let snapshot = self.shared.snapshot.load();
         let cluster = snapshot.clusters.get(name).ok_or(Refused::Unknown)?;
-        if let Some(strategy) = fixed(cluster.model.balance) {
-            return Err(Refused::Fixed(strategy));
+        if is_fixed(cluster.model.balance) {
+            return Err(Refused::Fixed(cluster.model.balance.name()));
         }
         let told = self.begin(cluster, &mut self.state(), Instant::now(), usize::MAX);
         self.look();
@@ -207,7 +208,7 @@ impl Keeper {
             closing.step(now, || self.sessions_of(node));
             return true;
         }
-        if returned && cluster.model.rebalance && fixed(cluster.model.balance).is_none() {
+        if returned && cluster.model.rebalance && !is_fixed(cluster.model.balance) {
             info!(cluster = %node.cluster, node = %node.name, "is back");
             self.begin(cluster, state, now, WORTH);
         }
@@ -291,13 +292,11 @@ fn key(node: &Node) -> (ClusterName, Arc<str>) {
     (node.cluster.clone(), node.name.clone())
 }
 
-/// The name of a strategy that sends a client back to where it was, if it is one.
-fn fixed(strategy: Strategy) -> Option<&'static str> {
+/// Does this strategy send a client back to where it was?
+fn is_fixed(strategy: Strategy) -> bool {
     match strategy {
-        Strategy::RoundRobin | Strategy::LeastConnections | Strategy::RandomTwo => None,
-        Strategy::SourceHash => Some("source-hash"),
-        Strategy::VhostHash => Some("vhost-hash"),
-        Strategy::First => Some("first"),
+        Strategy::RoundRobin | Strategy::LeastConnections | Strategy::RandomTwo => false,
+        Strategy::SourceHash | Strategy::VhostHash | Strategy::First => true,
     }
 }
 

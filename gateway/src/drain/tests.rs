@@ -37,7 +37,6 @@ fn rate(number: u32) -> NonZeroU32 {
 
 fn model(cluster: model::Cluster) -> Model {
     let gateway = Gateway {
-        name_servers: Vec::new(),
         name: "gw".into(),
         workers: 1,
         max_connections: 1000,
@@ -47,6 +46,7 @@ fn model(cluster: model::Cluster) -> Model {
         group: None,
         drain_timeout: Duration::from_secs(60),
         drain_rate: rate(100),
+        name_servers: Vec::new(),
     };
     let (level, format) = (LogLevel::Info, LogFormat::Text);
     let log = Log { level, format, output: LogOutput::Stdout, access: false };

@@ -5,7 +5,9 @@ pub mod registry;
 
 mod close;
 mod dial;
+mod held;
 mod io;
+mod local;
 mod opaque;
 mod open;
 pub mod record;
@@ -31,7 +33,8 @@ use crate::socket::keep_alive;
 use crate::telemetry::access::{AccessLog, Protocol};
 use crate::telemetry::metrics::Metrics;
 use crate::worker::Seat;
-use end::{End, Phase, Who};
+use end::{End, Phase};
+use held::in_time;
 use opaque::Opaque;
 use open::{Handshake, Opening};
 use registry::{Registry, Session, SessionFacts};
@@ -180,15 +183,14 @@ impl Live {
     /// From the first byte to open-ok, within the handshake's time.
     async fn open(&self, mut client: TcpStream) -> Result<Begun, Box<Failed>> {
         let timeout = self.shared.snapshot.load().handshake_timeout;
-        let deadline = tokio::time::Instant::now() + timeout;
         let mut handshake = Handshake::new(&self.shared, &self.session, &mut client);
-        let opening = match tokio::time::timeout_at(deadline, handshake.run()).await {
-            Ok(Ok(opening)) => opening,
-            Ok(Err(mut end)) => {
+        let opening = match in_time(&self.session, timeout, handshake.run()).await {
+            Some(Ok(opening)) => opening,
+            Some(Err(mut end)) => {
                 handshake.part(&mut end).await;
                 return Err(Box::new(Failed::of(&handshake, end)));
             }
-            Err(_) => {
+            None => {
                 let (who, phase) = handshake.awaited();
                 let end = End::new(who, phase, "handshake-timeout")
                     .with_detail(format!("not open after {timeout:?}"));
@@ -204,9 +206,9 @@ impl Live {
             }
             Opening::Amqp10 { said } => {
                 let mut opaque = Opaque::new(&self.shared, &self.session, &mut client, said);
-                let answer = match tokio::time::timeout_at(deadline, opaque.run()).await {
-                    Ok(answer) => answer,
-                    Err(_) => Err(End::new(Who::Node, Phase::Connect, "handshake-timeout")),
+                let answer = match in_time(&self.session, timeout, opaque.run()).await {
+                    Some(answer) => answer,
+                    None => Err(End::new(opaque.awaited, Phase::Connect, "handshake-timeout")),
                 };
                 let opaque::Answer { node, lease, first } = answer.map_err(|end| {
                     let failed = Failed::new(end, opaque.search.as_ref());

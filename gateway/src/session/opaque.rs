@@ -6,15 +6,16 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use amqp_codec::handshake::server::MAX_WAITING;
-use amqp_codec::protocol_header;
+use amqp_codec::{protocol_header, sasl_init};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::end::{End, Phase, Who};
 use super::io::poll_take;
+use super::local::{Unknown, local_only};
 use super::registry::Session;
-use super::search::{START_PATIENCE, Search, node_failed};
+use super::search::{Found, START_PATIENCE, Search, node_failed, unserved};
 use super::{Shared, close};
 use crate::cluster::node::Lease;
 use crate::cluster::{Cluster, Key};
@@ -36,6 +37,8 @@ pub(super) struct Opaque<'a> {
     said: Vec<u8>,
     /// Once the route is decided.
     pub(super) search: Option<Search>,
+    /// Who has to speak next: who is to blame if nothing happens any more.
+    pub(super) awaited: Who,
 }
 
 impl<'a> Opaque<'a> {
@@ -45,23 +48,34 @@ impl<'a> Opaque<'a> {
         client: &'a mut TcpStream,
         said: Vec<u8>,
     ) -> Self {
-        Self { shared, session, client, said, search: None }
+        Self { shared, session, client, said, search: None, awaited: Who::Node }
     }
 
     /// Finds a node that answers.
     pub(super) async fn run(&mut self) -> Result<Answer, End> {
         let Some(cluster) = self.route() else { return Err(self.refuse().await) };
-        let Self { shared, session, client, said, search } = self;
+        let Self { shared, session, client, said, search, awaited } = self;
         let search = search.insert(Search::new(cluster));
         let key = Key { source: session.client.ip(), vhost: None };
         loop {
             let watch = |cx: &mut Context<'_>| poll_client(session, client, said, cx);
-            let Some((mut node, lease)) = search.connect(shared, &key, watch).await? else {
-                let end = End::new(Who::Gateway, Phase::Connect, "no-node");
-                let cause = format!("no node of cluster {} is usable", search.cluster.name);
-                return Err(end.with_detail(cause));
+            let refused = match search.connect((shared, session), &key, watch).await? {
+                Found::Node(node, lease) => Ok((node, lease)),
+                Found::Nobody => Err(None),
+                Found::NotAdmitted(refused) => Err(Some(refused)),
             };
-            let answer = first_answer(session, client, &mut node, said);
+            let (mut node, lease) = refused.map_err(|refused| {
+                let (end, cause) = unserved(Some(search), refused);
+                end.with_detail(cause)
+            })?;
+            let guard = local_only(&node, session.client.ip(), &search.cluster);
+            if guard.is_some() && !said.starts_with(&sasl_init::HEADER) {
+                let mut unknown = Unknown { session, client, node: &mut node, said };
+                let cause = "AMQP 1.0 without SASL says nothing of the user".to_owned();
+                return Err(unknown.refuse(&sasl_init::HEADER, cause).await);
+            }
+            let tell = if guard.is_some() { sasl_init::HEADER.len() } else { usize::MAX };
+            let answer = first_answer(session, client, &mut node, said, tell);
             let answer = match search.has_another() {
                 true => timeout(START_PATIENCE, answer).await.unwrap_or(Ok(Err("silent")))?,
                 false => answer.await?,
@@ -69,7 +83,11 @@ impl<'a> Opaque<'a> {
             match answer {
                 Ok(first) => {
                     lease.node().answered();
-                    return Ok(Answer { node, lease, first });
+                    let Some(guard) = guard else { return Ok(Answer { node, lease, first }) };
+                    let mut unknown = Unknown { session, client, node: &mut node, said };
+                    *awaited = Who::Client;
+                    unknown.admit(&guard, &first).await?;
+                    return Ok(Answer { node, lease, first: Vec::new() });
                 }
                 Err(reason) => {
                     node_failed(shared, lease.node(), reason, &"no answer to AMQP 1.0");
@@ -99,19 +117,22 @@ impl<'a> Opaque<'a> {
     }
 }
 
-/// Waits for the node's first bytes, telling it what the client has said and goes on to say.
+/// Waits for the node's first bytes, telling it what the client has said and goes on to say: the first `most` bytes of it.
 async fn first_answer(
     session: &Session,
     client: &mut TcpStream,
     node: &mut TcpStream,
     said: &mut Vec<u8>,
+    most: usize,
 ) -> Result<Result<Vec<u8>, &'static str>, End> {
     let mut told = 0;
     loop {
-        if node.write_all(&said[told..]).await.is_err() {
+        let tell = said.len().min(most);
+        if node.write_all(&said[told..tell]).await.is_err() {
             return Ok(Err("closed"));
         }
-        told = said.len();
+        told = tell;
+        let before = said.len();
         let mut first = Vec::new();
         let ended = std::future::poll_fn(|cx| {
             let answer = poll_take(node, cx, MAX_WAITING, |bytes| first.extend_from_slice(bytes));
@@ -120,7 +141,7 @@ async fn first_answer(
             }
             match poll_client(session, client, said, cx) {
                 Poll::Ready(end) => Poll::Ready(Some(end)),
-                Poll::Pending if said.len() > told => Poll::Ready(None),
+                Poll::Pending if said.len() > before => Poll::Ready(None),
                 Poll::Pending => Poll::Pending,
             }
         })
@@ -132,14 +153,14 @@ async fn first_answer(
             return Ok(Ok(first));
         }
         // Nothing new from the client means that the node has ended the stream.
-        if said.len() == told {
+        if said.len() == before {
             return Ok(Err("closed"));
         }
     }
 }
 
 /// Reads what the client says, as long as there is room for it. Ready when the session is over.
-fn poll_client(
+pub(super) fn poll_client(
     session: &Session,
     client: &mut TcpStream,
     said: &mut Vec<u8>,

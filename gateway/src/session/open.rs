@@ -171,6 +171,11 @@ impl<'a> Handshake<'a> {
                 self.learn();
                 End::new(Who::Gateway, Phase::Connect, "tune-mismatch").with_close(reason)
             }
+            Step::Forbidden { reason, told } => {
+                let end = End::new(Who::Gateway, Phase::Connect, "access-refused");
+                let end = end.with_detail(reason.text());
+                if told { end.with_close(reason) } else { end }
+            }
             // The other steps do not end a handshake.
             _ => End::new(Who::Gateway, Phase::Handshake, "internal"),
         }

@@ -11,6 +11,7 @@ use amqp_codec::reply;
 use atomic_waker::AtomicWaker;
 use dashmap::DashMap;
 
+use super::held::Held;
 use crate::cluster::node::Node;
 use crate::config::model::ListenerName;
 use crate::telemetry::counters::SessionCounters;
@@ -34,6 +35,8 @@ pub struct Session {
     pub counters: SessionCounters,
     /// When the client and the node were heard last.
     pub heard: Heard,
+    /// For how long it was held until its cluster admitted it.
+    pub held: Held,
     /// What the handshake told; set at open-ok.
     facts: OnceLock<Box<SessionFacts>>,
     order: AtomicU8,
@@ -146,6 +149,7 @@ impl Session {
             accepted: Instant::now(),
             counters: SessionCounters::default(),
             heard: Heard::default(),
+            held: Held::default(),
             facts: OnceLock::new(),
             order: AtomicU8::new(0),
             waker: AtomicWaker::new(),

@@ -6,10 +6,12 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use tokio::net::TcpStream;
-use tracing::{field, warn};
+use tracing::{debug, field, warn};
 
-use super::end::End;
-use super::{Shared, dial};
+use super::end::{End, Phase, Who};
+use super::registry::Session;
+use super::{Shared, dial, held};
+use crate::cluster::admission::{Place, Refused};
 use crate::cluster::node::{Lease, Node};
 use crate::cluster::{Cluster, Key};
 
@@ -22,11 +24,22 @@ pub(super) struct Search {
     /// Where it looks.
     pub(super) cluster: Arc<Cluster>,
     tried: Vec<Arc<Node>>,
+    place: Place,
+}
+
+/// What a search comes to.
+pub(super) enum Found {
+    /// A connection, and the place on the node that it is counted in.
+    Node(TcpStream, Lease),
+    /// No further node may be tried.
+    Nobody,
+    /// The cluster admits no further connection now.
+    NotAdmitted(Refused),
 }
 
 impl Search {
     pub(super) fn new(cluster: Arc<Cluster>) -> Self {
-        Self { cluster, tried: Vec::new() }
+        Self { cluster, tried: Vec::new(), place: Place::default() }
     }
 
     /// The nodes tried so far, the last one behind.
@@ -34,26 +47,32 @@ impl Search {
         &self.tried
     }
 
-    /// Connects to the next node that can be reached; `None` when no further one may be tried.
+    /// Connects to the next node that can be reached, once the cluster admits it.
     ///
     /// # Errors
     /// The end of the session, as soon as `watch` finds it: a client that has gone needs no node.
     pub(super) async fn connect(
         &mut self,
-        shared: &Shared,
+        (shared, session): (&Shared, &Session),
         key: &Key<'_>,
         mut watch: impl FnMut(&mut Context<'_>) -> Poll<End>,
-    ) -> Result<Option<(TcpStream, Lease)>, End> {
+    ) -> Result<Found, End> {
         while self.may_try_more() {
+            let admitted = held::admit(shared, session, &self.cluster, &mut self.place, &mut watch);
+            if let Err(refused) = admitted.await? {
+                return Ok(Found::NotAdmitted(refused));
+            }
             let Some(lease) = self.cluster.choose(&self.tried, key, Instant::now()) else { break };
             self.tried.push(lease.node().clone());
+            let (cluster, node) = (&lease.node().cluster, &lease.node().name);
+            debug!(session = %session.id.0, %cluster, %node, "connecting to node");
             let dialing = dial::dial(lease.node().address, self.dial_patience());
             match watched(dialing, &mut watch).await? {
-                Ok(stream) => return Ok(Some((stream, lease))),
+                Ok(stream) => return Ok(Found::Node(stream, lease)),
                 Err(error) => node_failed(shared, lease.node(), dial::reason(&error), &error),
             }
         }
-        Ok(None)
+        Ok(Found::Nobody)
     }
 
     /// Is there another node, should the present one fail?
@@ -70,6 +89,24 @@ impl Search {
         match self.has_another() {
             true => self.cluster.connect_timeout.min(START_PATIENCE),
             false => self.cluster.connect_timeout,
+        }
+    }
+}
+
+/// The end of a session that found no node, and why it did not, in words for the client.
+pub(super) fn unserved(search: Option<&Search>, refused: Option<Refused>) -> (End, String) {
+    let cluster = search.map_or("?", |search| &*search.cluster.name.0);
+    let ended = |reason| End::new(Who::Gateway, Phase::Connect, reason);
+    let busy = format!("cluster {cluster} admits no more new sessions now");
+    match refused {
+        None => {
+            let tried = search.map_or(0, |search| search.tried().len());
+            let end = ended("no-node").with_detail(format!("{tried} nodes tried"));
+            (end, format!("no node of cluster {cluster} is usable"))
+        }
+        Some(Refused::Full) => (ended("admission-full"), format!("{busy}: too many are waiting")),
+        Some(Refused::Overdue) => {
+            (ended("admission-overdue"), format!("{busy}: the time to wait is over"))
         }
     }
 }

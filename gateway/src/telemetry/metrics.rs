@@ -135,6 +135,12 @@ impl Metrics {
         self.recorder.register_counter(&key, &METADATA).increment(1);
     }
 
+    /// A session waited so long for the admission of a connection to a node of `cluster`.
+    pub fn admission(&self, cluster: &str, waited: Duration) {
+        let key = key(&names::ADMISSION_WAIT_SECONDS, &[cluster.to_owned()]);
+        self.observe(&self.recorder.register_histogram(&key, &METADATA), waited);
+    }
+
     /// Adds what is asked at each scrape. Collectors run in the order of their adding.
     pub fn add_collector(&self, collector: impl Fn(&mut Scrape<'_>) + Send + Sync + 'static) {
         let mut collectors = self.collectors.write().unwrap_or_else(PoisonError::into_inner);
@@ -270,6 +276,7 @@ fn build_recorder(gauge_lifetime: Duration) -> PrometheusRecorder {
     };
     let builder = PrometheusBuilder::new();
     let builder = set(builder, &names::HANDSHAKE_SECONDS, HANDSHAKE_BUCKETS);
+    let builder = set(builder, &names::ADMISSION_WAIT_SECONDS, HANDSHAKE_BUCKETS);
     let builder = set(builder, &names::SESSION_DURATION_SECONDS, DURATION_BUCKETS);
     builder.idle_timeout(MetricKindMask::GAUGE, Some(gauge_lifetime)).build_recorder()
 }

@@ -143,6 +143,10 @@ metrics! {
     NODE_CONNECT_FAILURES_TOTAL = "amqp_gateway_node_connect_failures_total"
         Counter Count ["cluster", "node", "reason"]
         "Attempts at a node that failed before open-ok; the client may have got another node."
+    ADMISSION_WAITING = "amqp_gateway_admission_waiting" Gauge Count ["cluster"]
+        "Sessions that wait in their handshake until the cluster admits them; high after a node died."
+    ADMISSION_WAIT_SECONDS = "amqp_gateway_admission_wait_seconds" Histogram Seconds ["cluster"]
+        "How long each new connection to a node waited for its admission, those refused included."
     LOG_LINES_DROPPED_TOTAL = "amqp_gateway_log_lines_dropped_total" Counter Count []
         "Log lines and access records lost because their output was too slow or failing."
     PROCESS_CPU_SECONDS_TOTAL = "process_cpu_seconds_total" Counter Seconds []

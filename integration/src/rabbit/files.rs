@@ -158,6 +158,9 @@ pub(super) fn definitions(vhosts: &[String]) -> Value {
     let mut permissions = Vec::new();
     for vhost in vhosts {
         permissions.extend(["guest", "app", "admin"].map(|name| all_rights(name, vhost)));
+        // It opens channels, and touches nothing.
+        let nothing = "^$";
+        permissions.push(json!({ "user": "monitor", "vhost": vhost, "configure": nothing, "write": nothing, "read": nothing }));
         if vhost == "orders" {
             permissions.push(all_rights("limited", vhost));
         }
@@ -167,6 +170,7 @@ pub(super) fn definitions(vhosts: &[String]) -> Value {
             user("guest", "guest", "administrator"),
             user("app", "secret", ""),
             user("admin", "admin", "administrator"),
+            user("monitor", "monitor", "monitoring"),
             user("limited", "limited", ""),
             user("noperm", "noperm", ""),
         ],

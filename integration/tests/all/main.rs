@@ -2,6 +2,8 @@
 //! clusters can be shared.
 #![allow(clippy::unwrap_used)]
 
+mod admission;
+mod balance;
 mod blocked;
 mod clients;
 mod demo;

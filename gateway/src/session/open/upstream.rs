@@ -9,8 +9,10 @@ use tracing::debug;
 
 use super::{Handshake, Heard, Leg, client_gone, ordered, poll_client};
 use crate::cluster::Key;
+use crate::cluster::admission::Refused;
 use crate::session::end::{End, Phase, Who};
-use crate::session::search::{START_PATIENCE, Search, node_failed};
+use crate::session::local::local_only;
+use crate::session::search::{Found, START_PATIENCE, Search, node_failed, unserved};
 
 /// A node that drops the connection without a word after at least so long refuses the login; sooner, it has died.
 const SILENT_REFUSAL: Duration = Duration::from_secs(2);
@@ -23,7 +25,7 @@ impl Handshake<'_> {
         self.flush_client().await?;
         let vhost = self.bridge.vhost_at_node().map(str::to_owned);
         let Self { client, bridge, session, shared, search, .. } = self;
-        let Some(search) = search else { return self.no_node() };
+        let Some(search) = search else { return self.unserved(None) };
         let key = Key { source: session.client.ip(), vhost: vhost.as_deref() };
         let watch = |cx: &mut std::task::Context<'_>| match poll_client(client, bridge, session, cx)
         {
@@ -35,30 +37,34 @@ impl Handshake<'_> {
             }
             Poll::Pending => Poll::Pending,
         };
-        let Some((node, lease)) = search.connect(shared, &key, watch).await? else {
-            return self.no_node();
+        let (node, lease) = match search.connect((shared, session), &key, watch).await? {
+            Found::Node(node, lease) => (node, lease),
+            Found::Nobody => return self.unserved(None),
+            Found::NotAdmitted(refused) => return self.unserved(Some(refused)),
         };
         let patience = search.has_another().then(|| Box::pin(tokio::time::sleep(START_PATIENCE)));
+        let guard = local_only(&node, session.client.ip(), &search.cluster);
         self.bridge.connected();
+        if let Some(guard) = guard {
+            self.bridge.guard(guard);
+        }
         self.leg = Some(Leg { node, lease, told: Instant::now(), greeted: false, patience });
         Ok(())
     }
 
     /// No node takes the session. A client that waits for open-ok is told 320; any other is led on to open first, where
     /// client libraries understand a refusal, and by then a node may be back.
-    fn no_node(&mut self) -> Result<(), End> {
-        let name = self.search.as_ref().map_or("?", |search| &*search.cluster.name.0);
-        let tried = self.search.as_ref().map_or(0, |search| search.tried().len());
+    fn unserved(&mut self, refused: Option<Refused>) -> Result<(), End> {
         if self.bridge.vhost().is_none() {
             self.parked = true;
             self.bridge.undecided();
             return self.play_broker();
         }
-        let cause = format!("gateway {}: no node of cluster {name} is usable", self.shared.name);
+        let (end, cause) = unserved(self.search.as_ref(), refused);
+        let cause = format!("gateway {}: {cause}", self.shared.name);
         let reason = CloseReason::new(ReplyCode::CONNECTION_FORCED, &cause);
         self.bridge.refuse(&reason);
-        let end = End::new(Who::Gateway, Phase::Connect, "no-node").with_close(reason);
-        Err(end.with_detail(format!("{tried} nodes tried")))
+        Err(end.with_close(reason))
     }
 
     /// The node dropped the connection. In place of an answer to start-ok that may be its way to refuse a login.

@@ -1,8 +1,8 @@
 //! `make demo`: two real RabbitMQ clusters, the gateway in front, and clients that use them.
 //!
 //! The vhost `orders` lives on the cluster `main` (three nodes), `billing` on `blue` (one node);
-//! clients know one address only, the gateway's. `KILL=1` kills a node after a while,
-//! `DEMO_SECONDS=n` ends the demo by itself.
+//! clients know one address only, the gateway's. `KILL=1` kills a node after a while and starts it
+//! again, `DEMO_SECONDS=n` ends the demo by itself.
 
 mod screen;
 mod stage;
@@ -19,24 +19,25 @@ use stage::Stage;
 use traffic::Traffic;
 
 const KILL_AFTER: Duration = Duration::from_secs(15);
-const DEAD_FOR: Duration = Duration::from_secs(20);
+const DEAD_FOR: Duration = Duration::from_secs(15);
+const LOOK: Duration = Duration::from_millis(200);
 
 #[tokio::main]
 async fn main() -> Result<()> {
     let screen = Screen::new();
     let end = ends_at()?;
-    let stage = tokio::select! {
-        stage = Stage::start(&screen) => stage?,
+    let (stage, traffic) = tokio::select! {
+        both = start(&screen) => both?,
         () = interrupted() => {
             screen.note("Interrupted while starting: all that was started is stopped.");
             return Ok(());
         }
     };
     screen.note(&stage.hints());
-    let traffic = Traffic::start(stage.listener);
     let result = tokio::select! {
         result = show(&stage, &traffic, &screen) => result,
         result = kill_and_restart(&stage, &screen) => result,
+        () = tell_news(&stage, &screen) => Ok(()),
         () = interrupted() => Ok(()),
         () = run_out(end) => Ok(()),
     };
@@ -45,6 +46,12 @@ async fn main() -> Result<()> {
     stage.stop().await?;
     screen.note("All stopped, nothing left behind.");
     result
+}
+
+async fn start(screen: &Screen) -> Result<(Stage, Traffic)> {
+    let stage = Stage::start(screen).await?;
+    let traffic = Traffic::start(stage.listener).await?;
+    Ok((stage, traffic))
 }
 
 /// `DEMO_SECONDS`, if given.
@@ -87,12 +94,26 @@ async fn show(stage: &Stage, traffic: &Traffic, screen: &Screen) -> Result<()> {
     loop {
         next += Duration::from_secs(1);
         sleep_until(next).await;
+        let metrics = stage.metrics().await;
         let mut lines = Vec::new();
         for (at, vhost) in traffic.vhosts.iter().enumerate() {
-            let place = stage.sessions_of(at).await;
+            let place = stage.nodes_of(at, &metrics);
             lines.push(vhost.line(&place));
         }
         screen.status(start.elapsed(), &lines);
+    }
+}
+
+/// What the gateway finds out about the nodes.
+async fn tell_news(stage: &Stage, screen: &Screen) {
+    let mut told = 0;
+    loop {
+        let news = stage.news();
+        for line in &news[told..] {
+            screen.note(line);
+        }
+        told = news.len();
+        sleep(LOOK).await;
     }
 }
 
@@ -107,8 +128,8 @@ async fn kill_and_restart(stage: &Stage, screen: &Screen) -> Result<()> {
     screen.note(&format!("kill -9 of node n{n} of main: its sessions move to the others"));
     stage.main.kill_node(n).await?;
     sleep(DEAD_FOR).await;
-    screen.note(&format!("starting node n{n} of main again: it takes new sessions when it is up"));
+    screen
+        .note(&format!("starting node n{n} of main again: it gets its share of the sessions back"));
     stage.main.start_node(n).await?;
-    screen.note(&format!("node n{n} of main is up"));
     std::future::pending().await
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-const HEAD: &str = "vhost    cluster  sessions on each node         published/s  consumed/s      \
+const HEAD: &str = "vhost    cluster  sessions on each node                  published/s  consumed/s      \
                     total  reconnects";
 
 /// The terminal, or a log.

@@ -5,12 +5,17 @@ use std::time::Duration;
 
 use anyhow::Result;
 use integration::ports::PortBlock;
-use integration::{GatewayProcess, RabbitCluster, target};
+use integration::{GatewayProcess, RabbitCluster, gateway_process, target};
 
 use crate::screen::Screen;
 use crate::traffic::QUEUE;
 
 const STOP_DEADLINE: Duration = Duration::from_secs(20);
+/// States of a node, as `amqp_gateway_node_state` names them; the first one it is in is shown.
+const STATES: [&str; 8] =
+    ["down", "minority", "disabled", "draining", "maintenance", "alarm", "unknown", "up"];
+/// Lines of the gateway's log that are shown.
+const NEWS: [&str; 4] = [" node is ", " is back ", " rebalanc", " closing its sessions "];
 
 /// Everything that runs.
 pub(crate) struct Stage {
@@ -59,33 +64,44 @@ Ctrl-C stops all of it.
         )
     }
 
-    /// Cluster and sessions on each node behind the `at`th vhost, as the gateway counts them.
-    pub(crate) async fn sessions_of(&self, at: usize) -> String {
+    /// What the gateway tells about itself, as Prometheus text; empty if it does not answer.
+    pub(crate) async fn metrics(&self) -> String {
+        self.gateway.metrics().await.unwrap_or_default()
+    }
+
+    /// Cluster, and sessions and state of each node, behind the `at`th vhost: as the gateway sees them.
+    pub(crate) fn nodes_of(&self, at: usize, metrics: &str) -> String {
         let cluster = [&self.main, &self.blue][at];
-        let mut text = format!("{:<7} ", cluster.name());
+        let mut text = format!("{:<8}", cluster.name());
         for n in 1..=cluster.node_count() {
-            let sessions = self.sessions(cluster, n).await;
-            let sessions = sessions.map_or_else(|| "?".to_owned(), |count| count.to_string());
-            text += &format!(" n{n}: {sessions:<4}");
+            let sessions = of_node(metrics, "amqp_gateway_node_sessions", cluster, n, "");
+            let is = |state: &&&str| {
+                let label = format!("state=\"{state}\"");
+                of_node(metrics, "amqp_gateway_node_state", cluster, n, &label) == 1.0
+            };
+            let state = STATES.iter().find(is).unwrap_or(&"?");
+            text += &format!(" {:<12}", format!("n{n}: {sessions} {state}"));
         }
         text
     }
 
     /// The node of `main` with the most sessions.
     pub(crate) async fn busiest_node(&self) -> usize {
-        let mut busiest = (0, 1);
-        for n in 1..=self.main.node_count() {
-            let sessions = self.sessions(&self.main, n).await.unwrap_or_default();
-            busiest = busiest.max((sessions, n));
-        }
-        busiest.1
+        let metrics = self.metrics().await;
+        let sessions =
+            |n: &usize| of_node(&metrics, "amqp_gateway_node_sessions", &self.main, *n, "") as u64;
+        (1..=self.main.node_count()).max_by_key(sessions).unwrap_or(1)
     }
 
-    async fn sessions(&self, cluster: &RabbitCluster, n: usize) -> Option<u64> {
-        let labels = [format!("cluster=\"{}\"", cluster.name()), format!("node=\"n{n}\"")];
-        let labels = [labels[0].as_str(), labels[1].as_str()];
-        let count = self.gateway.metric("amqp_gateway_node_sessions", &labels).await.ok()?;
-        Some(count as u64)
+    /// What the gateway's log says about nodes, from its start on.
+    pub(crate) fn news(&self) -> Vec<String> {
+        let log = self.gateway.log();
+        let is_news = |line: &&str| {
+            !line.contains(" session session=") && NEWS.iter().any(|news| line.contains(news))
+        };
+        // Time of day and level say nothing here.
+        let words = |line: &str| line.splitn(3, ' ').last().unwrap_or(line).trim_start().to_owned();
+        log.lines().filter(is_news).map(|line| format!("  gateway: {}", words(line))).collect()
     }
 
     /// Stops the gateway first, as an operator would.
@@ -107,6 +123,12 @@ async fn start_cluster(
     let spinner = screen.spinner(&format!("cluster {name}"));
     let builder = RabbitCluster::builder(name).nodes(nodes).vhosts(["/", vhost]);
     builder.progress(move |text| spinner.say(&text)).start().await
+}
+
+/// A metric of a node.
+fn of_node(metrics: &str, name: &str, cluster: &RabbitCluster, n: usize, label: &str) -> f64 {
+    let (cluster, node) = (format!("cluster=\"{}\"", cluster.name()), format!("node=\"n{n}\""));
+    gateway_process::sum(metrics, name, &[&cluster, &node, label])
 }
 
 fn config(
@@ -135,7 +157,36 @@ cluster = \"blue\"
 bind = \"{admin}\"
 
 {}{}",
-        main.config_section(),
-        blue.config_section()
+        cluster_config(main),
+        cluster_config(blue)
     )
+}
+
+fn cluster_config(cluster: &RabbitCluster) -> String {
+    let name = cluster.name();
+    let mut text = format!(
+        "[cluster.{name}]
+rebalance = \"auto\"
+
+[cluster.{name}.health]
+interval = \"1s\"
+fast_interval = \"500ms\"
+timeout = \"1s\"
+checks = [\"tcp\", \"amqp\", \"management\"]
+username = \"monitor\"
+password = \"monitor\"
+
+"
+    );
+    for n in 1..=cluster.node_count() {
+        let (address, management) = (cluster.amqp_addr(n), cluster.mgmt_url(n));
+        text += &format!(
+            "[cluster.{name}.node.n{n}]
+address = \"{address}\"
+management = \"{management}\"
+
+"
+        );
+    }
+    text
 }

@@ -41,16 +41,20 @@ pub(crate) struct Vhost {
 
 impl Traffic {
     /// Three publishers and three consumers a vhost, each with a connection of its own.
-    pub(crate) fn start(gateway: SocketAddr) -> Self {
+    ///
+    /// The queues are declared before: for whoever declares a quorum queue while another client does, RabbitMQ says
+    /// declare-ok before the queue has a leader, and 541 or nack to what follows.
+    pub(crate) async fn start(gateway: SocketAddr) -> Result<Self> {
         let mut clients = JoinSet::new();
         let vhosts = ["orders", "billing"].map(|name| Arc::new(Vhost::new(name))).to_vec();
         for vhost in &vhosts {
+            declare(gateway, vhost.name).await?;
             for _ in 0..CLIENTS {
                 clients.spawn(for_ever(gateway, vhost.clone(), "publisher", publish));
                 clients.spawn(for_ever(gateway, vhost.clone(), "consumer", consume));
             }
         }
-        Self { vhosts, _clients: clients }
+        Ok(Self { vhosts, _clients: clients })
     }
 }
 
@@ -73,7 +77,7 @@ impl Vhost {
         *before = now;
         let (name, total, reconnects) = (self.name, now.2, self.reconnects.load(Relaxed));
         let mut line = format!(
-            "{name:<8} {place:<38} {published:>11} {consumed:>11} {total:>10} {reconnects:>11}"
+            "{name:<8} {place:<47} {published:>11} {consumed:>11} {total:>10} {reconnects:>11}"
         );
         if consumed == 0.0 {
             line += &format!("  {}", lock(&self.last_loss));
@@ -110,12 +114,18 @@ async fn once(
 ) -> Result<()> {
     let connection = there.connect().await?;
     let channel = connection.create_channel().await?;
-    // A quorum queue lives on while one of three nodes is dead.
+    work(&channel, vhost).await
+}
+
+/// A quorum queue lives on while one of three nodes is dead.
+async fn declare(gateway: SocketAddr, vhost: &str) -> Result<()> {
+    let connection = Lapin::new(gateway, vhost).connect().await?;
+    let channel = connection.create_channel().await?;
     let mut arguments = FieldTable::default();
     arguments.insert("x-queue-type".into(), AMQPValue::LongString("quorum".into()));
     let options = QueueDeclareOptions { durable: true, ..Default::default() };
     channel.queue_declare(QUEUE.into(), options, arguments).await?;
-    work(&channel, vhost).await
+    Ok(connection.close(200, "bye".into()).await?)
 }
 
 async fn publish(channel: &Channel, vhost: &Vhost) -> Result<()> {

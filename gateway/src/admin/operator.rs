@@ -1,0 +1,44 @@
+//! What the API asks of the gateway.
+
+use super::view;
+
+/// Shows and changes nodes and clusters on behalf of whoever uses the API.
+pub trait Operator: Send + Sync {
+    /// All nodes, by cluster.
+    fn nodes(&self) -> Vec<view::Node>;
+
+    /// All clusters, by name.
+    fn clusters(&self) -> Vec<view::Cluster>;
+
+    /// Changes a node; how it is then.
+    ///
+    /// # Errors
+    /// When there is no such node.
+    fn change(
+        &self,
+        cluster: &str,
+        node: &str,
+        change: view::NodeChange,
+    ) -> Result<view::Node, Refusal>;
+
+    /// Begins to rebalance a cluster; what will be moved.
+    ///
+    /// # Errors
+    /// When there is no such cluster, or it cannot be rebalanced.
+    fn rebalance(&self, cluster: &str) -> Result<view::Rebalance, Refusal>;
+
+    /// Ends the rebalance of a cluster; what was moved.
+    ///
+    /// # Errors
+    /// When there is no such cluster, or it is not being rebalanced.
+    fn stop_rebalance(&self, cluster: &str) -> Result<view::Rebalance, Refusal>;
+}
+
+/// Why something is not done: a sentence for whoever asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// It does not exist.
+    Unknown(String),
+    /// It is not possible as things are.
+    Conflict(String),
+}

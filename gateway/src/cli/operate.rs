@@ -1,0 +1,211 @@
+//! The commands of an operator: what they ask of the gateway, and what they print.
+
+use std::fmt;
+use std::io::{self, Write};
+use std::str::FromStr;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::json;
+use ureq::http::Method;
+
+use super::client::{Admin, Client, part};
+use crate::admin::view::{AdminState, Cluster, Node, NodeChange, Nodes, Rebalance};
+
+/// How often it is asked how far a drain or rebalance is.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// Why a command is not done: what to tell, or that nobody listens any more.
+pub(super) enum Failed {
+    Told(String),
+    Output(io::Error),
+}
+
+impl From<String> for Failed {
+    fn from(text: String) -> Self {
+        Self::Told(text)
+    }
+}
+
+impl From<io::Error> for Failed {
+    fn from(error: io::Error) -> Self {
+        Self::Output(error)
+    }
+}
+
+/// A node as operators name it: `cluster/node`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct NodeName {
+    cluster: String,
+    node: String,
+}
+
+impl FromStr for NodeName {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.split_once('/') {
+            Some((cluster, node)) if !cluster.is_empty() && !node.is_empty() => {
+                Ok(Self { cluster: cluster.to_owned(), node: node.to_owned() })
+            }
+            _ => Err("a node is named cluster/node; `amqp-gateway nodes` lists them"),
+        }
+    }
+}
+
+impl fmt::Display for NodeName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.cluster, self.node)
+    }
+}
+
+impl NodeName {
+    fn path(&self) -> String {
+        format!("/api/v1/nodes/{}/{}", part(&self.cluster), part(&self.node))
+    }
+}
+
+/// `nodes`
+#[derive(Debug, Args)]
+pub(super) struct ListNodes {
+    /// Print what the API answers, as JSON.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    admin: Admin,
+}
+
+/// `enable` and `disable`
+#[derive(Debug, Args)]
+pub(super) struct OfNode {
+    /// The node, as cluster/node.
+    #[arg(value_name = "NODE")]
+    node: NodeName,
+    #[command(flatten)]
+    admin: Admin,
+}
+
+/// `drain`
+#[derive(Debug, Args)]
+pub(super) struct Drain {
+    #[command(flatten)]
+    of: OfNode,
+    /// Return at once: the gateway goes on by itself.
+    #[arg(long)]
+    no_wait: bool,
+}
+
+/// `rebalance`
+#[derive(Debug, Args)]
+pub(super) struct RebalanceCluster {
+    /// The cluster.
+    #[arg(value_name = "CLUSTER")]
+    cluster: String,
+    /// Return at once: the gateway goes on by itself.
+    #[arg(long)]
+    no_wait: bool,
+    /// End the rebalance that is under way.
+    #[arg(long, conflicts_with = "no_wait")]
+    stop: bool,
+    #[command(flatten)]
+    admin: Admin,
+}
+
+impl ListNodes {
+    pub(super) fn run(&self, out: &mut dyn Write) -> Result<(), Failed> {
+        let client = self.admin.client()?;
+        if self.json {
+            let answer: serde_json::Value = client.get("/api/v1/nodes")?;
+            return Ok(writeln!(out, "{answer:#}")?);
+        }
+        let answer: Nodes = client.get("/api/v1/nodes")?;
+        Ok(write!(out, "{}", super::table::nodes(&answer.nodes))?)
+    }
+}
+
+impl OfNode {
+    pub(super) fn set(&self, state: AdminState, out: &mut dyn Write) -> Result<(), Failed> {
+        let node = self.change(&self.admin.client()?, state)?;
+        let (name, state, sessions) = (&self.node, state.name(), node.sessions);
+        Ok(writeln!(out, "{name}: {state}, {sessions} sessions on it")?)
+    }
+
+    fn change(&self, client: &Client, state: AdminState) -> Result<Node, String> {
+        let change = NodeChange { admin_state: Some(state), weight: None };
+        client.send(Method::PATCH, &self.node.path(), &change)
+    }
+}
+
+impl Drain {
+    pub(super) fn run(&self, out: &mut dyn Write) -> Result<(), Failed> {
+        let (client, begun) = (self.of.admin.client()?, Instant::now());
+        let name = &self.of.node;
+        let mut node = self.of.change(&client, AdminState::Draining)?;
+        if self.no_wait {
+            let sessions = node.sessions;
+            return Ok(writeln!(out, "{name}: draining, {sessions} sessions on it")?);
+        }
+        let total = node.drain.as_ref().map_or(node.sessions, |drain| drain.total);
+        let bar = bar(&format!("{name}: {{pos}} of {{len}} sessions closed"), total);
+        while node.sessions > 0 {
+            sleep(LOOK);
+            node = client.get(&name.path())?;
+            if node.admin_state != AdminState::Draining {
+                bar.abandon();
+                let (state, left) = (node.admin_state.name(), node.sessions);
+                return Err(format!(
+                    "{name}: somebody has set it to {state}; {left} sessions are left"
+                )
+                .into());
+            }
+            bar.set_position(total.saturating_sub(node.sessions) as u64);
+        }
+        bar.finish_and_clear();
+        let took = begun.elapsed().as_secs_f64();
+        Ok(writeln!(
+            out,
+            "{name}: drained, {total} sessions closed in {took:.1} s; it gets no new ones"
+        )?)
+    }
+}
+
+impl RebalanceCluster {
+    pub(super) fn run(&self, out: &mut dyn Write) -> Result<(), Failed> {
+        let (client, begun) = (self.admin.client()?, Instant::now());
+        let (name, of_cluster) =
+            (&self.cluster, format!("/api/v1/clusters/{}", part(&self.cluster)));
+        let path = format!("{of_cluster}/rebalance");
+        let method = if self.stop { Method::DELETE } else { Method::POST };
+        let run: Rebalance = client.send(method, &path, &json!({}))?;
+        let Rebalance { planned, moved, rate, .. } = run;
+        if self.stop {
+            return Ok(writeln!(out, "{name}: stopped, {moved} of {planned} sessions were moved")?);
+        }
+        if planned == 0 {
+            return Ok(writeln!(out, "{name}: every node has its share")?);
+        }
+        if self.no_wait {
+            return Ok(writeln!(out, "{name}: moving {planned} sessions, {rate} a second")?);
+        }
+        let bar = bar(&format!("{name}: {{pos}} of {{len}} sessions moved"), planned);
+        let mut moved = moved;
+        while let Some(run) = client.get::<Cluster>(&of_cluster)?.rebalance {
+            moved = run.moved;
+            bar.set_position(moved as u64);
+            sleep(LOOK);
+        }
+        bar.finish_and_clear();
+        let took = begun.elapsed().as_secs_f64();
+        Ok(writeln!(out, "{name}: {moved} sessions moved in {took:.1} s")?)
+    }
+}
+
+/// A bar on the terminal; nothing where standard error is none.
+fn bar(text: &str, length: usize) -> ProgressBar {
+    let style = ProgressStyle::with_template(&format!("{text} {{wide_bar}} {{elapsed}}"));
+    // The template is ours, but for names, which may hold braces.
+    let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::new(length as u64).with_style(style)
+}
