@@ -25,6 +25,6 @@ mod limits;
 mod rebalance;
 mod shared;
 mod silence;
-mod verdicts;
 mod strangers;
+mod verdicts;
 mod workers;
