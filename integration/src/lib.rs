@@ -3,9 +3,12 @@
 //!
 //! Whatever a test starts dies with it: see [`scratch`].
 
+pub mod command;
+pub mod crowd;
 pub mod gateway_process;
 pub mod http;
 pub mod name_server;
+pub mod namespace;
 pub mod peer;
 pub mod ports;
 pub mod process;

@@ -106,6 +106,16 @@ impl Peer {
         Ok(Frame { kind: head[0], channel: u16::from_be_bytes([head[1], head[2]]), payload })
     }
 
+    /// Waits until something comes, or the end of the connection, however long that takes.
+    ///
+    /// # Errors
+    /// When the connection was reset.
+    pub async fn readable(&self) -> Result<()> {
+        // Not `readable`: that may say so of what has been read already.
+        self.stream.peek(&mut [0]).await?;
+        Ok(())
+    }
+
     /// Reads exactly this many bytes.
     ///
     /// # Errors
