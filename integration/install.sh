@@ -24,6 +24,9 @@ brokers() {
   need build-essential "the C compiler that TLS is built with" have cc
   need rabbitmq-server "the brokers behind the gateway" test -x /usr/lib/rabbitmq/bin/rabbitmq-server
 }
+by_hand() {
+  need amqp-tools "amqp-publish and amqp-consume, to try the demo by hand" have amqp-publish
+}
 clients() {
   need amqp-tools "the client library librabbitmq" have amqp-publish
   need python3-venv "a place for the client library pika" python3 -c 'import ensurepip, venv'
@@ -90,7 +93,7 @@ libraries() {
 [ $# -gt 0 ] || die "say what for: demo, test or bench"
 for group in "$@"; do
   case $group in
-  demo) brokers ;;
+  demo) brokers; by_hand ;;
   test) brokers; clients ;;
   bench) brokers; balancers ;;
   *) die "unknown group $group: demo, test and bench are known" ;;

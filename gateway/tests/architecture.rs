@@ -75,6 +75,7 @@ const ROOMS: &[(&str, &[&str])] = &[
 const PURE: &[&str] = &[
     "config",
     "route",
+    "cluster::admission::line",
     "cluster::balance",
     "cluster::offer",
     "health::machine",

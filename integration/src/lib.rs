@@ -8,6 +8,7 @@ pub mod crowd;
 pub mod gateway_process;
 pub mod http;
 pub mod name_server;
+pub mod namespace;
 pub mod peer;
 pub mod ports;
 pub mod process;

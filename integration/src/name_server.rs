@@ -28,6 +28,7 @@ pub enum Mood {
 #[derive(Debug)]
 struct Zone {
     mood: Mood,
+    asked: usize,
     records: HashMap<Name, Vec<RData>>,
 }
 
@@ -47,7 +48,8 @@ impl NameServer {
     pub async fn start() -> Result<Self> {
         let socket = UdpSocket::bind("127.0.0.1:0").await?;
         let address = socket.local_addr()?;
-        let zone = Arc::new(Mutex::new(Zone { mood: Mood::Well, records: HashMap::new() }));
+        let zone =
+            Arc::new(Mutex::new(Zone { mood: Mood::Well, asked: 0, records: HashMap::new() }));
         let task = tokio::spawn(serve(socket, zone.clone()));
         Ok(Self { address, zone, task })
     }
@@ -56,6 +58,12 @@ impl NameServer {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// How many questions it has heard.
+    #[must_use]
+    pub fn asked(&self) -> usize {
+        self.zone.lock().unwrap_or_else(PoisonError::into_inner).asked
     }
 
     /// Changes how it behaves.
@@ -104,8 +112,11 @@ fn absolute(name: &str) -> Result<Name> {
 async fn serve(socket: UdpSocket, zone: Arc<Mutex<Zone>>) {
     let mut buffer = [0; 4096];
     while let Ok((length, asker)) = socket.recv_from(&mut buffer).await {
-        let answer =
-            answer(&buffer[..length], &zone.lock().unwrap_or_else(PoisonError::into_inner));
+        let answer = {
+            let mut zone = zone.lock().unwrap_or_else(PoisonError::into_inner);
+            zone.asked += 1;
+            answer(&buffer[..length], &zone)
+        };
         if let Some(answer) = answer {
             // Whoever has asked may be gone.
             let _ = socket.send_to(&answer, asker).await;

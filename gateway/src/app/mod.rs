@@ -134,15 +134,21 @@ fn start(model: &Model, sink: &Sink, dispatch: &Dispatch) -> Result<(), StartErr
     };
     let control = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     control.block_on(async {
-        let signals = Signals::new()?;
+        let mut signals = Signals::new()?;
         let lookup = Lookup { name_servers: model.gateway.name_servers.clone() };
-        gateway.discover_nodes(&lookup).await;
+        let stopped = tokio::select! {
+            () = gateway.discover_nodes(&lookup) => false,
+            () = signals.stop(sink) => true,
+        };
         gateway.collect(sink);
         gateway.admin = admin.map(|bound| bound.start(gateway.sources())).transpose()?;
         gateway.spawn_tasks(clock, &lookup);
         gateway.accept(listeners);
         info!("ready");
-        gateway.until_stopped(model, sink, signals).await;
+        if !stopped {
+            signals.stop(sink).await;
+        }
+        gateway.stop(model, sink, signals).await;
         Ok::<_, StartError>(())
     })?;
     if let Some(admin) = gateway.admin.take() {
@@ -307,8 +313,8 @@ impl Gateway {
         }
     }
 
-    async fn until_stopped(&self, model: &Model, sink: &Sink, mut signals: Signals) {
-        signals.stop(sink).await;
+    /// Stops accepting, and closes all sessions.
+    async fn stop(&self, model: &Model, sink: &Sink, mut signals: Signals) {
         self.stop_accepting.cancel();
         // Everybody who was accepted has begun a session when the drain looks for sessions.
         self.arrivals.close();

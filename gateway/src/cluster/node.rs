@@ -190,7 +190,11 @@ impl Node {
     /// It answered. Returns whether it had been failing.
     pub fn answered(&self) -> bool {
         self.skip_until.store(0, Ordering::Relaxed);
-        self.failures.swap(0, Ordering::Relaxed) > 0
+        let had_failed = self.failures.swap(0, Ordering::Relaxed) > 0;
+        if had_failed {
+            self.notices.served();
+        }
+        had_failed
     }
 
     fn skip_time(&self) -> Duration {

@@ -1,6 +1,6 @@
 //! What sessions notice about a node, for the task that watches over it. Cheap to leave, from any thread.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use amqp_codec::reply::{CloseReason, ReplyCode};
 use tokio::sync::Notify;
@@ -8,7 +8,8 @@ use tokio::sync::Notify;
 /// A letter box: many leave notices, one takes them out.
 #[derive(Debug, Default)]
 pub struct Notices {
-    failures: AtomicU32,
+    failed: AtomicBool,
+    served: AtomicBool,
     stopping: AtomicBool,
     maintenance: AtomicBool,
     arrived: Notify,
@@ -17,8 +18,10 @@ pub struct Notices {
 /// What lay in the box.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Noticed {
-    /// Connections and handshakes of clients that failed because of the node.
-    pub failures: u32,
+    /// A client's connection or handshake failed because of the node.
+    pub failed: bool,
+    /// After such failures a client was served.
+    pub served: bool,
     /// The node has told a client that it is shutting down.
     pub stopping: bool,
     /// The node has told a client that it goes into maintenance.
@@ -28,7 +31,13 @@ pub struct Noticed {
 impl Notices {
     /// A client's connection or handshake failed because of the node.
     pub fn failed(&self) {
-        self.failures.fetch_add(1, Ordering::Relaxed);
+        self.failed.store(true, Ordering::Relaxed);
+        self.arrived.notify_one();
+    }
+
+    /// A client was served, after others had failed.
+    pub fn served(&self) {
+        self.served.store(true, Ordering::Relaxed);
         self.arrived.notify_one();
     }
 
@@ -55,7 +64,8 @@ impl Notices {
     pub async fn take(&self) -> Noticed {
         loop {
             let noticed = Noticed {
-                failures: self.failures.swap(0, Ordering::Relaxed),
+                failed: self.failed.swap(false, Ordering::Relaxed),
+                served: self.served.swap(false, Ordering::Relaxed),
                 stopping: self.stopping.swap(false, Ordering::Relaxed),
                 maintenance: self.maintenance.swap(false, Ordering::Relaxed),
             };
@@ -94,7 +104,7 @@ mod tests {
         notices.failed();
         notices.failed();
         notices.closed(&forced("broker forced connection closure with reason 'shutdown'"));
-        let both = Noticed { failures: 2, stopping: true, maintenance: false };
+        let both = Noticed { failed: true, stopping: true, ..Noticed::default() };
         assert_eq!(taken(&notices), Some(both));
         assert_eq!(taken(&notices), None);
     }

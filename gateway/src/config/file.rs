@@ -68,7 +68,7 @@ pub struct Gateway {
     /// Sessions closed a second while draining.
     #[schemars(range(min = 1, max = 1_000_000), extend("default" = defaults::DRAIN_RATE))]
     pub drain_rate: Option<At<u32>>,
-    /// DNS servers (IP address and port) that names of nodes are asked of. Default: those of the
+    /// DNS servers (IP address, and port if it is not 53) that names of nodes are asked of. Default: those of the
     /// system.
     #[schemars(example = ["127.0.0.1:5353"])]
     pub name_servers: Option<OneOrMany>,

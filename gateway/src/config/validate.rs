@@ -24,6 +24,8 @@ use super::values::{self, Fault};
 const MILLISECOND: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
 const TEN_MINUTES: Duration = Duration::from_secs(10 * 60);
+/// Where name servers answer.
+const DNS_PORT: u16 = 53;
 const HOUR: Duration = Duration::from_secs(60 * 60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -185,7 +187,11 @@ fn gateway(
 
 fn name_servers(context: &mut Context<'_, '_>, texts: Option<&file::OneOrMany>) -> Vec<SocketAddr> {
     let texts = texts.into_iter().flat_map(|texts| &texts.0);
-    texts.filter_map(|t| context.take("gateway.name_servers", t, values::server_address)).collect()
+    texts
+        .filter_map(|t| {
+            context.take("gateway.name_servers", t, |t| values::server_address(t, DNS_PORT))
+        })
+        .collect()
 }
 
 /// User and group to drop to.

@@ -184,16 +184,19 @@ impl Judge {
 
     /// Deals with what sessions noticed. Returns whether the node is to be asked at once.
     fn notice(&mut self, noticed: Noticed) -> bool {
-        let Noticed { failures, stopping, maintenance } = noticed;
+        let Noticed { failed, served, stopping, maintenance } = noticed;
+        if served {
+            self.machine.client_served();
+        }
         if maintenance {
             self.machine.maintenance();
             self.says(None);
         }
         let reason = if stopping && self.machine.stopping() {
             "it said that it is shutting down".to_owned()
-        } else if self.machine.clients_failed(failures, Instant::now()) {
+        } else if failed && self.machine.clients_failed(Instant::now()) {
             let within = self.health.passive.map(|passive| passive.within).unwrap_or_default();
-            format!("connections of clients failed within {within:?}")
+            format!("connections of clients failed again and again within {within:?}")
         } else {
             return maintenance;
         };

@@ -9,6 +9,10 @@ use crate::config::model::{Health, Passive};
 /// By how much of it a wait is shortened at most, so that the nodes of all gateways are not asked in step.
 const JITTER: f64 = 0.1;
 
+/// Clients that fail so close together have met the same moment of weakness: that is one failure. As long as a session
+/// waits for a node's first word, so that attempts under way at the same time count once.
+const TOGETHER: Duration = Duration::from_secs(1);
+
 /// What a round of checks comes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Round {
@@ -112,18 +116,24 @@ impl Machine {
         }
     }
 
-    /// So many connections of clients have just failed. Returns whether that makes the node down.
-    pub fn clients_failed(&mut self, count: u32, now: Instant) -> bool {
+    /// Connections of clients have just failed. Returns whether that makes the node down.
+    pub fn clients_failed(&mut self, now: Instant) -> bool {
         let Some(Passive { failures, within }) = self.rules.passive else { return false };
-        let enough = failures.get() as usize;
         if self.verdict == Verdict::Down {
             return false;
         }
-        let fresh = |at: &Instant| now.saturating_duration_since(*at) <= within;
-        self.failures.retain(fresh);
-        let room = enough.saturating_sub(self.failures.len()).min(count as usize);
-        self.failures.extend(std::iter::repeat_n(now, room));
-        self.failures.len() >= enough && self.turn(Verdict::Down)
+        let age = |at: &Instant| now.saturating_duration_since(*at);
+        if self.failures.back().is_some_and(|last| age(last) < TOGETHER) {
+            return false;
+        }
+        self.failures.retain(|at| age(at) <= within);
+        self.failures.push_back(now);
+        self.failures.len() >= failures.get() as usize && self.turn(Verdict::Down)
+    }
+
+    /// A client was served: the failures before it were no more than the node being slow.
+    pub fn client_served(&mut self) {
+        self.failures.clear();
     }
 
     /// The node has said that it is shutting down. Returns whether that is news.
@@ -246,28 +256,45 @@ mod tests {
         assert_eq!(machine.wait(1.0), Duration::from_millis(900));
     }
 
-    #[test]
-    fn failures_of_clients_make_it_down_only_within_their_time_and_only_once() {
-        let (mut machine, start) = (up(), Instant::now());
-        let second = |n| start + Duration::from_secs(n);
-        assert!(!machine.clients_failed(2, second(0)));
-        assert!(!machine.clients_failed(1, second(11)), "the first two are too old");
-        assert!(!machine.clients_failed(1, second(12)));
-        assert!(machine.clients_failed(1, second(13)));
-        assert_eq!(machine.verdict(), Verdict::Down);
-        assert!(!machine.clients_failed(9, second(13)));
-        assert!(!machine.round(Round::Good));
-        assert!(machine.round(Round::Good), "checks bring it back");
-        assert!(!machine.clients_failed(2, second(14)), "the old failures are forgotten");
+    /// Fails clients at these times, in milliseconds; which of them made the node down?
+    fn fail(machine: &mut Machine, times: &[u64]) -> Vec<bool> {
+        let start = Instant::now();
+        let at = |millis: &u64| start + Duration::from_millis(*millis);
+        times.iter().map(|time| machine.clients_failed(at(time))).collect()
     }
 
     #[test]
-    fn a_flood_of_failures_costs_no_memory_and_without_passive_nothing_counts() {
-        let mut machine = machine();
-        assert!(machine.clients_failed(u32::MAX, Instant::now()));
-        assert!(machine.failures.capacity() < 100);
-        let mut deaf = Machine::new(Rules::from(&Health { passive: None, ..health(2, 3) }));
-        assert!(!deaf.clients_failed(1000, Instant::now()));
+    fn failures_of_clients_make_it_down_only_within_their_time_and_only_once() {
+        let mut machine = up();
+        let times = [0, 1000, 11_001, 12_002, 13_003, 14_004];
+        assert_eq!(fail(&mut machine, &times), [false, false, false, false, true, false]);
+        assert_eq!(machine.verdict(), Verdict::Down);
+        assert!(!machine.round(Round::Good));
+        assert!(machine.round(Round::Good), "checks bring it back");
+        assert_eq!(fail(&mut machine, &[20_000]), [false], "the old failures are forgotten");
+    }
+
+    #[test]
+    fn clients_that_fail_at_the_same_moment_count_once() {
+        let mut machine = up();
+        assert_eq!(fail(&mut machine, &[0, 0, 10, 500, 999]), [false; 5]);
+        assert_eq!(fail(&mut machine, &[1000, 2000]), [false, true]);
+    }
+
+    #[test]
+    fn a_client_that_is_served_in_between_makes_up_for_those_that_failed() {
+        let mut machine = up();
+        for _ in 0..5 {
+            assert_eq!(fail(&mut machine, &[0, 1000]), [false, false]);
+            machine.client_served();
+        }
+    }
+
+    #[test]
+    fn without_passive_failures_of_clients_do_not_count() {
+        let mut machine = Machine::new(Rules::from(&Health { passive: None, ..health(2, 3) }));
+        let times: Vec<u64> = (0..100).map(|second| second * 1000).collect();
+        assert!(!fail(&mut machine, &times).contains(&true));
     }
 
     #[test]

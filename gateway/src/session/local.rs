@@ -22,9 +22,8 @@ use crate::cluster::Cluster;
 pub(super) fn local_only(node: &TcpStream, client: IpAddr, cluster: &Cluster) -> Option<LocalOnly> {
     let users = &cluster.model.loopback_users;
     let loopback = |ip: IpAddr| ip.to_canonical().is_loopback();
-    let seen = node.local_addr().ok()?.ip();
-    (!users.is_empty() && loopback(seen) && !loopback(client))
-        .then(|| LocalOnly::new(users.clone()))
+    let seen_local = node.local_addr().map_or(true, |seen| loopback(seen.ip()));
+    (!users.is_empty() && seen_local && !loopback(client)).then(|| LocalOnly::new(users.clone()))
 }
 
 /// A client of AMQP 1.0 whose login is not known yet.

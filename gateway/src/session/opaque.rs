@@ -54,46 +54,62 @@ impl<'a> Opaque<'a> {
     /// Finds a node that answers.
     pub(super) async fn run(&mut self) -> Result<Answer, End> {
         let Some(cluster) = self.route() else { return Err(self.refuse().await) };
-        let Self { shared, session, client, said, search, awaited } = self;
-        let search = search.insert(Search::new(cluster));
-        let key = Key { source: session.client.ip(), vhost: None };
+        self.search = Some(Search::new(cluster.clone()));
         loop {
-            let watch = |cx: &mut Context<'_>| poll_client(session, client, said, cx);
-            let refused = match search.connect((shared, session), &key, watch).await? {
-                Found::Node(node, lease) => Ok((node, lease)),
-                Found::Nobody => Err(None),
-                Found::NotAdmitted(refused) => Err(Some(refused)),
-            };
-            let (mut node, lease) = refused.map_err(|refused| {
-                let (end, cause) = unserved(Some(search), refused);
-                end.with_detail(cause)
-            })?;
-            let guard = local_only(&node, session.client.ip(), &search.cluster);
-            if guard.is_some() && !said.starts_with(&sasl_init::HEADER) {
-                let mut unknown = Unknown { session, client, node: &mut node, said };
+            let (mut node, lease) = self.next_node().await?;
+            let guard = local_only(&node, self.session.client.ip(), &cluster);
+            if guard.is_some() && !self.said.starts_with(&sasl_init::HEADER) {
                 let cause = "AMQP 1.0 without SASL says nothing of the user".to_owned();
-                return Err(unknown.refuse(&sasl_init::HEADER, cause).await);
+                return Err(self.unknown(&mut node).refuse(&sasl_init::HEADER, cause).await);
             }
-            let tell = if guard.is_some() { sasl_init::HEADER.len() } else { usize::MAX };
-            let answer = first_answer(session, client, &mut node, said, tell);
-            let answer = match search.has_another() {
-                true => timeout(START_PATIENCE, answer).await.unwrap_or(Ok(Err("silent")))?,
-                false => answer.await?,
-            };
-            match answer {
-                Ok(first) => {
+            match (self.first_answer(&mut node, guard.is_some()).await?, guard) {
+                (Ok(first), guard) => {
                     lease.node().answered();
                     let Some(guard) = guard else { return Ok(Answer { node, lease, first }) };
-                    let mut unknown = Unknown { session, client, node: &mut node, said };
-                    *awaited = Who::Client;
-                    unknown.admit(&guard, &first).await?;
+                    self.awaited = Who::Client;
+                    self.unknown(&mut node).admit(&guard, &first).await?;
                     return Ok(Answer { node, lease, first: Vec::new() });
                 }
-                Err(reason) => {
-                    node_failed(shared, lease.node(), reason, &"no answer to AMQP 1.0");
+                (Err(reason), _) => {
+                    node_failed(self.shared, lease.node(), reason, &"no answer to AMQP 1.0");
                 }
             }
         }
+    }
+
+    async fn next_node(&mut self) -> Result<(TcpStream, Lease), End> {
+        let Self { shared, session, client, said, search, .. } = self;
+        let key = Key { source: session.client.ip(), vhost: None };
+        let watch = |cx: &mut Context<'_>| poll_client(session, client, said, cx);
+        let found = match search {
+            Some(search) => search.connect((shared, session), &key, watch).await?,
+            None => Found::Nobody,
+        };
+        let refused = match found {
+            Found::Node(node, lease) => return Ok((node, lease)),
+            Found::Nobody => None,
+            Found::NotAdmitted(refused) => Some(refused),
+        };
+        let (end, cause) = unserved(search.as_ref(), refused);
+        Err(end.with_detail(cause))
+    }
+
+    /// Waits for the node's first bytes; not for long, if there is another node. A guarded one is told the header only.
+    async fn first_answer(
+        &mut self,
+        node: &mut TcpStream,
+        guarded: bool,
+    ) -> Result<Result<Vec<u8>, &'static str>, End> {
+        let most = if guarded { sasl_init::HEADER.len() } else { usize::MAX };
+        let answer = first_answer(self.session, self.client, node, &mut self.said, most);
+        match self.search.as_ref().is_some_and(Search::has_another) {
+            true => timeout(START_PATIENCE, answer).await.unwrap_or(Ok(Err("silent"))),
+            false => answer.await,
+        }
+    }
+
+    fn unknown<'b>(&'b mut self, node: &'b mut TcpStream) -> Unknown<'b> {
+        Unknown { session: self.session, client: self.client, node, said: &mut self.said }
     }
 
     fn route(&self) -> Option<Arc<Cluster>> {

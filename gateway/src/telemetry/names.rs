@@ -199,6 +199,21 @@ const TAIL: &str = "
 The label `vhost` has at most 200 different values; the vhosts seen after that count together as
 `other`. A gauge that nothing reports any more (a listener or node that was removed) is gone from
 the page five minutes later.
+
+The label `reason` of sessions is explained with [the access record](access-log.md#reasons). That of
+`amqp_gateway_node_connect_failures_total` is one of these:
+
+| `reason` | what happened |
+|---|---|
+| `refused` | nobody listens there: the node is stopped, or still starting |
+| `connect-timeout` | no answer to the connection: host gone, firewall, or a hung node whose accept queue is full |
+| `unreachable` | no route to the host |
+| `unresolved` | the host name has no address |
+| `reset`, `connect-error` | the connection failed in another way |
+| `fd-limit` | the gateway has no file descriptor left; says nothing about the node |
+| `silent` | connected, but no start within a second, or no answer in the middle of a handshake |
+| `closed` | the node closed the connection before it had said start |
+| `bad-handshake` | what answers there does not speak AMQP |
 ";
 
 #[cfg(test)]

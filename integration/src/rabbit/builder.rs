@@ -23,6 +23,7 @@ pub struct Builder {
     nodes: usize,
     vhosts: Vec<String>,
     extra_conf: String,
+    local_guest: bool,
     progress: Progress,
 }
 
@@ -39,6 +40,7 @@ impl Builder {
             nodes: 1,
             vhosts: ["/", "orders", "billing", "audit"].map(str::to_owned).to_vec(),
             extra_conf: String::new(),
+            local_guest: false,
             progress: Box::new(|_| ()),
         }
     }
@@ -65,6 +67,13 @@ impl Builder {
         self
     }
 
+    /// Leaves `loopback_users` as RabbitMQ has it: `guest` may log in from loopback addresses only. Default: from anywhere.
+    #[must_use]
+    pub fn local_guest(mut self) -> Self {
+        self.local_guest = true;
+        self
+    }
+
     /// Told in a few words what happens while the cluster starts.
     #[must_use]
     pub fn progress(mut self, told: impl Fn(String) + Send + Sync + 'static) -> Self {
@@ -83,7 +92,9 @@ impl Builder {
         let ports = PortBlock::claim()?;
         let scratch = Scratch::new(&self.name)?;
         let files = Files::new(&self.name, self.nodes, scratch.dir(), &ports);
-        files.write(&self.extra_conf).context("cannot write the configuration of a cluster")?;
+        let loopback_users = if self.local_guest { "" } else { "loopback_users = none\n" };
+        let conf = format!("{loopback_users}{}", self.extra_conf);
+        files.write(&conf).context("cannot write the configuration of a cluster")?;
         let _epmd = node::start_epmd(&scratch, &files).await?;
         (self.progress)(format!("starting {} node(s)", self.nodes));
         let mut nodes = Vec::new();

@@ -82,7 +82,6 @@ impl Files {
             "listeners.tcp.1 = 127.0.0.1:{amqp}\n\
              management.tcp.ip = 127.0.0.1\n\
              management.tcp.port = {management}\n\
-             loopback_users = none\n\
              log.file.level = info\n\
              disk_free_limit.absolute = 50MB\n\
              collect_statistics_interval = 1000\n"

@@ -237,6 +237,26 @@ async fn a_client_that_goes_leaves_the_line() {
 }
 
 #[tokio::test]
+async fn a_gateway_that_stops_does_not_wait_for_the_line() {
+    let setup = Setup::at_accept().gateway("drain_timeout = \"10m\"");
+    let (mut front, _brokers) = slow(setup, "queue = 100, wait = \"10m\"").await;
+    let mut clients = Vec::new();
+    for _ in 0..60 {
+        let mut client = front.client().await;
+        client.send_raw(&HEADER).await.unwrap();
+        clients.push(client);
+    }
+    let metric = "amqp_gateway_admission_waiting";
+    let waiting = async || front.gateway.metric(metric, &[]).await.unwrap() > 0.0;
+    wait::until("a line of clients", SOON, waiting).await.unwrap();
+    front.gateway.terminate().unwrap();
+    // In line they would stand for a minute.
+    assert!(front.gateway.wait(Duration::from_secs(30)).await.unwrap().success());
+    let ends = front.records(60).await;
+    assert!(ends.iter().any(|end| end["reason"] == "drained"), "{ends:?}");
+}
+
+#[tokio::test]
 async fn amqp_1_0_waits_in_the_same_line() {
     const AMQP_1_0: [u8; 8] = *b"AMQP\x00\x01\x00\x00";
     let (front, _brokers) = slow(Setup::at_accept(), "queue = 100, wait = \"60s\"").await;

@@ -39,7 +39,7 @@ async fn a_node_whose_accept_queue_is_full_costs_a_client_about_a_second_and_no_
     let jammed = Jammed::new().await;
     let broker = ScriptedBroker::bind().await.unwrap();
     for setup in [Setup::at_accept(), Setup::at_open()] {
-        let setup = setup.cluster("balance = \"first\"\nhealth = { checks = [] }");
+        let setup = setup.cluster("balance = \"first\"");
         let front = setup.start(&[jammed.address, broker.address()]).await;
         let begin = Instant::now();
         let first = front.open(&broker).await;

@@ -69,8 +69,7 @@ async fn clients_that_wait_in_the_accept_queue_at_the_end_come_to_an_orderly_end
 async fn a_client_whose_node_is_still_silent_at_the_end_is_told_320() {
     // Takes connections by the kernel alone, and has nobody to take its place.
     let silent = TcpListener::bind(local(0)).await.unwrap();
-    let setup = Setup::at_open().cluster("health = { checks = [] }");
-    let mut front = setup.start(&[silent.local_addr().unwrap()]).await;
+    let mut front = Setup::at_open().start(&[silent.local_addr().unwrap()]).await;
     let mut client = front.client().await;
     let tune = client.login("app", "secret").await.unwrap();
     client.send_open("orders", tune).await.unwrap();

@@ -25,4 +25,6 @@ mod limits;
 mod rebalance;
 mod shared;
 mod silence;
+mod strangers;
+mod verdicts;
 mod workers;

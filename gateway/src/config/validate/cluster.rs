@@ -155,7 +155,36 @@ fn nodes(
         nodes.push(Node { management, ..node(name, address, file) });
     }
     warn_unasked(context, section, file);
+    warn_of_strangers(context, section, file, listeners);
     nodes
+}
+
+/// Warns where a node would take clients from elsewhere for clients of its own host: the first such node stands for all.
+fn warn_of_strangers(
+    context: &mut Context<'_, '_>,
+    section: &str,
+    file: &file::Cluster,
+    listeners: &[Listener],
+) {
+    let nobody = file.loopback_users.as_ref().is_some_and(|users| users.is_empty());
+    let open = |listener: &&Listener| listener.bind.iter().any(|bound| !bound.ip().is_loopback());
+    let addresses = file.node.iter().flat_map(|named| &named.0);
+    let local = addresses.filter_map(|(_, node)| node.address.as_ref()).find(|text| {
+        let address = values::node_address(text.as_str());
+        address.is_ok_and(|address| match address.literal() {
+            Some(literal) => literal.ip().is_loopback(),
+            None => address.host.eq_ignore_ascii_case("localhost"),
+        })
+    });
+    if let (Some(local), Some(listener), false) = (local, listeners.iter().find(open), nobody) {
+        let message = format!(
+            "{section}: to the node at {} every client looks local, and listener {} takes clients from other hosts",
+            local.as_str(),
+            listener.name
+        );
+        let advice = "to those the gateway refuses guest and anonymous logins, as the node would; see loopback_users";
+        context.report.warning(local.span(), message, advice.to_owned());
+    }
 }
 
 /// Warns of management addresses that nobody may log in to.

@@ -34,9 +34,12 @@ pub(in crate::config) fn socket_address(text: &str) -> Parsed<SocketAddr> {
     }
 }
 
-/// An IP address and a port to send to.
-pub(in crate::config) fn server_address(text: &str) -> Parsed<SocketAddr> {
-    let address = socket_address(text)?;
+/// An IP address to send to, and a port if it is not `usual`.
+pub(in crate::config) fn server_address(text: &str, usual: u16) -> Parsed<SocketAddr> {
+    let address = match text.parse() {
+        Ok(ip) => SocketAddr::new(ip, usual),
+        Err(_) => socket_address(text)?,
+    };
     if address.port() == 0 || address.ip().is_unspecified() {
         return fault(
             format!("{text:?} is no server's address"),
@@ -215,6 +218,17 @@ mod tests {
         for bad in ["_amqp", "_amqp._tcp", "_amqp.tcp.a", "_._tcp.a", "_amqp._tcp..a"] {
             assert!(message(node_address(bad)).contains("SRV record"), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_server_has_its_usual_port_unless_another_is_named() {
+        let read = |text: &str| server_address(text, 53).map(|address| address.to_string());
+        assert_eq!(read("127.0.0.1").as_deref(), Ok("127.0.0.1:53"));
+        assert_eq!(read("::1").as_deref(), Ok("[::1]:53"));
+        assert_eq!(read("127.0.0.1:5353").as_deref(), Ok("127.0.0.1:5353"));
+        assert!(message(read("0.0.0.0:53")).contains("no server's address"));
+        assert!(message(read("127.0.0.1:0")).contains("no server's address"));
+        assert!(message(read("dns.internal:53")).contains("not an IP address"));
     }
 
     #[test]

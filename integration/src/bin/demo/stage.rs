@@ -14,6 +14,7 @@ const STOP_DEADLINE: Duration = Duration::from_secs(20);
 /// States of a node, as `amqp_gateway_node_state` names them; the first one it is in is shown.
 const STATES: [&str; 8] =
     ["down", "minority", "disabled", "draining", "maintenance", "alarm", "unknown", "up"];
+const LONGEST_NEWS: usize = 110;
 /// Lines of the gateway's log that are shown.
 const NEWS: [&str; 4] = [" node is ", " is back ", " rebalanc", " closing its sessions "];
 
@@ -99,9 +100,7 @@ Ctrl-C stops all of it.
         let is_news = |line: &&str| {
             !line.contains(" session session=") && NEWS.iter().any(|news| line.contains(news))
         };
-        // Time of day and level say nothing here.
-        let words = |line: &str| line.splitn(3, ' ').last().unwrap_or(line).trim_start().to_owned();
-        log.lines().filter(is_news).map(|line| format!("  gateway: {}", words(line))).collect()
+        log.lines().filter(is_news).map(headline).collect()
     }
 
     /// Stops the gateway first, as an operator would.
@@ -123,6 +122,14 @@ async fn start_cluster(
     let spinner = screen.spinner(&format!("cluster {name}"));
     let builder = RabbitCluster::builder(name).nodes(nodes).vhosts(["/", vhost]);
     builder.progress(move |text| spinner.say(&text)).start().await
+}
+
+/// A line of the gateway's log without time of day and level, and not all of the reasons.
+fn headline(line: &str) -> String {
+    let words = line.splitn(3, ' ').last().unwrap_or(line).trim_start();
+    let short: String = words.chars().take(LONGEST_NEWS).collect();
+    let rest = if short.len() < words.len() { " ..." } else { "" };
+    format!("  gateway: {short}{rest}")
 }
 
 /// A metric of a node.

@@ -21,6 +21,7 @@ use tokio::time::{Instant, interval, sleep};
 pub(crate) const QUEUE: &str = "demo";
 const CLIENTS: usize = 3;
 const PACE: Duration = Duration::from_millis(8);
+const READY_DEADLINE: Duration = Duration::from_secs(20);
 const BEFORE_RECONNECT: Duration = Duration::from_millis(200);
 
 /// Clients at work; dropping it cuts them.
@@ -48,7 +49,7 @@ impl Traffic {
         let mut clients = JoinSet::new();
         let vhosts = ["orders", "billing"].map(|name| Arc::new(Vhost::new(name))).to_vec();
         for vhost in &vhosts {
-            declare(gateway, vhost.name).await?;
+            declare_patiently(gateway, vhost.name).await?;
             for _ in 0..CLIENTS {
                 clients.spawn(for_ever(gateway, vhost.clone(), "publisher", publish));
                 clients.spawn(for_ever(gateway, vhost.clone(), "consumer", consume));
@@ -115,6 +116,17 @@ async fn once(
     let connection = there.connect().await?;
     let channel = connection.create_channel().await?;
     work(&channel, vhost).await
+}
+
+/// On a machine that is busy with other things, a cluster may take a while after its start.
+async fn declare_patiently(gateway: SocketAddr, vhost: &str) -> Result<()> {
+    let end = Instant::now() + READY_DEADLINE;
+    loop {
+        match declare(gateway, vhost).await {
+            Err(_) if Instant::now() < end => sleep(BEFORE_RECONNECT).await,
+            result => return result.with_context(|| format!("no queue on vhost {vhost}")),
+        }
+    }
 }
 
 /// A quorum queue lives on while one of three nodes is dead.

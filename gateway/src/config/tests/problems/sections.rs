@@ -27,10 +27,22 @@ fn an_address_is_bound_once() {
 
 #[test]
 fn a_node_that_is_a_listener_or_another_node_is_warned_of() {
-    let found = instead("192.168.1.10", "127.0.0.1");
+    let found =
+        only(&SMALLEST.replace("192.168.1.10", "127.0.0.1").replace("0.0.0.0", "127.0.0.1"));
     says(&found, "5:11", "warning", "write the address of the RabbitMQ node");
     let found = with("[cluster.main.node.b]\naddress = '192.168.1.10:5672'");
     says(&found, "7:11", "warning cluster.main.node.b.address: 192.168.1.10:5672 is the node", "");
+}
+
+#[test]
+fn a_node_to_which_strangers_look_local_is_warned_of() {
+    for node in ["127.0.0.1:5673", "[::1]:5673", "localhost:5673"] {
+        let found = instead("192.168.1.10:5672", node);
+        says(&found, "5:11", "warning cluster.main: to the node at", "refuses guest and anonymous");
+        let text = SMALLEST.replace("192.168.1.10:5672", node);
+        assert_eq!(problems(&text.replace("0.0.0.0", "127.0.0.1")), [], "all clients are local");
+        assert_eq!(problems(&format!("{text}[cluster.main]\nloopback_users = []\n")), []);
+    }
 }
 
 #[test]
