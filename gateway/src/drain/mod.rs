@@ -19,10 +19,11 @@ use tokio::sync::Notify;
 use tracing::{info, warn};
 
 use crate::cluster::Cluster;
-use crate::cluster::condition::Fitness;
+use crate::cluster::condition::{Fitness, Verdict};
 use crate::cluster::node::Node;
 use crate::config::model::{ClusterName, Strategy};
 use crate::session::Shared;
+use crate::session::registry::{Order, Session};
 use moved::Moved;
 use pace::{Closing, STEP};
 use run::{Census, Run, Step};
@@ -191,15 +192,10 @@ impl Keeper {
         let of_node = state.nodes.entry(key(node)).or_default();
         let wanted = wanted::order(node, cluster, now);
         if of_node.closing.as_ref().map(|(closing, _)| closing.order) != wanted {
-            if let Some((closing, _)) = of_node.closing.take() {
-                info!(cluster = %node.cluster, node = %node.name, told = closing.told(), left = node.sessions(),
-                    "its sessions are left alone again");
-            }
-            of_node.closing = wanted.map(|order| {
-                let total = node.sessions();
-                info!(cluster = %node.cluster, node = %node.name, sessions = total, ?order, "closing its sessions");
-                (wanted::closing(order, cluster, self.drain_rate, total), total)
-            });
+            let sessions = node.sessions();
+            log_change(node, of_node.closing.as_ref(), wanted, sessions);
+            let closing = |order| wanted::closing(order, cluster, self.drain_rate, sessions);
+            of_node.closing = wanted.map(|order| (closing(order), sessions));
         }
         let returned = of_node.returned(node, now);
         if let Some((closing, _)) = &mut of_node.closing
@@ -216,7 +212,7 @@ impl Keeper {
     }
 
     /// The sessions on a node that have been told nothing yet, oldest first.
-    fn sessions_of(&self, node: &Arc<Node>) -> Vec<Arc<crate::session::registry::Session>> {
+    fn sessions_of(&self, node: &Arc<Node>) -> Vec<Arc<Session>> {
         let mut found = Vec::new();
         self.shared.registry.each(|session| {
             let here = session.facts().is_some_and(|facts| Arc::ptr_eq(&facts.node, node));
@@ -270,7 +266,9 @@ impl Keeper {
 impl OfNode {
     /// Was the node out of use, and has it been back for a while?
     fn returned(&mut self, node: &Node, now: Instant) -> bool {
-        if node.condition.fitness() >= Fitness::Unfit || node.is_left_out() {
+        // Left out until a client finds it working: where checks do, nobody waits for that.
+        let unproven = node.is_left_out() && node.condition.verdict() != Verdict::Up;
+        if node.condition.fitness() >= Fitness::Unfit || node.is_skipped(now) || unproven {
             self.away = true;
             self.fit_since = None;
             return false;
@@ -285,6 +283,26 @@ impl OfNode {
 impl Rebalance {
     fn of(run: &Run) -> Self {
         Self { planned: run.planned, moved: run.moved, coming: run.coming }
+    }
+}
+
+/// Tells that the sessions of a node are to be closed, or not any more; nothing where there are none.
+fn log_change(
+    node: &Node,
+    before: Option<&(Closing, usize)>,
+    wanted: Option<Order>,
+    sessions: usize,
+) {
+    let (cluster, name) = (&node.cluster, &node.name);
+    match (wanted, before) {
+        (Some(order), _) if sessions > 0 => {
+            info!(%cluster, node = %name, sessions, ?order, "closing its sessions");
+        }
+        (None, Some((closing, _))) if sessions > 0 => {
+            let told = closing.told();
+            info!(%cluster, node = %name, told, left = sessions, "its sessions are left alone again");
+        }
+        _ => {}
     }
 }
 

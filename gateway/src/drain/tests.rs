@@ -132,6 +132,7 @@ impl Stage {
             for (_, client) in back {
                 let key = Key { source: [127, 0, 0, 1].into(), vhost: None };
                 let lease = self.cluster.choose(&[], &key, self.now).unwrap();
+                lease.node().answered();
                 self.open(client, lease);
             }
         }
@@ -289,6 +290,18 @@ fn sessions_move_to_a_node_that_is_back_only_where_that_is_wanted() {
         stage.seconds(12.0);
         assert_eq!(stage.orders(), vec![Order::Rebalance; moved]);
     }
+}
+
+#[test]
+fn a_node_that_clients_have_left_out_is_back_when_its_checks_say_so() {
+    let mut stage = Stage::new(|cluster| cluster.rebalance = true);
+    stage.fill([60, 60, 0]);
+    stage.node(3).failed(stage.now);
+    stage.seconds(6.0);
+    assert_eq!(stage.orders(), [], "no client has found it working, and nobody checks it");
+    stage.node(3).condition.set_verdict(Verdict::Up);
+    stage.seconds(12.0);
+    assert_eq!(stage.orders(), [Order::Rebalance; 40]);
 }
 
 #[test]

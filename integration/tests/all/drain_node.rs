@@ -7,7 +7,7 @@ use integration::command::{self, Done};
 use integration::crowd::Crowd;
 use integration::peer::{Args, Frame, Peer, ScriptedBroker};
 use integration::steady::{Steady, declare_quorum_queue, drain_queue};
-use integration::{http, wait};
+use integration::{RabbitCluster, http, wait};
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -201,4 +201,33 @@ async fn commands_find_the_gateway_and_tell_what_they_cannot_do() {
     let lonely = command::run_with(&["nodes", "--admin", "127.0.0.1:1"], &[]).await.unwrap();
     assert_eq!(lonely.code, Some(1));
     assert!(lonely.error.contains("does the gateway run there?"), "{}", lonely.error);
+}
+
+#[tokio::test]
+async fn sessions_of_a_node_that_hangs_are_told_320_as_soon_as_it_is_found_down() {
+    let cluster = RabbitCluster::builder("hanging").nodes(3).start().await.unwrap();
+    let addresses: Vec<SocketAddr> = (1..=3).map(|n| cluster.amqp_addr(n)).collect();
+    let login = "username = \"app\"\npassword = \"secret\"\nvhost = \"orders\"";
+    let setup = Setup::at_accept().health("checks = [\"amqp\"]").health(login);
+    let front = setup.health("interval = \"1s\"\nfall = 2").start(&addresses).await;
+    let crowd = Crowd::start(front.address, 60);
+    wait::until("all sessions", SOON, async || crowd.open() == 60).await.unwrap();
+    let on_it = node(&front, "n2").await["sessions"].as_u64().unwrap();
+    assert!(on_it >= 15, "{on_it}");
+    cluster.pause_node(2).await.unwrap();
+    let down = async || node(&front, "n2").await["verdict"] == "down";
+    wait::until("the node to be found down", SOON, down).await.unwrap();
+    // Without heartbeats nothing else would tell these clients.
+    let told = async || crowd.told().len() as u64 == on_it;
+    wait::until("all of its sessions to be told", SOON, told).await.unwrap();
+    for told in crowd.told() {
+        assert_eq!(told.code, 320);
+        assert!(told.text.ends_with("node n2 of cluster main is down"), "{}", told.text);
+    }
+    wait::until("all to be back", SOON, async || crowd.open() == 60).await.unwrap();
+    assert_eq!(crowd.told().len() as u64, on_it, "nobody else was told anything");
+    let ends = front.ends(on_it as usize).await;
+    assert!(ends.iter().all(|end| end == "gateway relay node-down 320"), "{ends:?}");
+    cluster.resume_node(2).await.unwrap();
+    cluster.down().await.unwrap();
 }

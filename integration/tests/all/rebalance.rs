@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use integration::crowd::Crowd;
-use integration::peer::{Peer, ScriptedBroker};
+use integration::peer::ScriptedBroker;
 use integration::{RabbitCluster, command, http, wait};
 use serde_json::Value;
 
@@ -78,20 +78,6 @@ fn assert_paced(crowd: &Crowd) {
     }
 }
 
-/// A client that opens and closes: a node that was left out is found to work again by whoever comes first.
-async fn visit_for_ever(address: SocketAddr) {
-    loop {
-        let visit = async {
-            let mut client = Peer::connect(address).await?;
-            client.open("app", "secret", "orders").await?;
-            client.close().await
-        };
-        // Whether it succeeded does not matter: it comes again.
-        let _: anyhow::Result<()> = visit.await;
-        tokio::time::sleep(Duration::from_millis(500)).await;
-    }
-}
-
 #[tokio::test]
 async fn sessions_move_to_a_node_that_is_back_on_request_and_by_themselves() {
     let cluster = RabbitCluster::builder("rebalanced").nodes(3).start().await.unwrap();
@@ -128,14 +114,13 @@ async fn sessions_move_to_a_node_that_is_back_on_request_and_by_themselves() {
     drop((crowd, front));
 
     cluster.stop_node(3).await.unwrap();
-    let front = setup("auto").start(&addresses).await;
+    let checks = "checks = [\"tcp\"]\ninterval = \"500ms\"";
+    let front = setup("auto").health(checks).start(&addresses).await;
     let crowd = Crowd::start(front.address, SESSIONS);
     wait_for_two(&front, &crowd).await;
     crowd.forget();
     cluster.start_node(3).await.unwrap();
-    let visitor = tokio::spawn(visit_for_ever(front.address));
     wait_for_balance(&front, &crowd).await;
-    visitor.abort();
     assert_paced(&crowd);
     front.gateway.wait_for_log("is back", PATIENCE).await.unwrap();
     drop((crowd, front));
