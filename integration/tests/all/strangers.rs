@@ -147,7 +147,10 @@ async fn amqp_10(gateway: &GatewayProcess) {
 fn anonymous_is_offered_and_taken_on_the_nodes_own_host_only() {
     alone(async || {
         let broker = ScriptedBroker::bind().await.unwrap();
-        let node = format!("[cluster.main.node.n1]\naddress = \"{}\"\n", broker.address());
+        let node = format!(
+            "[cluster.main.health]\nchecks = []\n[cluster.main.node.n1]\naddress = \"{}\"\n",
+            broker.address()
+        );
         let _gateway = gateway(&node).await;
         let port = PORTS[0].0;
         for (from, offered) in [(HERE, "PLAIN ANONYMOUS"), (ELSEWHERE, "PLAIN")] {
