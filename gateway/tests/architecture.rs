@@ -43,7 +43,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         &["config::model", "gate", "route", "cluster", "snapshot", "socket", "telemetry", "worker"],
     ),
     ("admin::view", &[]),
-    ("health", &["config::model", "cluster", "telemetry::metrics"]),
+    ("health", &["config::model", "cluster", "socket", "telemetry::metrics"]),
     ("health::machine", &["config::model", "cluster::condition"]),
     ("health::partition", &[]),
     ("admin", &[]),

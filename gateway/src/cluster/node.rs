@@ -19,6 +19,8 @@ use crate::config::model::{self, ClusterName, ManagementUrl};
 const SKIP_FIRST: Duration = Duration::from_millis(500);
 /// How long it is left out at most.
 const SKIP_LONGEST: Duration = Duration::from_secs(8);
+/// The log tells that the gateway itself cannot reach a node at most so often.
+const COMPLAIN_EVERY: Duration = Duration::from_secs(10);
 
 /// A node and what sessions have found out about it.
 #[derive(Debug)]
@@ -54,6 +56,8 @@ pub struct Node {
     failures: AtomicU32,
     /// Milliseconds after `born` until which it is left out; 0 = it is not.
     skip_until: AtomicU64,
+    /// Milliseconds after `born` from when on there may be a complaint again.
+    complain_from: AtomicU64,
     born: Instant,
 }
 
@@ -80,6 +84,7 @@ impl Node {
             sessions: AtomicUsize::new(0),
             failures: AtomicU32::new(0),
             skip_until: AtomicU64::new(0),
+            complain_from: AtomicU64::new(0),
             born: Instant::now(),
         }
     }
@@ -197,6 +202,17 @@ impl Node {
         had_failed
     }
 
+    /// May the log tell at `now` that the gateway itself cannot reach it? Once in a while: every client would meet it.
+    pub fn may_be_complained_of(&self, now: Instant) -> bool {
+        let now = self.millis(now);
+        let from = self.complain_from.load(Ordering::Relaxed);
+        let next = now + millis(COMPLAIN_EVERY);
+        let swap = || {
+            self.complain_from.compare_exchange(from, next, Ordering::Relaxed, Ordering::Relaxed)
+        };
+        now >= from && swap().is_ok()
+    }
+
     fn skip_time(&self) -> Duration {
         let failures = self.failures.load(Ordering::Relaxed).min(8);
         (SKIP_FIRST * 2_u32.pow(failures)).min(SKIP_LONGEST)
@@ -276,6 +292,15 @@ mod tests {
             .collect();
         assert!(skips.windows(2).all(|w| w[0] <= w[1]));
         assert_eq!(skips.last(), Some(&SKIP_LONGEST));
+    }
+
+    #[test]
+    fn what_every_client_meets_is_told_once_in_a_while() {
+        let (node, start) = (node(), Instant::now());
+        let told = |after: Duration| node.may_be_complained_of(start + after);
+        assert!(told(Duration::ZERO));
+        assert!(!told(Duration::ZERO) && !told(COMPLAIN_EVERY - Duration::from_millis(1)));
+        assert!(told(COMPLAIN_EVERY) && !told(COMPLAIN_EVERY));
     }
 
     #[test]

@@ -4,7 +4,6 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use rustix::io::Errno;
 use tokio::net::TcpStream;
 
 /// Connects to `address` within `patience`.
@@ -22,14 +21,8 @@ pub(super) async fn dial(address: SocketAddr, patience: Duration) -> io::Result<
     }
 }
 
-/// The reason that says nothing about the node: this process has no file descriptor left.
-pub(super) const FD_LIMIT: &str = "fd-limit";
-
-/// A label for what went wrong: from a fixed set.
+/// A label for what the node, or the way to it, did wrong: from a fixed set.
 pub(super) fn reason(error: &io::Error) -> &'static str {
-    if let Some(Errno::MFILE | Errno::NFILE) = Errno::from_io_error(error) {
-        return FD_LIMIT;
-    }
     match error.kind() {
         io::ErrorKind::ConnectionRefused => "refused",
         io::ErrorKind::TimedOut => "connect-timeout",

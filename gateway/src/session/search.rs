@@ -1,12 +1,13 @@
 //! The search for a node that takes a connection: one after another, as the cluster chooses, while the client is watched.
 
 use std::future::Future;
+use std::io;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use tokio::net::TcpStream;
-use tracing::{debug, field, warn};
+use tracing::{debug, error, warn};
 
 use super::end::{End, Phase, Who};
 use super::registry::Session;
@@ -14,6 +15,7 @@ use super::{Shared, dial, held};
 use crate::cluster::admission::{Place, Refused};
 use crate::cluster::node::{Lease, Node};
 use crate::cluster::{Cluster, Key};
+use crate::socket::own_fault;
 
 /// A node that takes a connection but does not say its first word within this time is hung: another one is tried, if
 /// there is one.
@@ -69,7 +71,7 @@ impl Search {
             let dialing = dial::dial(lease.node().address, self.dial_patience());
             match watched(dialing, &mut watch).await? {
                 Ok(stream) => return Ok(Found::Node(stream, lease)),
-                Err(error) => node_failed(shared, lease.node(), dial::reason(&error), &error),
+                Err(error) => not_connected(shared, lease.node(), &error),
             }
         }
         Ok(Found::Nobody)
@@ -119,13 +121,29 @@ pub(super) fn node_failed(
     reason: &'static str,
     how: &dyn std::fmt::Display,
 ) {
-    let left_out = (reason != dial::FD_LIMIT).then(|| node.failed(Instant::now()));
+    let left_out = node.failed(Instant::now());
     let (cluster, name) = (&node.cluster, &node.name);
     shared.metrics.node_connect_failed(&cluster.0, name, reason);
     warn!(
-        %cluster, node = %name, address = %node.address, reason, %how, left_out = left_out.map(field::debug),
+        %cluster, node = %name, address = %node.address, reason, %how, ?left_out,
         "node does not answer"
     );
+}
+
+/// Notes that there is no connection to a node, which counts against the node only if the fault is not this machine's.
+fn not_connected(shared: &Shared, node: &Node, error: &io::Error) {
+    let Some(fault) = own_fault(error) else {
+        return node_failed(shared, node, dial::reason(error), error);
+    };
+    let (cluster, name, reason) = (&node.cluster, &node.name, fault.reason);
+    shared.metrics.node_connect_failed(&cluster.0, name, reason);
+    // Every client would meet it.
+    if node.may_be_complained_of(Instant::now()) {
+        error!(
+            %cluster, node = %name, address = %node.address, reason, how = %error, cure = fault.cure,
+            "the gateway cannot connect to the node, and the fault is its own: it does not count against the node"
+        );
+    }
 }
 
 /// Does `work`, unless `watch` finds the end of the session first.

@@ -210,10 +210,15 @@ The label `reason` of sessions is explained with [the access record](access-log.
 | `unreachable` | no route to the host |
 | `unresolved` | the host name has no address |
 | `reset`, `connect-error` | the connection failed in another way |
-| `fd-limit` | the gateway has no file descriptor left; says nothing about the node |
+| `fd-limit` | the gateway has no file descriptor left: raise `LimitNOFILE` |
+| `local-ports` | the gateway's machine has no local port left towards the node: [operations.md](operations.md#limits-on-open-files-and-local-ports) |
+| `memory` | the gateway's machine has no memory left for sockets |
+| `forbidden` | a firewall or security policy of the gateway's machine is in the way |
 | `silent` | connected, but no start within a second, or no answer in the middle of a handshake |
 | `closed` | the node closed the connection before it had said start |
 | `bad-handshake` | what answers there does not speak AMQP |
+
+`fd-limit`, `local-ports`, `memory` and `forbidden` are faults of the gateway's machine. They do not count against the node.
 ";
 
 #[cfg(test)]

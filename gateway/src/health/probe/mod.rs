@@ -14,12 +14,12 @@ mod http;
 use std::io;
 use std::time::{Duration, Instant, SystemTime};
 
-use rustix::io::Errno;
 use tokio::net::TcpStream;
 
 use crate::cluster::node::Node;
 use crate::cluster::report::{CheckReport, Outcome};
 use crate::config::model::Check;
+use crate::socket::own_fault;
 
 /// Longest text kept of what went wrong, in bytes.
 const LONGEST_TEXT: usize = 300;
@@ -59,9 +59,8 @@ impl Wrong {
     /// An error of a socket. `what` was to be done.
     #[must_use]
     pub fn io(what: &str, error: &io::Error) -> Self {
-        if let Some(Errno::MFILE | Errno::NFILE) = Errno::from_io_error(error) {
-            let text = format!("{what}: {error}: this gateway needs a higher limit of open files");
-            return Self::misconfigured("fd-limit", text);
+        if let Some(fault) = own_fault(error) {
+            return Self::misconfigured(fault.reason, format!("{what}: {error}: {}", fault.cure));
         }
         let reason = match error.kind() {
             io::ErrorKind::ConnectionRefused => "refused",
@@ -133,6 +132,8 @@ fn shorten(mut text: String) -> String {
 
 #[cfg(test)]
 mod tests {
+    use rustix::io::Errno;
+
     use super::*;
     use crate::config::model::samples;
 
@@ -162,8 +163,12 @@ mod tests {
     }
 
     #[test]
-    fn a_lack_of_file_descriptors_is_no_fault_of_the_node() {
-        let wrong = Wrong::io("connect", &Errno::MFILE.into());
-        assert_eq!((wrong.outcome, wrong.reason), (Outcome::Misconfigured, "fd-limit"));
+    fn what_the_gateway_lacks_is_no_fault_of_the_node() {
+        for (errno, reason) in [(Errno::MFILE, "fd-limit"), (Errno::ADDRNOTAVAIL, "local-ports")] {
+            let wrong = Wrong::io("connect", &errno.into());
+            assert_eq!((wrong.outcome, wrong.reason), (Outcome::Misconfigured, reason));
+        }
+        let ports = Wrong::io("connect to 10.0.0.1:5672", &Errno::ADDRNOTAVAIL.into());
+        assert!(ports.text.contains("net.ipv4.ip_local_port_range"), "{}", ports.text);
     }
 }
