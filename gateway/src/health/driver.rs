@@ -111,7 +111,7 @@ impl Questions {
         let management = async {
             let management = management.as_mut()?;
             let check = async {
-                findings = Some(management.check().await?);
+                findings = Some(management.check(limit).await?);
                 Ok(None)
             };
             Some(timed(Check::Management, limit, check).await)
