@@ -95,7 +95,7 @@ pub(super) fn not_ready(shared: &Shared, stopping: &CancellationToken) -> Vec<St
         return vec!["the gateway is stopping".to_owned()];
     }
     let snapshot = shared.snapshot.load();
-    if snapshot.clusters.values().any(|cluster| cluster.is_usable(Instant::now())) {
+    if snapshot.clusters.values().any(|cluster| cluster.is_ready()) {
         return Vec::new();
     }
     let mut names: Vec<_> = snapshot.clusters.keys().map(ToString::to_string).collect();

@@ -20,9 +20,10 @@ use std::time::{Duration, Instant};
 use admission::Admission;
 use arc_swap::ArcSwap;
 use balance::{Candidate, Draw};
-use condition::Fitness;
+use condition::{Fitness, Verdict};
 use discovery::Names;
 use node::{Lease, Node};
+use report::{CheckReport, Outcome};
 use target::Target;
 
 use crate::config::model::{self, ClusterName, Strategy};
@@ -123,6 +124,24 @@ impl Cluster {
         self.has_another(&[], now)
     }
 
+    /// May clients be sent to this gateway for it: is there a node that works?
+    ///
+    /// One that is full, or left out for a moment after a client's failure, works: that is soon over, and another gateway
+    /// would be no better off. Where nodes are checked one has to have passed; if none of its checks can be made it counts,
+    /// as it does for sessions.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        let checked = !self.model.health.checks.is_empty();
+        let awaited = |node: &Node| {
+            let report = node.report.load();
+            let failed = |check: &CheckReport| check.outcome == Outcome::Failed;
+            let known = report.asked && !report.checks.iter().any(failed);
+            checked && node.condition.verdict() == Verdict::Unknown && !known
+        };
+        let ready = |node: &Arc<Node>| node.condition.fitness() < Fitness::Unfit && !awaited(node);
+        self.nodes.load().iter().any(ready)
+    }
+
     /// Picks among the nodes that are not being left out. One whose time is over takes a single session as a trial:
     /// whoever comes second looks for another node.
     fn pick_usable(
@@ -208,8 +227,9 @@ mod tests {
     use std::net::Ipv4Addr;
 
     use super::*;
-    use crate::cluster::condition::{AdminState, BrokerSays, Verdict};
-    use crate::config::model::samples;
+    use crate::cluster::condition::{AdminState, BrokerSays};
+    use crate::cluster::report::Report;
+    use crate::config::model::{Check, Health, samples};
 
     const KEY: Key<'_> = Key { source: IpAddr::V4(Ipv4Addr::LOCALHOST), vhost: None };
 
@@ -279,6 +299,47 @@ mod tests {
         let maintenance = BrokerSays { maintenance: true, ..BrokerSays::default() };
         cluster.nodes()[1].condition.set_says(maintenance);
         assert!(cluster.choose(&[], &KEY, now).is_none());
+    }
+
+    #[test]
+    fn full_nodes_and_a_clients_failure_leave_the_gateway_ready_and_down_nodes_do_not() {
+        let full = model::Node { max_connections: Some(1), ..samples::node("r0", 5672) };
+        let cluster = checked(&[], vec![full]);
+        let now = Instant::now();
+        let _lease = cluster.choose(&[], &KEY, now);
+        cluster.nodes()[0].failed(now);
+        assert!(cluster.is_ready() && !cluster.is_usable(now));
+        cluster.nodes()[0].condition.set_verdict(Verdict::Down);
+        assert!(!cluster.is_ready());
+        cluster.nodes()[0].condition.set_verdict(Verdict::Up);
+        cluster.nodes()[0].condition.set_admin(AdminState::Draining);
+        assert!(!cluster.is_ready());
+    }
+
+    #[test]
+    fn with_checks_a_gateway_is_ready_once_they_have_come_to_something() {
+        let cluster = checked(&[Check::Tcp], vec![samples::node("r0", 5672)]);
+        let node = cluster.nodes()[0].clone();
+        let first_round = |outcome| {
+            let (text, at) = (None, std::time::SystemTime::now());
+            let check =
+                CheckReport { check: Check::Tcp, outcome, latency: Duration::ZERO, text, at };
+            let report = Report { asked: true, checks: vec![check], ..Report::default() };
+            node.report.store(Arc::new(report));
+        };
+        assert!(!cluster.is_ready(), "nothing is known");
+        first_round(Outcome::Failed);
+        assert!(!cluster.is_ready(), "what is known speaks against it");
+        first_round(Outcome::Misconfigured);
+        assert!(cluster.is_ready(), "nothing can be known");
+        first_round(Outcome::Failed);
+        node.condition.set_verdict(Verdict::Up);
+        assert!(cluster.is_ready(), "one failure is no verdict");
+    }
+
+    fn checked(checks: &[Check], nodes: Vec<model::Node>) -> Cluster {
+        let health = Arc::new(Health { checks: checks.to_vec(), ..Health::default() });
+        Cluster::new(&model::Cluster { health, ..samples::cluster("main", nodes) })
     }
 
     /// The node for a vhost, and for a source.

@@ -17,6 +17,8 @@ pub struct Report {
     pub broker: Option<Arc<str>>,
     /// Its version, as its management API or its handshake gives it.
     pub version: Option<Arc<str>>,
+    /// Has it been asked at all?
+    pub asked: bool,
     /// The last result of each check, in the order of the configuration.
     pub checks: Vec<CheckReport>,
 }

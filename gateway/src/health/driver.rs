@@ -263,6 +263,7 @@ impl Judge {
                 .and_then(|f| f.version.clone())
                 .or_else(version)
                 .or_else(|| old.version.clone()),
+            asked: true,
             checks: done.iter().map(|done| CheckReport::clone(&done.report)).collect(),
             ..Report::clone(&old)
         };
