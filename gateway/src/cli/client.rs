@@ -12,7 +12,7 @@ use ureq::http::{Method, Request, Response};
 use ureq::{Agent, Body};
 
 use crate::admin::view::Problem;
-use crate::config;
+use crate::config::admin;
 
 /// For each answer.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -58,13 +58,9 @@ impl Admin {
 
     fn configured(&self) -> Result<String, String> {
         let advice = "name the gateway with --admin URL, AMQP_GATEWAY_ADMIN or --config FILE";
-        let (model, _) = config::load(&self.config).map_err(|problems| {
-            let problems: Vec<_> = problems.iter().map(ToString::to_string).collect();
-            format!("{}{advice}", problems.join("\n"))
-        })?;
+        let bind = admin::bind(&self.config).map_err(|error| format!("{error}: {advice}"))?;
         let file = self.config.display();
-        let admin = model.admin.ok_or_else(|| format!("{file} has no [admin] bind: {advice}"))?;
-        let mut address = admin.bind;
+        let mut address = bind.ok_or_else(|| format!("{file} has no [admin] bind: {advice}"))?;
         // Bound everywhere, it answers here, too.
         match address.ip() {
             IpAddr::V4(Ipv4Addr::UNSPECIFIED) => address.set_ip(Ipv4Addr::LOCALHOST.into()),

@@ -1,5 +1,6 @@
 //! Configuration: file -> shape check -> file types -> model, all problems at once.
 
+pub mod admin;
 mod at;
 pub mod defaults;
 pub mod diagnostic;
