@@ -29,6 +29,9 @@ pub struct Node {
     /// What follows for new sessions: `fit`, `alarmed` (works, and blocks publishers), `unfit` (used if no other node is
     /// better) or `closed` (gets none).
     pub fitness: String,
+    /// Does no name lead to it any more? It gets no new sessions, and is listed while it has some.
+    #[serde(default)]
+    pub gone: bool,
     /// Is it left out for a moment, because a connection of a client to it failed?
     pub left_out: bool,
     /// What the broker says of itself.

@@ -23,8 +23,9 @@ pub(super) struct Desk {
 
 impl Operator for Desk {
     fn nodes(&self) -> Vec<view::Node> {
-        let of_cluster = |cluster: &Arc<Cluster>| cluster.nodes().to_vec();
-        self.by_name().iter().flat_map(of_cluster).map(|node| self.view(&node)).collect()
+        let of_cluster = |cluster: &Arc<Cluster>| all_nodes(cluster);
+        let view = |(node, gone): (Arc<Node>, bool)| self.view(&node, gone);
+        self.by_name().iter().flat_map(of_cluster).map(view).collect()
     }
 
     fn clusters(&self) -> Vec<view::Cluster> {
@@ -37,10 +38,10 @@ impl Operator for Desk {
         node: &str,
         change: view::NodeChange,
     ) -> Result<view::Node, Refusal> {
-        let nodes = self.cluster(cluster)?.nodes();
-        let found = nodes.iter().find(|n| *n.name == *node);
+        let nodes = all_nodes(&*self.cluster(cluster)?);
+        let found = nodes.iter().find(|(n, _)| *n.name == *node);
         let unknown = || Refusal::Unknown(format!("There is no node {node} in cluster {cluster}."));
-        let node = found.ok_or_else(unknown)?;
+        let (node, gone) = found.ok_or_else(unknown)?;
         if let Some(weight) = change.weight {
             let before = node.set_weight(weight);
             info!(%cluster, node = %node.name, %weight, %before, "an operator changes a node");
@@ -51,7 +52,7 @@ impl Operator for Desk {
             info!(%cluster, node = %node.name, admin_state, before, "an operator changes a node");
         }
         self.keeper.look();
-        Ok(self.view(node))
+        Ok(self.view(node, *gone))
     }
 
     fn rebalance(&self, cluster: &str) -> Result<view::Rebalance, Refusal> {
@@ -89,7 +90,7 @@ impl Desk {
         found.ok_or_else(|| unknown_cluster(name))
     }
 
-    fn view(&self, node: &Node) -> view::Node {
+    fn view(&self, node: &Node, gone: bool) -> view::Node {
         let report = node.report.load();
         let condition = &node.condition;
         let drain = self.keeper.progress(node);
@@ -102,6 +103,7 @@ impl Desk {
             since: report.since.map(time),
             reason: report.reason.as_deref().map(str::to_owned),
             fitness: fitness(condition.fitness()).to_owned(),
+            gone,
             left_out: node.is_skipped(Instant::now()),
             broker: broker(node),
             weight: node.weight().get(),
@@ -125,6 +127,13 @@ impl Desk {
             rebalance: run.map(|run| rebalance(cluster, run)),
         }
     }
+}
+
+/// And whether each is gone: those no name leads to any more count while they have sessions, which may have to be drained.
+fn all_nodes(cluster: &Cluster) -> Vec<(Arc<Node>, bool)> {
+    let gone = cluster.gone().into_iter().filter(|node| node.sessions() > 0);
+    let gone = gone.map(|node| (node, true));
+    cluster.nodes().iter().map(|node| (node.clone(), false)).chain(gone).collect()
 }
 
 fn unknown_cluster(name: &str) -> Refusal {

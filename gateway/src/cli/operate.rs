@@ -65,6 +65,10 @@ impl NodeName {
     fn path(&self) -> String {
         format!("/api/v1/nodes/{}/{}", part(&self.cluster), part(&self.node))
     }
+
+    fn names(&self, node: &Node) -> bool {
+        (&self.cluster, &self.node) == (&node.cluster, &node.node)
+    }
 }
 
 /// `nodes`
@@ -136,6 +140,12 @@ impl OfNode {
         let change = NodeChange { admin_state: Some(state), weight: None };
         client.send(Method::PATCH, &self.node.path(), &change)
     }
+
+    /// The node as it is now, if there is one of this name.
+    fn find(&self, client: &Client) -> Result<Option<Node>, String> {
+        let Nodes { nodes } = client.get("/api/v1/nodes")?;
+        Ok(nodes.into_iter().find(|node| self.node.names(node)))
+    }
 }
 
 impl Drain {
@@ -151,7 +161,9 @@ impl Drain {
         let bar = bar(&format!("{name}: {{pos}} of {{len}} sessions closed"), total);
         while node.sessions > 0 {
             sleep(LOOK);
-            node = client.get(&name.path())?;
+            // One that no name leads to any more is not listed once it is empty.
+            let Some(found) = self.of.find(&client)? else { break };
+            node = found;
             if node.admin_state != AdminState::Draining {
                 bar.abandon();
                 let (state, left) = (node.admin_state.name(), node.sessions);

@@ -28,6 +28,7 @@ fn remarks(node: &Node) -> Vec<String> {
         (broker.maintenance, "in maintenance"),
         (broker.minority, "in the minority of its cluster"),
         (broker.quorum_critical, "queues need it"),
+        (node.gone, "gone from its name"),
         (node.left_out, "left out: clients could not connect"),
         (node.backup, "backup"),
     ]
@@ -83,6 +84,7 @@ mod tests {
             since: None,
             reason: Some("tcp: connection refused".into()),
             fitness: "closed".into(),
+            gone: true,
             left_out: false,
             broker,
             weight: 1,
@@ -94,8 +96,8 @@ mod tests {
         };
         let expected = "\
 NODE          ADDRESS        STATE     HEALTH  SESSIONS  WEIGHT  REMARKS
-main/rabbit1  10.0.0.1:5672  draining  down    40        1       memory alarm; 60 of 100 sessions closed; \
-                        tcp: connection refused
+main/rabbit1  10.0.0.1:5672  draining  down    40        1       memory alarm; gone from its name; \
+                        60 of 100 sessions closed; tcp: connection refused
 ";
         assert_eq!(nodes(&[node]), expected);
     }

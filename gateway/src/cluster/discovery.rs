@@ -65,6 +65,16 @@ impl Cluster {
         gone.iter().filter_map(Weak::upgrade).collect()
     }
 
+    /// Takes on these IPv4 addresses for the name of a section.
+    #[cfg(test)]
+    pub(crate) fn lead_to(&self, section: &str, addresses: &[[u8; 4]]) {
+        let target = |&ip: &[u8; 4]| super::target::Target::at((ip, 5672).into());
+        let targets = addresses.iter().map(target).collect();
+        let section = self.model.nodes.iter().find(|node| *node.name == *section);
+        let section = section.expect("a section of this name");
+        self.take_on(section, &Answer { targets, trouble: None });
+    }
+
     /// Looks up all its names once, side by side, and takes on what they lead to.
     pub async fn discover(&self, lookup: &Lookup) {
         let named = self.model.nodes.iter().filter(|node| node.address.literal().is_none());

@@ -10,7 +10,8 @@ pub mod pace;
 mod run;
 mod wanted;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -46,9 +47,13 @@ pub struct Keeper {
 
 #[derive(Debug, Default)]
 struct State {
-    nodes: HashMap<(ClusterName, Arc<str>), OfNode>,
+    nodes: HashMap<NodeKey, OfNode>,
     clusters: HashMap<ClusterName, OfCluster>,
 }
+
+/// Cluster, name, address, and whether it is a backup: when its address or its priority in DNS changes, a node becomes
+/// another one of the same name, while the old one may still have sessions.
+type NodeKey = (ClusterName, Arc<str>, SocketAddr, bool);
 
 #[derive(Debug, Default)]
 struct OfNode {
@@ -173,16 +178,27 @@ impl Keeper {
         let snapshot = self.shared.snapshot.load();
         let mut state = self.state();
         let mut busy = false;
+        let mut known = HashSet::new();
         for cluster in snapshot.clusters.values() {
             for node in cluster.nodes().iter() {
-                busy |= self.step_node(cluster, node, &mut state, now);
+                known.insert(key(node));
+                let closing = self.step_closing(cluster, node, &mut state, now);
+                busy |= closing;
+                self.note_return(cluster, node, &mut state, now, closing);
+            }
+            // What an operator has begun goes on, though no name leads there any more.
+            for node in cluster.gone().iter().filter(|node| node.sessions() > 0) {
+                known.insert(key(node));
+                busy |= self.step_closing(cluster, node, &mut state, now);
             }
             busy |= self.step_rebalance(cluster, &mut state, now);
         }
+        state.nodes.retain(|node, _| known.contains(node));
         busy
     }
 
-    fn step_node(
+    /// Closes sessions of a node as it is due. Is there one left that is to be closed?
+    fn step_closing(
         &self,
         cluster: &Cluster,
         node: &Arc<Node>,
@@ -197,18 +213,30 @@ impl Keeper {
             let closing = |order| wanted::closing(order, cluster, self.drain_rate, sessions);
             of_node.closing = wanted.map(|order| (closing(order), sessions));
         }
-        let returned = of_node.returned(node, now);
-        if let Some((closing, _)) = &mut of_node.closing
-            && node.sessions() > 0
-        {
-            closing.step(now, || self.sessions_of(node));
-            return true;
+        match &mut of_node.closing {
+            Some((closing, _)) if node.sessions() > 0 => {
+                closing.step(now, || self.sessions_of(node));
+                true
+            }
+            _ => false,
         }
-        if returned && cluster.model.rebalance && !is_fixed(cluster.model.balance) {
+    }
+
+    /// Notes whether a node has come back: then sessions may be moved to it.
+    fn note_return(
+        &self,
+        cluster: &Cluster,
+        node: &Node,
+        state: &mut State,
+        now: Instant,
+        closing: bool,
+    ) {
+        let returned = state.nodes.entry(key(node)).or_default().returned(node, now);
+        let automatic = cluster.model.rebalance && !is_fixed(cluster.model.balance);
+        if returned && automatic && !closing {
             info!(cluster = %node.cluster, node = %node.name, "is back");
             self.begin(cluster, state, now, WORTH);
         }
-        false
     }
 
     /// The sessions on a node that have been told nothing yet, oldest first.
@@ -306,8 +334,8 @@ fn log_change(
     }
 }
 
-fn key(node: &Node) -> (ClusterName, Arc<str>) {
-    (node.cluster.clone(), node.name.clone())
+fn key(node: &Node) -> NodeKey {
+    (node.cluster.clone(), node.name.clone(), node.address, node.backup)
 }
 
 /// Does this strategy send a client back to where it was?

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod gone;
+
 use std::collections::HashMap;
 use std::task::Waker;
 

@@ -24,6 +24,7 @@ impl Default for Desk {
             since: Some("2026-11-21T10:00:00.000Z".into()),
             reason: None,
             fitness: "fit".into(),
+            gone: false,
             left_out: false,
             broker: Broker {
                 name: None,
