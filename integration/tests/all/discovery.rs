@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use integration::name_server::Mood;
 use integration::peer::{Peer, ScriptedBroker};
 use integration::ports::PortBlock;
-use integration::{GatewayProcess, NameServer, http, wait};
+use integration::{GatewayProcess, NameServer, command, http, wait};
 
 use crate::front::{Front, SOON, Setup, local};
 
@@ -84,6 +84,35 @@ async fn all_addresses_of_a_name_are_nodes_and_one_that_is_gone_gets_no_new_sess
     close(client, node).await;
     until_gauge(&front, "node_sessions", "n1@127.0.0.1", 0.0).await;
     assert_eq!(front.ends(1).await, ["client relay client-closed 200"]);
+}
+
+#[tokio::test]
+async fn a_node_that_is_gone_from_its_name_can_be_drained_all_the_same() {
+    let (one, two) = two_brokers().await;
+    let names = NameServer::start().await.unwrap();
+    names.set_addresses("rabbit.test", &[ONE]).unwrap();
+    let front = start(&names, one.address().port()).await;
+    let (mut client, mut node) = front.open(&one).await;
+    names.set_addresses("rabbit.test", &[TWO]).unwrap();
+    until_log(&front, "node is gone from its name").await;
+    let listed = command::run(&front.gateway, &["nodes"]).await.unwrap();
+    assert!(listed.out.contains("gone from its name"), "{listed:?}");
+
+    let told = async {
+        let code = client.expect_close().await?.0;
+        client.send_close_ok().await?;
+        node.expect_close().await?;
+        node.send_close_ok().await?;
+        anyhow::Ok(code)
+    };
+    let drain = ["drain", "main/n1@127.0.0.1"];
+    let (drained, code) = tokio::join!(command::run(&front.gateway, &drain), told);
+    assert_eq!(code.unwrap(), 320);
+    let drained = drained.unwrap();
+    assert_eq!((drained.code, drained.error.as_str()), (Some(0), ""), "{drained:?}");
+    front.still_serves(&two).await;
+    let listed = command::run(&front.gateway, &["nodes"]).await.unwrap();
+    assert!(!listed.out.contains("127.0.0.1:"), "it is empty, and forgotten: {}", listed.out);
 }
 
 #[tokio::test]

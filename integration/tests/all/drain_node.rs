@@ -189,7 +189,12 @@ async fn commands_find_the_gateway_and_tell_what_they_cannot_do() {
     let lines: Vec<_> = listed.out.lines().collect();
     assert!(lines[0].starts_with("NODE") && lines.len() == 3, "{}", listed.out);
     assert!(lines[1].starts_with("main/n1") && lines[1].contains("enabled"), "{}", listed.out);
-    let config = front.gateway.dir().join("gateway.toml");
+    // An operator has none of the gateway's secrets.
+    let whole = std::fs::read_to_string(front.gateway.dir().join("gateway.toml")).unwrap();
+    let secret = whole.replace("checks = []", "checks = []\npassword = \"${NOT_THE_OPERATORS}\"");
+    assert_ne!(secret, whole);
+    let config = front.gateway.dir().join("operator.toml");
+    std::fs::write(&config, secret).unwrap();
     let arguments = ["nodes", "--json", "--config", config.to_str().unwrap()];
     let json = command::run_with(&arguments, &[]).await.unwrap();
     let json: Value = serde_json::from_str(&json.out).unwrap();
