@@ -201,7 +201,13 @@ impl Keeper {
         if let Some((closing, _)) = &mut of_node.closing
             && node.sessions() > 0
         {
-            closing.step(now, || self.sessions_of(node));
+            let told = closing.step(now, || self.sessions_of(node));
+            let moved = &mut state.clusters.entry(cluster.name.clone()).or_default().moved;
+            for session in told {
+                if let Some(client) = run::client(moved, &session) {
+                    moved.note(client, now);
+                }
+            }
             return true;
         }
         if returned && cluster.model.rebalance && !is_fixed(cluster.model.balance) {
