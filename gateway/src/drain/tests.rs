@@ -324,7 +324,7 @@ fn clients_of_a_node_that_was_drained_are_not_moved_again_by_a_rebalance_within_
     assert_eq!(stage.counts(), [20, 30, 30], "only those that had not been moved");
     assert!(stage.told.iter().all(|times| times.len() <= 1));
     stage.seconds(45.0);
-    stage.keeper.rebalance(&name).unwrap();
+    stage.keeper.begin(&stage.cluster, &mut stage.keeper.state(), stage.now, usize::MAX);
     stage.seconds(10.0);
     assert!(stage.counts()[0] >= 26, "{:?}", stage.counts());
 }

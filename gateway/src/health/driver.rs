@@ -177,7 +177,10 @@ impl Judge {
             };
             drop(asking);
             self.round(answers, begun.into_std());
-            while !again {
+            loop {
+                if again {
+                    break;
+                }
                 let next = begun + self.machine.wait(fastrand::f64());
                 tokio::select! {
                     () = tokio::time::sleep_until(next) => break,
