@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use crate::frame::HEADER;
 use crate::guard;
-use crate::handshake::client::Greeting;
 
 /// The mechanism that needs no name: the node takes its user for a local one.
 const ANONYMOUS: &[u8] = b"ANONYMOUS";
@@ -43,17 +42,12 @@ impl LocalOnly {
             )),
         }
     }
-
-    /// A node's start without the mechanism that needs no name.
-    #[must_use]
-    pub fn greeting(&self, greeting: &Greeting) -> Vec<u8> {
-        without_anonymous(greeting.frame()).unwrap_or_else(|| greeting.frame().to_vec())
-    }
 }
 
-/// The frame of a connection.start without ANONYMOUS; `None` if it is not in there, or the frame
-/// cannot be read.
-fn without_anonymous(frame: &[u8]) -> Option<Vec<u8>> {
+/// The frame of a connection.start without ANONYMOUS, which no client is offered: whom the node
+/// takes for such a client is seldom meant to come by a gateway. `None` if it is not in there, or
+/// the frame cannot be read.
+pub(crate) fn without_anonymous(frame: &[u8]) -> Option<Vec<u8>> {
     // Behind class, method and version stand the table and the mechanisms.
     const TABLE: usize = HEADER + 6;
     let (table, rest) = guard::split_long_string(frame.get(TABLE..)?).ok()?;
@@ -80,6 +74,7 @@ fn without_anonymous(frame: &[u8]) -> Option<Vec<u8>> {
 mod tests {
     use super::*;
     use crate::handshake::bridge::{Stage, Step};
+    use crate::handshake::client::Greeting;
     use crate::handshake::pair::{Client, End, Node, Pair};
     use crate::handshake::script::*;
     use crate::reply::ReplyCode;

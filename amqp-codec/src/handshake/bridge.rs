@@ -29,7 +29,7 @@ use super::HandshakeError;
 use super::client::{Greeting, NodeSaid};
 use super::leg::{Leg, Said, Told};
 use super::server::{ClientSaid, Hello, ServerHandshake};
-use crate::local_only::LocalOnly;
+use crate::local_only::{self, LocalOnly};
 use crate::protocol_header::{self, Guess};
 use crate::reply::{CloseReason, ReplyCode};
 use crate::tune::Tune;
@@ -410,8 +410,8 @@ impl Bridge {
             NodeSaid::Start(greeting) => {
                 leg.answered = Answered::Start;
                 if self.told == Told::Nothing {
-                    match &leg.local_only {
-                        Some(guard) => self.to_client.extend(guard.greeting(&greeting)),
+                    match local_only::without_anonymous(greeting.frame()) {
+                        Some(start) => self.to_client.extend(start),
                         None => self.to_client.extend_from_slice(greeting.frame()),
                     }
                     self.told = Told::Start;
