@@ -1,9 +1,13 @@
 //! What is known of a node beside its sessions: what its checks, its broker and the operator say of it.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwapOption;
+
 use super::balance;
+use super::rounds::Row;
 
 /// What a node that has just come back takes of its share, in thousandths.
 const RAMP_FROM: u128 = balance::FULL as u128 / 10;
@@ -100,6 +104,9 @@ pub struct Condition {
     says: AtomicU8,
     /// Milliseconds after `born` when it last came back; 0 = it has been here from the beginning.
     back_at: AtomicU64,
+    /// The same for when it last was found working again, or out of maintenance.
+    recovered_at: AtomicU64,
+    row: ArcSwapOption<Row>,
     born: Instant,
 }
 
@@ -110,6 +117,8 @@ impl Default for Condition {
             admin: AtomicU8::default(),
             says: AtomicU8::default(),
             back_at: AtomicU64::default(),
+            recovered_at: AtomicU64::default(),
+            row: ArcSwapOption::empty(),
             born: Instant::now(),
         }
     }
@@ -130,7 +139,30 @@ impl Condition {
     pub fn set_verdict(&self, verdict: Verdict) -> Verdict {
         let before = self.verdict();
         self.noting_return(|| self.verdict.store(verdict as u8, Ordering::Relaxed));
+        if before == Verdict::Down && verdict != Verdict::Down {
+            self.recovered_at.store(self.age(), Ordering::Relaxed);
+        }
         before
+    }
+
+    /// How its last rounds of checks came out; `None` before the first.
+    #[must_use]
+    pub fn row(&self) -> Option<Row> {
+        self.row.load().as_deref().copied()
+    }
+
+    /// A round of checks is over, that ran from `begun` to `ended`. Returns where the node stands now.
+    pub fn round(&self, good: bool, begun: Instant, ended: Instant) -> Row {
+        let row = Row::after(self.row(), good, begun, ended);
+        self.row.store(Some(Arc::new(row)));
+        row
+    }
+
+    /// Has it been down or in maintenance since `time`, and got over it? What it said to whoever was there then is old.
+    #[must_use]
+    pub fn has_recovered_since(&self, time: Instant) -> bool {
+        let recovered_at = self.recovered_at.load(Ordering::Relaxed);
+        recovered_at > 0 && self.born + Duration::from_millis(recovered_at) > time
     }
 
     /// What the operator wants.
@@ -160,6 +192,9 @@ impl Condition {
     pub fn set_says(&self, says: BrokerSays) -> BrokerSays {
         let before = self.says();
         self.noting_return(|| self.says.store(says.bits(), Ordering::Relaxed));
+        if before.maintenance && !says.maintenance {
+            self.recovered_at.store(self.age(), Ordering::Relaxed);
+        }
         before
     }
 
@@ -197,9 +232,13 @@ impl Condition {
         let was_usable = self.fitness() < Fitness::Unfit;
         change();
         if !was_usable && self.fitness() < Fitness::Unfit {
-            let now = self.born.elapsed().as_millis().try_into().unwrap_or(u64::MAX);
-            self.back_at.store(now.max(1), Ordering::Relaxed);
+            self.back_at.store(self.age(), Ordering::Relaxed);
         }
+    }
+
+    /// Milliseconds since `born`, never 0.
+    fn age(&self) -> u64 {
+        u64::try_from(self.born.elapsed().as_millis()).unwrap_or(u64::MAX).max(1)
     }
 }
 

@@ -9,6 +9,7 @@ pub mod node;
 pub mod notices;
 pub mod offer;
 pub mod report;
+pub mod rounds;
 pub mod target;
 
 use std::borrow::Cow;
@@ -110,11 +111,23 @@ impl Cluster {
     /// Is there a node besides `tried` that works and is not being left out?
     #[must_use]
     pub fn has_another(&self, tried: &[Arc<Node>], now: Instant) -> bool {
+        self.has_another_that(tried, now, |_| true)
+    }
+
+    /// Is there such a node of which that is true?
+    #[must_use]
+    pub fn has_another_that(
+        &self,
+        tried: &[Arc<Node>],
+        now: Instant,
+        also: impl Fn(&Node) -> bool,
+    ) -> bool {
         self.nodes.load().iter().any(|node| {
             node.has_room()
                 && node.condition.fitness() < Fitness::Unfit
                 && !node.is_skipped(now)
                 && !tried.iter().any(|t| Arc::ptr_eq(t, node))
+                && also(node)
         })
     }
 

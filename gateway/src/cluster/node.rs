@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use amqp_codec::handshake::bridge::Learned;
+use amqp_codec::reply::CloseReason;
 use arc_swap::{ArcSwap, ArcSwapOption};
 
 use super::condition::Condition;
@@ -213,6 +214,14 @@ impl Node {
         now >= from && swap().is_ok()
     }
 
+    /// It closed a session that was opened at that time. A client that reads slowly hears late what the node said before it
+    /// went: that says nothing about the node that came back.
+    pub fn closed(&self, reason: &CloseReason, opened: Instant) {
+        if !self.condition.has_recovered_since(opened) {
+            self.notices.closed(reason);
+        }
+    }
+
     fn skip_time(&self) -> Duration {
         let failures = self.failures.load(Ordering::Relaxed).min(8);
         (SKIP_FIRST * 2_u32.pow(failures)).min(SKIP_LONGEST)
@@ -257,7 +266,14 @@ impl Drop for Lease {
 
 #[cfg(test)]
 mod tests {
+    use std::future::Future;
+    use std::pin::pin;
+    use std::task::{Context, Waker};
+
+    use amqp_codec::reply::ReplyCode;
+
     use super::*;
+    use crate::cluster::condition::{BrokerSays, Verdict};
     use crate::config::model::samples;
 
     fn node() -> Node {
@@ -311,5 +327,34 @@ mod tests {
         assert_eq!((node.sessions(), node.has_room()), (1, false));
         drop(lease);
         assert_eq!(node.sessions(), 0);
+    }
+
+    #[test]
+    fn what_a_node_said_before_it_went_says_nothing_about_it_once_it_is_back() {
+        let (start, node) = (Instant::now(), node());
+        let text = "broker forced connection closure with reason 'shutdown'";
+        let shutdown = CloseReason::new(ReplyCode::CONNECTION_FORCED, text);
+        let heard = |opened| {
+            node.closed(&shutdown, opened);
+            let mut context = Context::from_waker(Waker::noop());
+            pin!(node.notices.take()).poll(&mut context).is_ready()
+        };
+        node.condition.set_verdict(Verdict::Up);
+        assert!(heard(start), "it is up for the first time, and was never away");
+        node.condition.set_verdict(Verdict::Down);
+        assert!(heard(start));
+        node.condition.set_verdict(Verdict::Up);
+        assert!(!heard(start), "whoever was there before it went");
+        assert!(heard(Instant::now() + Duration::from_millis(1)), "whoever came since");
+    }
+
+    #[test]
+    fn what_a_node_said_in_its_maintenance_is_old_when_that_is_over() {
+        let (start, node) = (Instant::now(), node());
+        let maintenance = BrokerSays { maintenance: true, ..BrokerSays::default() };
+        node.condition.set_says(maintenance);
+        assert!(!node.condition.has_recovered_since(start));
+        node.condition.set_says(BrokerSays::default());
+        assert!(node.condition.has_recovered_since(start));
     }
 }

@@ -12,6 +12,7 @@ pub struct Notices {
     served: AtomicBool,
     stopping: AtomicBool,
     maintenance: AtomicBool,
+    asked: AtomicBool,
     arrived: Notify,
 }
 
@@ -26,6 +27,8 @@ pub struct Noticed {
     pub stopping: bool,
     /// The node has told a client that it goes into maintenance.
     pub maintenance: bool,
+    /// Somebody wants to know at once how it is.
+    pub asked: bool,
 }
 
 impl Notices {
@@ -60,6 +63,12 @@ impl Notices {
         self.arrived.notify_one();
     }
 
+    /// Somebody wants to know at once how the node is.
+    pub fn ask(&self) {
+        self.asked.store(true, Ordering::Relaxed);
+        self.arrived.notify_one();
+    }
+
     /// Waits until something lies in the box, and takes it out.
     pub async fn take(&self) -> Noticed {
         loop {
@@ -68,6 +77,7 @@ impl Notices {
                 served: self.served.swap(false, Ordering::Relaxed),
                 stopping: self.stopping.swap(false, Ordering::Relaxed),
                 maintenance: self.maintenance.swap(false, Ordering::Relaxed),
+                asked: self.asked.swap(false, Ordering::Relaxed),
             };
             if noticed != Noticed::default() {
                 return noticed;

@@ -213,13 +213,18 @@ impl Keeper {
             let closing = |order| wanted::closing(order, cluster, self.drain_rate, sessions);
             of_node.closing = wanted.map(|order| (closing(order), sessions));
         }
-        match &mut of_node.closing {
-            Some((closing, _)) if node.sessions() > 0 => {
-                closing.step(now, || self.sessions_of(node));
-                true
-            }
-            _ => false,
+        let Some((closing, _)) = &mut of_node.closing else { return false };
+        if node.sessions() == 0 {
+            return false;
         }
+        let told = closing.step(now, || self.sessions_of(node));
+        let moved = &mut state.clusters.entry(cluster.name.clone()).or_default().moved;
+        for session in told {
+            if let Some(client) = run::client(moved, &session) {
+                moved.note(client, now);
+            }
+        }
+        true
     }
 
     /// Notes whether a node has come back: then sessions may be moved to it.

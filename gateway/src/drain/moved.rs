@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 pub const REST: Duration = Duration::from_secs(60);
 /// A client that has not come back for so long is not expected any more.
 const RETURN: Duration = Duration::from_secs(30);
-/// Most moves that are remembered; until some are forgotten, nobody else is moved.
+/// Most moves that are remembered before nobody else is moved for the sake of balance, until some are forgotten.
 const MOST: usize = 100_000;
 
 /// What a client and the session that it comes back as have in common.
@@ -43,6 +43,7 @@ impl Moved {
 
     /// A session of this client is moved now.
     pub fn note(&mut self, client: Client, now: Instant) {
+        self.forget(now);
         self.moves.push_back((client, now));
     }
 
@@ -53,7 +54,7 @@ impl Moved {
         }
     }
 
-    /// Can no more be remembered?
+    /// Are there so many that nobody else should be moved without need?
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.moves.len() >= MOST

@@ -83,9 +83,13 @@ impl Closing {
         self.told
     }
 
-    /// Tells those whose turn it is at `now`. `all` lists those that are to be closed, oldest first; it is not asked at
-    /// each step.
-    pub fn step(&mut self, now: Instant, all: impl FnOnce() -> Vec<Arc<Session>>) {
+    /// Tells those whose turn it is at `now`, and returns them. `all` lists those that are to be closed, oldest first; it
+    /// is not asked at each step.
+    pub fn step(
+        &mut self,
+        now: Instant,
+        all: impl FnOnce() -> Vec<Arc<Session>>,
+    ) -> Vec<Arc<Session>> {
         let old = self.refilled.is_none_or(|at| now.saturating_duration_since(at) >= REFILL);
         if old {
             self.refill(all());
@@ -95,9 +99,10 @@ impl Closing {
         let turn = self.take(due, now);
         self.pace.spend(turn.len());
         self.told += turn.len();
-        for session in turn {
+        for session in &turn {
             session.order(self.order);
         }
+        turn
     }
 
     fn refill(&mut self, all: Vec<Arc<Session>>) {

@@ -102,7 +102,7 @@ fn role(node: &Node, now: Instant) -> Role {
 }
 
 /// The client of a session that can be moved. Opaque bytes can only be cut, which balance is no reason for.
-fn client(moved: &Moved, session: &Session) -> Option<Client> {
+pub(super) fn client(moved: &Moved, session: &Session) -> Option<Client> {
     let facts = session.facts()?;
     let vhost = facts.vhost.as_deref()?;
     Some(moved.client(session.client.ip(), facts.user.as_deref(), Some(vhost)))

@@ -140,6 +140,25 @@ impl Stage {
         }
     }
 
+    /// A round of checks of a node.
+    fn round(&mut self, n: usize, good: bool) {
+        let ended = self.now + Duration::from_millis(1);
+        self.node(n).condition.round(good, self.now, ended);
+        self.now = ended + Duration::from_millis(1);
+    }
+
+    fn verdict(&self, n: usize, verdict: Verdict) {
+        self.node(n).condition.set_verdict(verdict);
+    }
+
+    /// A node goes down, and no other.
+    fn goes_down(&mut self, n: usize) {
+        for (asked, good) in [(n % 3 + 1, true), (n, false), (n % 3 + 1, true)] {
+            self.round(asked, good);
+        }
+        self.verdict(n, Verdict::Down);
+    }
+
     fn seconds(&mut self, seconds: f64) {
         self.pass(Duration::from_secs_f64(seconds));
     }
@@ -204,7 +223,7 @@ fn sessions_of_a_node_that_went_down_are_told_at_once_but_not_all_in_one_instant
     for (session, ..) in stage.sessions.values() {
         session.counters.unconfirmed.set(3);
     }
-    stage.node(1).condition.set_verdict(Verdict::Down);
+    stage.goes_down(1);
     stage.seconds(0.1);
     assert!((100..300).contains(&stage.orders().len()), "{}", stage.orders().len());
     stage.seconds(0.4);
@@ -218,15 +237,98 @@ fn sessions_of_a_node_that_went_down_stay_if_told_to_or_if_there_is_no_other() {
     let mut alone = Stage::new(|_| ());
     for stage in [&mut kept, &mut alone] {
         stage.fill([5, 5, 5]);
-        stage.node(1).condition.set_verdict(Verdict::Down);
+        stage.goes_down(1);
     }
     for n in 2..=3 {
-        alone.node(n).condition.set_verdict(Verdict::Down);
+        alone.verdict(n, Verdict::Down);
     }
     for mut stage in [kept, alone] {
         stage.seconds(2.0);
         assert_eq!(stage.counts(), [5, 5, 5]);
     }
+}
+
+#[test]
+fn nodes_that_fail_and_come_back_one_after_another_keep_their_sessions() {
+    let mut stage = Stage::new(|_| ());
+    stage.fill([5, 5, 5]);
+    let each = |stage: &mut Stage, good, verdict: Option<Verdict>| {
+        for n in 1..=3 {
+            stage.round(n, good);
+            if let Some(verdict) = verdict {
+                stage.verdict(n, verdict);
+            }
+            stage.seconds(0.3);
+        }
+    };
+    each(&mut stage, true, Some(Verdict::Up));
+    for verdict in [None, None, Some(Verdict::Down)] {
+        each(&mut stage, false, verdict);
+    }
+    stage.round(1, true);
+    stage.round(1, true);
+    stage.verdict(1, Verdict::Up);
+    stage.seconds(1.0);
+    assert_eq!(stage.orders(), [], "the others have not been asked since");
+    stage.round(2, true);
+    stage.seconds(1.0);
+    assert_eq!(stage.orders(), [], "the second is rising");
+    stage.round(3, false);
+    stage.seconds(1.0);
+    assert_eq!(stage.orders(), [Order::NodeDown; 5], "the third has failed beside one that works");
+    assert_eq!(stage.counts()[2], 0);
+}
+
+#[test]
+fn a_node_that_only_clients_found_to_be_down_keeps_its_sessions_until_its_checks_fail_too() {
+    let mut stage = Stage::new(|_| ());
+    stage.fill([5, 5, 5]);
+    for n in 1..=3 {
+        stage.round(n, true);
+    }
+    stage.verdict(1, Verdict::Down);
+    stage.seconds(1.0);
+    assert_eq!(stage.orders(), []);
+    stage.round(1, false);
+    stage.seconds(1.0);
+    assert_eq!(stage.orders(), [], "it may be the gateway's network");
+    stage.round(2, true);
+    stage.seconds(1.0);
+    assert_eq!(stage.orders(), [Order::NodeDown; 5]);
+}
+
+#[test]
+fn a_node_in_the_minority_is_emptied_though_its_checks_pass_and_waits_for_another_that_works() {
+    let mut stage = Stage::new(|_| ());
+    stage.fill([5, 0, 0]);
+    for (n, good) in [(1, true), (2, false), (3, false)] {
+        stage.round(n, good);
+    }
+    stage.node(1).condition.set_says(BrokerSays { minority: true, ..BrokerSays::default() });
+    stage.seconds(1.0);
+    assert_eq!(stage.orders(), []);
+    stage.round(2, true);
+    stage.seconds(1.0);
+    assert_eq!(stage.orders(), [Order::NodeDown; 5]);
+}
+
+#[test]
+fn clients_of_a_node_that_was_drained_are_not_moved_again_by_a_rebalance_within_a_minute() {
+    let mut stage = Stage::new(|_| ());
+    stage.fill([60, 10, 10]);
+    stage.node(1).condition.set_admin(AdminState::Draining);
+    stage.seconds(2.0);
+    assert_eq!(stage.counts(), [0, 40, 40]);
+    stage.node(1).condition.set_admin(AdminState::Enabled);
+    let name = stage.cluster.name.clone();
+    stage.keeper.rebalance(&name).unwrap();
+    stage.seconds(20.0);
+    assert_eq!(stage.counts(), [20, 30, 30], "only those that had not been moved");
+    assert!(stage.told.iter().all(|times| times.len() <= 1));
+    stage.seconds(45.0);
+    stage.keeper.begin(&stage.cluster, &mut stage.keeper.state(), stage.now, usize::MAX);
+    stage.seconds(10.0);
+    assert!(stage.counts()[0] >= 26, "{:?}", stage.counts());
 }
 
 #[test]

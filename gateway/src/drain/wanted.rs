@@ -17,14 +17,25 @@ const DOWN_WITHIN: Duration = Duration::from_millis(300);
 
 /// What the sessions of a node shall be told, if anything.
 ///
-/// What checks and brokers say counts only while another node would take them: with nowhere to go, a session on a node
-/// that looks ill is better than none. The operator's word counts always.
+/// What checks and brokers say counts only while another node would take them, and has been found working while this one
+/// fails: with nowhere to go, a session on a node that looks ill is better than none, and it may be the gateway that is cut
+/// off. A node that only clients found to be down keeps its sessions until its checks fail, too. The operator's word counts
+/// always.
 pub(super) fn order(node: &Arc<Node>, cluster: &Cluster, now: Instant) -> Option<Order> {
     let condition = &node.condition;
-    let says = condition.says();
-    let another = || cluster.has_another(std::slice::from_ref(node), now);
-    let down = condition.verdict() == Verdict::Down || says.minority;
-    if down && cluster.model.health.on_down == OnDown::Close && another() {
+    let (says, row) = (condition.says(), condition.row());
+    let failing = row.filter(|row| !row.is_good());
+    let another = || {
+        cluster.has_another_that(std::slice::from_ref(node), now, |other| {
+            match (failing, other.condition.row()) {
+                (Some(failing), Some(other)) => failing.fails_beside(&other),
+                (Some(_), None) => false,
+                (None, other) => other.is_none_or(|other| other.is_good()),
+            }
+        })
+    };
+    let found_down = condition.verdict() == Verdict::Down && failing.is_some();
+    if (found_down || says.minority) && cluster.model.health.on_down == OnDown::Close && another() {
         Some(Order::NodeDown)
     } else if condition.admin() == AdminState::Draining {
         Some(Order::NodeDraining)

@@ -16,7 +16,7 @@ use super::probe::management::{Findings, ManagementCheck};
 use super::probe::roundtrip::RoundtripCheck;
 use super::probe::view::ViewProbe;
 use super::probe::{Done, Wrong, icmp, script, tcp, timed};
-use crate::cluster::condition::Verdict;
+use crate::cluster::condition::{Fitness, Verdict};
 use crate::cluster::node::Node;
 use crate::cluster::notices::Noticed;
 use crate::cluster::report::{CheckReport, Outcome, Report};
@@ -163,16 +163,24 @@ impl Judge {
         let node = self.node.clone();
         loop {
             let begun = tokio::time::Instant::now();
+            let mut again = false;
             let mut asking = Box::pin(questions.ask());
             let answers = loop {
                 tokio::select! {
                     answers = &mut asking => break answers,
-                    noticed = node.notices.take() => { self.notice(noticed); }
+                    noticed = node.notices.take() => {
+                        // Whoever asks now wants to know how it is from now on.
+                        again |= noticed.asked;
+                        self.notice(noticed);
+                    }
                 }
             };
             drop(asking);
-            self.round(answers);
+            self.round(answers, begun.into_std());
             loop {
+                if again {
+                    break;
+                }
                 let next = begun + self.machine.wait(fastrand::f64());
                 tokio::select! {
                     () = tokio::time::sleep_until(next) => break,
@@ -184,7 +192,7 @@ impl Judge {
 
     /// Deals with what sessions noticed. Returns whether the node is to be asked at once.
     fn notice(&mut self, noticed: Noticed) -> bool {
-        let Noticed { failed, served, stopping, maintenance } = noticed;
+        let Noticed { failed, served, stopping, maintenance, asked } = noticed;
         if served {
             self.machine.client_served();
         }
@@ -198,13 +206,13 @@ impl Judge {
             let within = self.health.passive.map(|passive| passive.within).unwrap_or_default();
             format!("connections of clients failed again and again within {within:?}")
         } else {
-            return maintenance;
+            return maintenance || asked;
         };
         self.down(&reason);
         true
     }
 
-    fn round(&mut self, answers: Answers) {
+    fn round(&mut self, answers: Answers, begun: Instant) {
         let Answers { done, findings } = answers;
         let vouched = done.iter().any(|done| {
             matches!(done.report.check, Check::Amqp | Check::ChannelRoundtrip)
@@ -219,6 +227,9 @@ impl Judge {
             (true, true) => Round::Good,
             (true, false) => Round::Mute,
         };
+        // Before the verdict: whoever acts on that looks at the rounds, too.
+        let row = (round != Round::Mute)
+            .then(|| self.node.condition.round(round == Round::Good, begun, Instant::now()));
         let changed = self.machine.round(round);
         match self.machine.verdict() {
             Verdict::Down if changed => self.down(&against),
@@ -229,6 +240,11 @@ impl Judge {
                     self.news.verdict(&self.node, verdict, None);
                 }
             }
+        }
+        if let Some(failing) = row.filter(|row| !row.is_good())
+            && self.node.condition.fitness() >= Fitness::Unfit
+        {
+            self.news.ask_others(&self.node, &failing);
         }
     }
 
@@ -333,7 +349,7 @@ async fn views(node: &Arc<Node>, health: &Health, news: &News) {
         };
         let known = node.report.load().broker.is_some();
         let silent = known && seen.is_none() && node.condition.verdict() != Verdict::Down;
-        news.sees(node, seen);
+        news.sees(node, seen, Instant::now());
         let wait = if silent { health.interval.max(VIEW_AGAIN) } else { health.interval };
         tokio::time::sleep(if known { wait } else { health.fast_interval }).await;
     }

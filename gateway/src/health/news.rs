@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::broadcast;
 use tracing::{error, info, warn};
@@ -14,7 +14,12 @@ use crate::cluster::Cluster;
 use crate::cluster::condition::{BrokerSays, Fitness, Verdict};
 use crate::cluster::node::Node;
 use crate::cluster::report::{Change, HealthEvent, Report};
+use crate::cluster::rounds::Row;
 use crate::telemetry::metrics::Metrics;
+
+/// How long what a node said of its cluster holds while it says nothing: longer than the members of a cluster say nothing
+/// because one of them hangs.
+const HOLDS: Duration = Duration::from_secs(90);
 
 /// One cluster, and what its nodes say of each other.
 #[derive(Debug)]
@@ -22,8 +27,8 @@ pub(super) struct News {
     pub(super) cluster: Arc<Cluster>,
     pub(super) metrics: Arc<Metrics>,
     events: broadcast::Sender<HealthEvent>,
-    /// By the node's name in the configuration.
-    seen: Mutex<HashMap<Arc<str>, Seen>>,
+    /// By the node's name in the configuration, with the time when it said so.
+    seen: Mutex<HashMap<Arc<str>, (Seen, Instant)>>,
     /// Is there no healthy node?
     lost: AtomicBool,
 }
@@ -120,20 +125,40 @@ impl News {
         self.look_at_cluster();
     }
 
-    /// How a node sees its cluster now; `None` = it does not say.
-    pub(super) fn sees(&self, node: &Arc<Node>, seen: Option<Seen>) {
-        let critical = seen.as_ref().and_then(|seen| seen.quorum_critical);
-        match seen {
-            Some(seen) => self.seen().insert(node.name.clone(), seen),
-            None => self.seen().remove(&node.name),
-        };
+    /// How a node sees its cluster at `now`; `None` = it does not say. Then what it said last holds for a while: that it
+    /// does not say does not bring it back to its cluster.
+    pub(super) fn sees(&self, node: &Arc<Node>, seen: Option<Seen>, now: Instant) {
+        if let Some(seen) = seen {
+            self.seen().insert(node.name.clone(), (seen, now));
+        } else {
+            let down = node.condition.verdict() == Verdict::Down;
+            self.seen().retain(|name, (_, at)| {
+                *name != node.name || (!down && now.saturating_duration_since(*at) < HOLDS)
+            });
+        }
+        let critical = self.last_seen(node).and_then(|seen| seen.quorum_critical);
         self.judge_sides();
         self.says(node, |says| says.quorum_critical = critical.unwrap_or(false));
     }
 
     /// What a node said last of its place in the cluster, if it said anything.
     pub(super) fn last_seen(&self, node: &Node) -> Option<Seen> {
-        self.seen().get(&node.name).cloned()
+        self.seen().get(&node.name).map(|(seen, _)| seen.clone())
+    }
+
+    /// A node fails: the others are to show that it is not the gateway, unless they have done so since.
+    ///
+    /// One that fails itself is not asked out of turn: where all fail at once, they would make each other down.
+    pub(super) fn ask_others(&self, node: &Arc<Node>, failing: &Row) {
+        let may_show = |other: &&Arc<Node>| {
+            let condition = &other.condition;
+            condition.fitness() < Fitness::Unfit
+                && condition.row().is_some_and(|row| row.is_good() && row.is_older_than(failing))
+        };
+        let nodes = self.cluster.nodes();
+        for other in nodes.iter().filter(|other| !Arc::ptr_eq(other, node)).filter(may_show) {
+            other.notices.ask();
+        }
     }
 
     /// The cluster has other nodes now.
@@ -147,7 +172,7 @@ impl News {
         let nodes = self.cluster.nodes();
         let views: Vec<Option<View>> = {
             let seen = self.seen();
-            nodes.iter().map(|node| seen.get(&node.name).map(|seen| seen.view.clone())).collect()
+            nodes.iter().map(|node| Some(seen.get(&node.name)?.0.view.clone())).collect()
         };
         for (node, minority) in nodes.iter().zip(partition::minority(&views)) {
             self.says(node, |says| says.minority = minority);
@@ -177,29 +202,85 @@ impl News {
         let _ = self.events.send(HealthEvent { node: node.clone(), change });
     }
 
-    fn seen(&self) -> MutexGuard<'_, HashMap<Arc<str>, Seen>> {
+    fn seen(&self) -> MutexGuard<'_, HashMap<Arc<str>, (Seen, Instant)>> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
+    use std::future::Future;
+    use std::pin::pin;
+    use std::task::{Context, Waker};
 
     use super::*;
     use crate::config::model::samples;
 
+    fn news(nodes: u16) -> (News, Arc<Vec<Arc<Node>>>) {
+        let nodes = (1..=nodes).map(|n| samples::node(&format!("r{n}"), n));
+        let cluster = Arc::new(Cluster::new(&samples::cluster("main", nodes.collect())));
+        let (events, _) = broadcast::channel(8);
+        let nodes = cluster.nodes();
+        (News::new(cluster, Arc::new(Metrics::new()), events), nodes)
+    }
+
     #[test]
     fn a_node_found_up_again_is_not_left_out_for_what_clients_met_before() {
-        let model = samples::cluster("main", vec![samples::node("r1", 1)]);
-        let cluster = Arc::new(Cluster::new(&model));
-        let (events, _) = broadcast::channel(8);
-        let news = News::new(cluster.clone(), Arc::new(Metrics::new()), events);
-        let node = cluster.nodes()[0].clone();
+        let (news, nodes) = news(1);
+        let node = nodes[0].clone();
         node.failed(Instant::now());
         news.verdict(&node, Verdict::Down, Some("tcp: refused".into()));
         assert!(node.is_left_out());
         news.verdict(&node, Verdict::Up, None);
         assert!(!node.is_left_out());
+    }
+
+    /// What a node says that sees `running` and knows itself to be parted from `partitions`.
+    fn seen(name: &str, running: &[&str], partitions: &[&str]) -> Option<Seen> {
+        let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
+        let (running, partitions) = (names(running), names(partitions));
+        let view = View { name: name.to_owned(), running, partitions };
+        Some(Seen { view, ..Seen::default() })
+    }
+
+    #[test]
+    fn a_node_on_the_smaller_side_that_says_nothing_stays_there_until_it_is_down_or_long_silent() {
+        for goes_down in [true, false] {
+            let (news, nodes) = news(3);
+            let start = Instant::now();
+            let minority = || nodes.iter().map(|n| n.condition.says().minority).collect::<Vec<_>>();
+            news.sees(&nodes[0], seen("a", &["a", "b"], &[]), start);
+            news.sees(&nodes[2], seen("c", &["c"], &["a", "b"]), start);
+            assert_eq!(minority(), [false, false, true]);
+            for silent in [0, 2] {
+                news.sees(&nodes[silent], None, start + HOLDS / 2);
+            }
+            assert_eq!(minority(), [false, false, true], "neither of them has said otherwise");
+            if goes_down {
+                news.verdict(&nodes[2], Verdict::Down, None);
+            }
+            let later = if goes_down { start + HOLDS / 2 } else { start + HOLDS };
+            news.sees(&nodes[2], None, later);
+            assert_eq!(minority(), [false; 3]);
+        }
+    }
+
+    #[test]
+    fn when_a_node_fails_others_are_asked_that_passed_only_before() {
+        let (news, nodes) = news(5);
+        let start = Instant::now();
+        let round = |node: usize, good, second| {
+            let at = start + Duration::from_secs(second);
+            nodes[node].condition.round(good, at, at)
+        };
+        round(1, true, 1);
+        round(2, true, 3);
+        round(3, false, 1);
+        let failing = round(0, false, 2);
+        news.ask_others(&nodes[0], &failing);
+        let asked = nodes.iter().map(|node| {
+            pin!(node.notices.take()).poll(&mut Context::from_waker(Waker::noop())).is_ready()
+        });
+        assert_eq!(asked.collect::<Vec<_>>(), [false, true, false, false, false]);
     }
 }

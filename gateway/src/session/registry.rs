@@ -162,6 +162,12 @@ impl Session {
         self.facts.get().map(|facts| &**facts)
     }
 
+    /// When the handshake was over; while it is not, when the session was accepted.
+    #[must_use]
+    pub fn opened_at(&self) -> Instant {
+        self.accepted + self.facts().map_or(Duration::ZERO, |f| f.handshake.0 + f.handshake.1)
+    }
+
     /// The handshake is over.
     pub fn opened(&self, facts: Box<SessionFacts>) {
         let _ = self.facts.set(facts);

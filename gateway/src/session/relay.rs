@@ -426,7 +426,7 @@ fn note(
         (id::CONNECTION_CLOSE, None) => {
             if let Some(reason) = wire::read_close(frame) {
                 if let Some(facts) = session.facts().filter(|_| by_node) {
-                    facts.node.notices.closed(&reason);
+                    facts.node.closed(&reason, session.opened_at());
                 }
                 *closing = Some(Box::new(Closing { by_node, reason, answered: false }));
             }
