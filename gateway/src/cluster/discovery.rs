@@ -97,7 +97,7 @@ impl Cluster {
 
     fn pause(&self) -> Option<Duration> {
         let names = self.names();
-        let regular = self.resolve_interval;
+        let regular = self.model.resolve_interval;
         match names.iter().any(|name| name.trouble.is_some()) {
             _ if names.is_empty() => None,
             true => Some((regular / 10).max(RETRY_SOONEST).min(regular)),

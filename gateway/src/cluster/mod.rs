@@ -16,7 +16,7 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use admission::Admission;
 use arc_swap::ArcSwap;
@@ -34,12 +34,6 @@ use crate::config::model::{self, ClusterName, Strategy};
 pub struct Cluster {
     /// Its name.
     pub name: ClusterName,
-    /// Further nodes tried before open-ok.
-    pub retry: u32,
-    /// For the TCP connection to a node.
-    pub connect_timeout: Duration,
-    /// How often names are resolved.
-    pub resolve_interval: Duration,
     /// What the configuration says of it.
     pub model: model::Cluster,
     /// Who may connect to a node now, and who waits; `None` = everybody may.
@@ -61,9 +55,6 @@ impl Cluster {
         });
         Self {
             name: model.name.clone(),
-            retry: model.retry,
-            connect_timeout: model.connect_timeout,
-            resolve_interval: model.resolve_interval,
             model: model.clone(),
             admission: model.admission.as_ref().map(Admission::new),
             nodes: ArcSwap::from_pointee(nodes.collect()),
@@ -238,6 +229,7 @@ impl Key<'_> {
 #[cfg(test)]
 mod tests {
     use std::net::Ipv4Addr;
+    use std::time::Duration;
 
     use super::*;
     use crate::cluster::condition::{AdminState, BrokerSays};

@@ -83,14 +83,14 @@ impl Search {
     }
 
     fn may_try_more(&self) -> bool {
-        self.tried.len() <= self.cluster.retry as usize
+        self.tried.len() <= self.cluster.model.retry as usize
     }
 
     /// A hung node stops taking connections once its backlog is full; one that is switched off never took any.
     fn dial_patience(&self) -> Duration {
         match self.has_another() {
-            true => self.cluster.connect_timeout.min(START_PATIENCE),
-            false => self.cluster.connect_timeout,
+            true => self.cluster.model.connect_timeout.min(START_PATIENCE),
+            false => self.cluster.model.connect_timeout,
         }
     }
 }

@@ -15,8 +15,7 @@ use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
 
-/// The time slice that a worker asks for. The kernel's own is 1.4 ms on two cores, 2.8 ms on eight and more; at 0.1 ms
-/// it changes threads so often that it costs.
+/// The time slice that a worker asks for. The kernel's own is some 1.4 ms on two cores, and longer on more.
 const SLICE: Duration = Duration::from_micros(500);
 
 /// Asks for time slices of half a millisecond for the calling thread. Its share of the core stays the same.
