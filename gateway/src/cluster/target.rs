@@ -90,7 +90,7 @@ mod tests {
     fn a_node_behind_a_name_is_asked_for_itself_unless_management_is_elsewhere() {
         let url = |host: &str| {
             let host = host.into();
-            Some(ManagementUrl { host, port: 15672, prefix: "".into() })
+            Some(ManagementUrl { tls: false, host, port: 15672, prefix: "".into() })
         };
         let mut section = section("rabbit.internal", Some(5672));
         assert_eq!(target("10.0.0.5:5672").management(&section), None);

@@ -6,6 +6,7 @@ use std::ops::Range;
 use serde::Serialize;
 
 use super::mask::masked;
+use super::model::Place;
 
 /// Widest part of a source line that is shown, in characters.
 const EXCERPT_CHARS: usize = 120;
@@ -114,6 +115,14 @@ impl<'a> Report<'a> {
     /// Line of a place, from 1, for messages that point at a second place.
     pub(super) fn line_of(&self, offset: usize) -> usize {
         self.line_starts.partition_point(|start| *start <= offset)
+    }
+
+    /// Where a byte of the text stands.
+    pub(super) fn place_of(&self, offset: usize) -> Place {
+        let line = self.line_of(offset).max(1);
+        let start = self.line_starts.get(line - 1).copied().unwrap_or(0);
+        let before = self.text.get(start..offset).unwrap_or_default();
+        Place { line, column: before.chars().count() + 1 }
     }
 
     /// An error of the TOML parser. After the first one of a line the others only repeat it.

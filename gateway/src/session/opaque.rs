@@ -115,7 +115,8 @@ impl<'a> Opaque<'a> {
     fn route(&self) -> Option<Arc<Cluster>> {
         let snapshot = self.shared.snapshot.load();
         let (listener, source) = (&self.session.listener, self.session.client.ip());
-        let facts = Facts { listener, source, login: None, vhost: None };
+        let facts =
+            Facts { listener, source, sni: None, common_name: None, login: None, vhost: None };
         match snapshot.routes.decide_without_more(&facts) {
             Decision::To(target) if target.rename_vhost.is_none() => {
                 snapshot.clusters.get(&target.cluster).cloned()

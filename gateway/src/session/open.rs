@@ -188,6 +188,8 @@ impl<'a> Handshake<'a> {
         let facts = Facts {
             listener: &self.session.listener,
             source: self.session.client.ip(),
+            sni: None,
+            common_name: None,
             login: self
                 .bridge
                 .hello()
