@@ -65,8 +65,7 @@ async fn run(
     let (mut outgoing, mut plain) = (Vec::new(), Vec::new());
     loop {
         // Data may stand right behind the last word of the handshake.
-        let looked =
-            engine.look(&mut held, &mut outgoing, |text| plain.extend_from_slice(text));
+        let looked = engine.look(&mut held, &mut outgoing, |text| plain.extend_from_slice(text));
         if !outgoing.is_empty() {
             tcp.write_all(&outgoing).await?;
             outgoing.clear();
@@ -98,7 +97,6 @@ fn facts(state: &CommonState) -> TlsFacts {
         },
         cipher: state.negotiated_cipher_suite().map_or("", |suite| iana_name(suite.suite())),
         resumed: state.handshake_kind() == Some(HandshakeKind::Resumed),
-        sni: None,
         certificate: None,
     }
 }
