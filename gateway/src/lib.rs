@@ -20,4 +20,5 @@ pub mod snapshot;
 pub mod socket;
 pub mod stream;
 pub mod telemetry;
+pub mod tls;
 pub mod worker;

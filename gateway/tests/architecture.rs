@@ -34,6 +34,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("gate", &[]),
     ("socket", &[]),
     ("telemetry", &["config::model"]),
+    ("stream", &[]),
+    ("tls", &["config::model", "stream::facts"]),
     ("cluster", &["config::model"]),
     ("snapshot", &["config::model", "route", "cluster"]),
     ("worker", &["telemetry::counters"]),
@@ -122,7 +124,9 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("nix", &["app", "telemetry::process"]),
     ("siphasher", &["cluster::balance"]),
     ("toml", &["config"]),
+    ("rustls_native_certs", &["tls"]),
     ("ureq", &["cli"]),
+    ("x509_cert", &["tls"]),
     ("schemars", &["config"]),
 ];
 
