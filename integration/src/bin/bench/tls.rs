@@ -105,13 +105,13 @@ impl Client {
     /// # Errors
     /// When it was another one: then the run has no figures.
     pub(crate) fn check(&self, connection: &ClientConnection) -> Result<()> {
-        let kind = connection.handshake_kind();
+        let kind = connection.handshake_kind().context("no TLS handshake has taken place")?;
         if let Some(expected) = self.expected {
-            ensure!(kind == Some(expected), "a TLS handshake is {kind:?}, not {expected:?}");
+            ensure!(kind == expected, "a TLS handshake is {kind:?}, not {expected:?}");
         }
         let group = connection.negotiated_key_exchange_group().map(|group| group.name());
         // A resumed session of TLS 1.2 exchanges no keys.
-        let none = self.tls.version == Version::Tls12 && kind == Some(HandshakeKind::Resumed);
+        let none = self.tls.version == Version::Tls12 && kind == HandshakeKind::Resumed;
         let wanted = (!none).then_some(NamedGroup::X25519);
         ensure!(group == wanted, "the key exchange is {group:?}, not {wanted:?}");
         Ok(())
