@@ -56,7 +56,7 @@ mod tests {
         assert_eq!(fitting("other.example.com"), [0]);
         assert_eq!(fitting("a.eu.example.com"), [2]);
         assert!(fitting("example.com").is_empty());
-        assert_eq!(fitting("a.b.example.com"), []);
-        assert_eq!(fitting("anything"), []);
+        assert!(fitting("a.b.example.com").is_empty());
+        assert!(fitting("anything").is_empty());
     }
 }
