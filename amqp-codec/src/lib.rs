@@ -6,7 +6,7 @@
 //!
 //! | module | answers |
 //! |---|---|
-//! | [`preface`] | what stands before AMQP: a PROXY header? |
+//! | [`preface`] | what stands before AMQP: a PROXY header, a ClientHello? |
 //! | [`protocol_header`] | what do the first eight bytes ask for? |
 //! | [`frame`] | where does a frame end, and which method is it? |
 //! | [`guard`] | is this field table safe to decode? |
