@@ -18,5 +18,6 @@ pub mod route;
 pub mod session;
 pub mod snapshot;
 pub mod socket;
+pub mod stream;
 pub mod telemetry;
 pub mod worker;

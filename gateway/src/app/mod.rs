@@ -345,7 +345,7 @@ fn serve(shared: &Arc<Shared>, here: &Arc<Worker>, arrivals: &TaskTracker, accep
     let Accepted { stream, address, listener, seat, passage } = accepted;
     let shared = shared.clone();
     if Arc::ptr_eq(seat.worker(), here) {
-        let serving = session::serve(shared, listener, stream, address, seat, passage);
+        let serving = session::serve(shared, listener, stream.into(), address, seat, passage);
         here.runtime().spawn(serving);
         return;
     }
@@ -354,7 +354,7 @@ fn serve(shared: &Arc<Shared>, here: &Arc<Worker>, arrivals: &TaskTracker, accep
     let hand_over = async move {
         match handed_over.and_then(TcpStream::from_std) {
             Ok(stream) => {
-                let serving = session::serve(shared, listener, stream, address, seat, passage);
+                let serving = session::serve(shared, listener, stream.into(), address, seat, passage);
                 tokio::spawn(serving);
             }
             Err(error) => warn!(%listener, client = %address, %error, "cannot hand a client over"),

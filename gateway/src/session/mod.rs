@@ -22,7 +22,6 @@ use std::time::Duration;
 use amqp_codec::tune::Tune;
 use arc_swap::ArcSwap;
 use socket2::SockRef;
-use tokio::net::TcpStream;
 use tracing::debug;
 
 use crate::cluster::node::Lease;
@@ -30,6 +29,7 @@ use crate::config::model::ListenerName;
 use crate::gate::Passage;
 use crate::snapshot::Snapshot;
 use crate::socket::keep_alive;
+use crate::stream::Stream;
 use crate::telemetry::access::{AccessLog, Protocol};
 use crate::telemetry::metrics::Metrics;
 use crate::worker::Seat;
@@ -67,7 +67,7 @@ pub struct Shared {
 pub fn serve(
     shared: Arc<Shared>,
     listener: ListenerName,
-    client: TcpStream,
+    client: Stream,
     address: SocketAddr,
     seat: Seat,
     passage: Passage,
@@ -127,7 +127,7 @@ impl Opened {
 }
 
 /// From the first byte to open-ok. A session that fails on the way is recorded here.
-async fn open(live: Live, client: TcpStream) -> Option<Box<Opened>> {
+async fn open(live: Live, client: Stream) -> Option<Box<Opened>> {
     match live.open(client).await {
         Ok((relay, lease, first_stop)) => {
             Some(Box::new(Opened { relay, _lease: lease, first_stop, live }))
@@ -181,7 +181,7 @@ impl Failed {
 
 impl Live {
     /// From the first byte to open-ok, within the handshake's time.
-    async fn open(&self, mut client: TcpStream) -> Result<Begun, Box<Failed>> {
+    async fn open(&self, mut client: Stream) -> Result<Begun, Box<Failed>> {
         let timeout = self.shared.snapshot.load().handshake_timeout;
         let mut handshake = Handshake::new(&self.shared, &self.session, &mut client);
         let opening = match in_time(&self.session, timeout, handshake.run()).await {
@@ -238,15 +238,15 @@ impl Live {
     /// Begins to relay. Without `tune` the bytes are opaque.
     async fn begin(
         &self,
-        client: TcpStream,
-        node: TcpStream,
+        client: Stream,
+        node: Stream,
         lease: Lease,
         tune: Option<Tune>,
         (from_client, from_node): (Vec<u8>, Vec<u8>),
     ) -> Begun {
         // Where no heartbeats tell that a peer is gone, TCP has to. Listeners do the same for clients.
         if tune.is_none_or(|tune| tune.heartbeat == 0)
-            && let Err(error) = SockRef::from(&node).set_tcp_keepalive(&keep_alive())
+            && let Err(error) = SockRef::from(node.tcp()).set_tcp_keepalive(&keep_alive())
         {
             debug!(%error, "no TCP keepalive");
         }

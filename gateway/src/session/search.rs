@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use tokio::net::TcpStream;
 use tracing::{debug, error, warn};
 
 use super::end::{End, Phase, Who};
@@ -16,6 +15,7 @@ use crate::cluster::admission::{Place, Refused};
 use crate::cluster::node::{Lease, Node};
 use crate::cluster::{Cluster, Key};
 use crate::socket::own_fault;
+use crate::stream::Stream;
 
 /// A node that takes a connection but does not say its first word within this time is hung: another one is tried, if
 /// there is one.
@@ -32,7 +32,7 @@ pub(super) struct Search {
 /// What a search comes to.
 pub(super) enum Found {
     /// A connection, and the place on the node that it is counted in.
-    Node(TcpStream, Lease),
+    Node(Stream, Lease),
     /// No further node may be tried.
     Nobody,
     /// The cluster admits no further connection now.
@@ -70,7 +70,7 @@ impl Search {
             debug!(session = %session.id.0, %cluster, %node, "connecting to node");
             let dialing = dial::dial(lease.node().address, self.dial_patience());
             match watched(dialing, &mut watch).await? {
-                Ok(stream) => return Ok(Found::Node(stream, lease)),
+                Ok(stream) => return Ok(Found::Node(stream.into(), lease)),
                 Err(error) => not_connected(shared, lease.node(), &error),
             }
         }
