@@ -354,7 +354,8 @@ fn serve(shared: &Arc<Shared>, here: &Arc<Worker>, arrivals: &TaskTracker, accep
     let hand_over = async move {
         match handed_over.and_then(TcpStream::from_std) {
             Ok(stream) => {
-                let serving = session::serve(shared, listener, stream.into(), address, seat, passage);
+                let serving =
+                    session::serve(shared, listener, stream.into(), address, seat, passage);
                 tokio::spawn(serving);
             }
             Err(error) => warn!(%listener, client = %address, %error, "cannot hand a client over"),

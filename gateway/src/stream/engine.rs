@@ -111,10 +111,7 @@ impl fmt::Debug for Engine {
 /// What both ends of rustls have in common.
 trait Process {
     type Data;
-    fn process<'c, 'i>(
-        &'c mut self,
-        bytes: &'i mut [u8],
-    ) -> UnbufferedStatus<'c, 'i, Self::Data>;
+    fn process<'c, 'i>(&'c mut self, bytes: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Data>;
 }
 
 impl Process for UnbufferedServerConnection {

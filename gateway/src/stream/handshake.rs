@@ -65,8 +65,7 @@ async fn run(
     let (mut outgoing, mut plain) = (Vec::new(), Vec::new());
     loop {
         // Data may stand right behind the last word of the handshake.
-        let looked =
-            engine.look(&mut held, &mut outgoing, |text| plain.extend_from_slice(text));
+        let looked = engine.look(&mut held, &mut outgoing, |text| plain.extend_from_slice(text));
         if !outgoing.is_empty() {
             tcp.write_all(&outgoing).await?;
             outgoing.clear();

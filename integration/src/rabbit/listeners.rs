@@ -33,8 +33,7 @@ pub enum ClientCertificate {
 #[derive(Debug, Clone)]
 pub struct Tls {
     authority: PathBuf,
-    chain: PathBuf,
-    key: PathBuf,
+    certificate: Issued,
     clients: ClientCertificate,
     external: bool,
 }
@@ -45,8 +44,7 @@ impl Tls {
     pub fn new(authority: &Authority, certificate: &Issued) -> Self {
         Self {
             authority: authority.file().to_owned(),
-            chain: certificate.chain.clone(),
-            key: certificate.key.clone(),
+            certificate: certificate.clone(),
             clients: ClientCertificate::Ignored,
             external: false,
         }
@@ -97,7 +95,8 @@ impl Tls {
     }
 
     fn files(&self) -> [(&'static str, &Path); 3] {
-        [("cacertfile", &self.authority), ("certfile", &self.chain), ("keyfile", &self.key)]
+        let Issued { chain, key, .. } = &self.certificate;
+        [("cacertfile", &self.authority), ("certfile", chain), ("keyfile", key)]
     }
 }
 
