@@ -19,6 +19,7 @@ pub mod scratch;
 pub mod steady;
 pub mod suites;
 pub mod target;
+pub mod testssl;
 pub mod tls;
 pub mod wait;
 

@@ -6,6 +6,7 @@ use integration::openssl::SClient;
 use integration::peer::{Peer, Tune};
 use integration::rabbit::{ClientCertificate, Tls};
 use integration::suites::{Place, Suite, run_suite};
+use integration::testssl;
 use integration::tls::{ClientTls, Version};
 
 const VERSIONS: [Version; 2] = [Version::Tls12, Version::Tls13];
@@ -84,4 +85,16 @@ async fn openssl_tells_what_was_agreed_on_and_whether_a_session_was_resumed() {
     let other_name = ClientTls::new(&authority, "elsewhere.test");
     let error = SClient::new(node.amqps_addr(1), &other_name).talk().await.unwrap_err();
     assert!(format!("{error:#}").contains("hostname mismatch"), "{error:#}");
+}
+
+#[tokio::test]
+async fn testssl_tells_what_is_wrong_with_a_listener() {
+    let authority = Authority::new("ca").unwrap();
+    let server = authority.server(&["localhost"]).unwrap().expired().write("server").unwrap();
+    let node = RabbitCluster::builder("rated").tls(Tls::new(&authority, &server));
+    let node = node.start().await.unwrap();
+    let tls = ClientTls::new(&authority, "localhost");
+    let found = testssl::findings(node.amqps_addr(1), &tls).await.unwrap();
+    let bad: Vec<_> = found.iter().filter(|one| one.is_above_low()).collect();
+    assert!(bad.iter().any(|one| one.id == "cert_expirationStatus"), "{bad:?}");
 }
