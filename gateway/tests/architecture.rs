@@ -37,7 +37,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("telemetry", &["config::model", "stream"]),
     ("tls", &["config::model", "stream", "telemetry"]),
     ("cluster", &["config::model", "tls"]),
-    ("snapshot", &["config::model", "route", "cluster"]),
+    ("snapshot", &["config::model", "route", "cluster", "tls"]),
     ("worker", &["telemetry::counters"]),
     // Who serves: none of these three knows another.
     ("listener", &["config::model", "gate", "socket", "stream", "telemetry", "tls"]),
@@ -57,11 +57,11 @@ const ROOMS: &[(&str, &[&str])] = &[
         ],
     ),
     ("admin::view", &[]),
-    ("health", &["config::model", "cluster", "socket", "telemetry::metrics"]),
+    ("health", &["config::model", "cluster", "socket", "telemetry::metrics", "tls"]),
     ("health::machine", &["config::model", "cluster::condition"]),
     ("health::partition", &[]),
     ("admin", &[]),
-    ("drain", &["config::model", "cluster", "snapshot", "session", "stream"]),
+    ("drain", &["config::model", "cluster", "snapshot", "session", "stream", "tls"]),
     // Who puts it together.
     (
         "app",
