@@ -3,12 +3,14 @@
 //!
 //! Whatever a test starts dies with it: see [`scratch`].
 
+pub mod certificates;
 pub mod command;
 pub mod crowd;
 pub mod gateway_process;
 pub mod http;
 pub mod name_server;
 pub mod namespace;
+pub mod openssl;
 pub mod peer;
 pub mod ports;
 pub mod process;
@@ -17,6 +19,8 @@ pub mod scratch;
 pub mod steady;
 pub mod suites;
 pub mod target;
+pub mod testssl;
+pub mod tls;
 pub mod wait;
 
 pub use gateway_process::GatewayProcess;

@@ -39,6 +39,15 @@ impl Target {
         format!("{}@{behind}", section.name).into()
     }
 
+    /// The name that whoever configured it, or DNS, knows it by.
+    pub(super) fn host_in(&self, section: &model::Node) -> Arc<str> {
+        match &self.host {
+            Some(host) => host.rsplit_once(':').map_or(&**host, |(host, _)| host).into(),
+            None if section.address.is_srv() => self.address.ip().to_string().into(),
+            None => section.address.host.as_str().into(),
+        }
+    }
+
     pub(super) fn weight_in(&self, section: &model::Node) -> NonZeroU32 {
         section.weight.saturating_mul(self.weight)
     }
@@ -90,7 +99,7 @@ mod tests {
     fn a_node_behind_a_name_is_asked_for_itself_unless_management_is_elsewhere() {
         let url = |host: &str| {
             let host = host.into();
-            Some(ManagementUrl { host, port: 15672, prefix: "".into() })
+            Some(ManagementUrl { tls: false, host, port: 15672, prefix: "".into() })
         };
         let mut section = section("rabbit.internal", Some(5672));
         assert_eq!(target("10.0.0.5:5672").management(&section), None);

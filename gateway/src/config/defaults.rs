@@ -12,6 +12,10 @@ pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(60);
 /// `gateway.drain_rate`
 pub const DRAIN_RATE: u32 = 200;
+/// `listener.NAME.tls.strict_sni`
+pub const STRICT_SNI: bool = false;
+/// `listener.NAME.node_port` with protocol = "tls-passthrough": where AMQP with TLS is.
+pub const PASSTHROUGH_PORT: u16 = 5671;
 /// `log.access`
 pub const LOG_ACCESS: bool = true;
 /// `cluster.NAME.retry`

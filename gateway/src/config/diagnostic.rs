@@ -6,6 +6,7 @@ use std::ops::Range;
 use serde::Serialize;
 
 use super::mask::masked;
+use super::model::Place;
 
 /// Widest part of a source line that is shown, in characters.
 const EXCERPT_CHARS: usize = 120;
@@ -54,6 +55,20 @@ impl Problem {
     pub fn of_file(file: &str, message: String, advice: String) -> Self {
         let (file, severity) = (file.to_owned(), Severity::Error);
         Self { file, line: 1, column: 1, severity, message, advice, excerpt: None }
+    }
+
+    /// A problem that only shows outside of the text; without a place, one of the file as a whole.
+    #[must_use]
+    pub fn at(
+        file: &str,
+        place: Option<Place>,
+        fatal: bool,
+        message: String,
+        advice: String,
+    ) -> Self {
+        let Place { line, column } = place.unwrap_or(Place { line: 1, column: 1 });
+        let severity = if fatal { Severity::Error } else { Severity::Warning };
+        Self { file: file.to_owned(), line, column, severity, message, advice, excerpt: None }
     }
 
     /// Does it make the configuration unusable?
@@ -114,6 +129,14 @@ impl<'a> Report<'a> {
     /// Line of a place, from 1, for messages that point at a second place.
     pub(super) fn line_of(&self, offset: usize) -> usize {
         self.line_starts.partition_point(|start| *start <= offset)
+    }
+
+    /// Where a byte of the text stands.
+    pub(super) fn place_of(&self, offset: usize) -> Place {
+        let line = self.line_of(offset).max(1);
+        let start = self.line_starts.get(line - 1).copied().unwrap_or(0);
+        let before = self.text.get(start..offset).unwrap_or_default();
+        Place { line, column: before.chars().count() + 1 }
     }
 
     /// An error of the TOML parser. After the first one of a line the others only repeat it.

@@ -11,8 +11,12 @@ use super::defaults::{self, text};
 use super::model::{LogFormat, LogLevel};
 
 mod cluster;
+mod listener;
 
-pub use self::cluster::{Admission, Cluster, Health, Node, Passive, Rebalance, Script};
+pub use self::cluster::{
+    Admission, Cluster, ClusterTls, Health, Identity, Node, Passive, Rebalance, Script,
+};
+pub use self::listener::{Certificate, Listener, ListenerTls, Protocol};
 
 /// Configuration of amqp-gateway.
 ///
@@ -113,43 +117,6 @@ pub enum LogTarget {
     File,
 }
 
-/// Where clients arrive.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Listener {
-    /// IP address and port, or a list of them. [::] is IPv6 only.
-    #[schemars(required, example = "0.0.0.0:5672")]
-    pub bind: Option<OneOrMany>,
-    /// What clients speak here.
-    #[schemars(extend("default" = "amqp"))]
-    pub protocol: Option<Protocol>,
-    /// Cluster of a session that no route matches. Default: it is refused with 530 NOT_ALLOWED.
-    #[schemars(example = &"main")]
-    pub cluster: Option<At<String>>,
-    /// Sessions at once on this listener. Default: only the limit of the gateway.
-    #[schemars(range(min = 1, max = 10_000_000), example = 10_000)]
-    pub max_connections: Option<At<u32>>,
-    /// Are clients announced by a PROXY header?
-    #[schemars(extend("default" = defaults::OFF))]
-    pub proxy_protocol: Option<Off>,
-}
-
-/// What clients of a listener speak.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Protocol {
-    /// AMQP 0-9-1 (and 1.0, passed through).
-    Amqp,
-}
-
-/// A feature that this build can only leave out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Off {
-    /// Not used.
-    Off,
-}
-
 /// One rule: its conditions, which must all hold, and either `cluster` or `reject`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -169,6 +136,12 @@ pub struct Route {
     /// Condition on the client's IP address: it lies in one of these networks.
     #[schemars(example = "10.20.0.0/16")]
     pub source: Option<OneOrMany>,
+    /// Condition on the server name that the client asks for in its TLS handshake.
+    #[schemars(example = "*.batch.example.com")]
+    pub sni: Option<At<String>>,
+    /// Condition on the common name of the client's certificate.
+    #[schemars(example = "batch-*")]
+    pub common_name: Option<At<String>>,
     /// Condition on client properties: each one named here is a text that matches the pattern.
     pub client_property: Option<Named<At<String>>>,
     /// The cluster that the session goes to.

@@ -16,6 +16,15 @@ use serde::Deserialize;
 use super::defaults;
 use super::pattern::Pattern;
 
+mod listener;
+mod tls;
+
+pub use listener::{Http, HttpStrategy, Listener, Protocol, ProxyIn, ProxyOut};
+pub use tls::{
+    CIPHER_SUITES, Certificate, CipherSuite, ClientAuth, ClusterTls, Identity, ListenerTls,
+    PemFile, TlsVersion,
+};
+
 /// A whole configuration.
 #[derive(Debug, Clone)]
 pub struct Model {
@@ -31,6 +40,15 @@ pub struct Model {
     pub clusters: Vec<Cluster>,
     /// `[admin]`; without it there is no admin address.
     pub admin: Option<Admin>,
+}
+
+/// A place in the configuration's text, for problems that only show outside of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// From 1.
+    pub line: usize,
+    /// Character in the line, from 1.
+    pub column: usize,
 }
 
 /// `[gateway]`: the process as a whole.
@@ -105,19 +123,6 @@ pub enum LogOutput {
     File(PathBuf),
 }
 
-/// `[listener.NAME]`: where clients arrive.
-#[derive(Debug, Clone)]
-pub struct Listener {
-    /// NAME
-    pub name: ListenerName,
-    /// At least one address.
-    pub bind: Vec<SocketAddr>,
-    /// Where a session goes that no route matches; without it: 530 NOT_ALLOWED.
-    pub cluster: Option<ClusterName>,
-    /// Sessions at once on this listener; `None` = only the gateway's own limit.
-    pub max_connections: Option<usize>,
-}
-
 /// `[[route]]`: all conditions given must hold.
 #[derive(Debug, Clone)]
 pub struct Route {
@@ -140,6 +145,10 @@ pub struct Conditions {
     pub listener: Option<ListenerName>,
     /// Any of these networks holds the client's address; empty = no condition.
     pub source: Vec<IpNet>,
+    /// The server name that the client asked for in its TLS handshake.
+    pub sni: Option<Pattern>,
+    /// The common name of the client's certificate.
+    pub common_name: Option<Pattern>,
     /// Each named client property is a string that matches; empty = no condition.
     pub client_property: Vec<(String, Pattern)>,
 }
@@ -188,6 +197,12 @@ pub struct Cluster {
     pub drain_patience: Duration,
     /// Users whom the nodes let in from their own host alone; as the brokers' `loopback_users`.
     pub loopback_users: Vec<Arc<str>>,
+    /// PROXY header sent to the nodes.
+    pub proxy_protocol: ProxyOut,
+    /// `[cluster.NAME.tls]`; `None` = the nodes are spoken to in plain text.
+    pub tls: Option<Arc<ClusterTls>>,
+    /// `[cluster.CLUSTER.identity.NAME]`, in the order of the file: first match wins.
+    pub identities: Vec<Identity>,
     /// `[cluster.NAME.health]`
     pub health: Arc<Health>,
     /// At least one node, in the order of the file.
@@ -383,9 +398,11 @@ pub struct Node {
     pub management: Option<ManagementUrl>,
 }
 
-/// `management` of a node: `http://host:port`, with a path in front of `/api` if there is one.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// `management` of a node: `http://host:port` or `https://host:port`, with a path in front of `/api` if there is one.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ManagementUrl {
+    /// Is it https?
+    pub tls: bool,
     /// IP address without brackets, or host name.
     pub host: Arc<str>,
     /// TCP port.
@@ -394,13 +411,21 @@ pub struct ManagementUrl {
     pub prefix: Arc<str>,
 }
 
+impl ManagementUrl {
+    /// Host and port, as in the `Host` header.
+    #[must_use]
+    pub fn authority(&self) -> String {
+        match self.host.contains(':') {
+            true => format!("[{}]:{}", self.host, self.port),
+            false => format!("{}:{}", self.host, self.port),
+        }
+    }
+}
+
 impl fmt::Display for ManagementUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (host, port, prefix) = (&self.host, self.port, &self.prefix);
-        match host.contains(':') {
-            true => write!(f, "http://[{host}]:{port}{prefix}"),
-            false => write!(f, "http://{host}:{port}{prefix}"),
-        }
+        let scheme = if self.tls { "https" } else { "http" };
+        write!(f, "{scheme}://{}{}", self.authority(), self.prefix)
     }
 }
 
@@ -497,6 +522,9 @@ pub(crate) mod samples {
             rebalance_rate: NonZeroU32::MIN,
             drain_patience: defaults::DRAIN_PATIENCE,
             loopback_users: defaults::LOOPBACK_USERS.map(Arc::from).to_vec(),
+            proxy_protocol: ProxyOut::Off,
+            tls: None,
+            identities: Vec::new(),
             health: Arc::default(),
             nodes,
         }

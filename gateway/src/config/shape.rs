@@ -180,11 +180,6 @@ impl Checker<'_, '_> {
                 return false;
             }
         }
-        if later::is_later_value(&self.path, text) {
-            let message = format!("{} = {text:?}: {NOT_AVAILABLE}", self.path.join("."));
-            self.report.error(span, message, format!("write {}", any_of(choices(schema))));
-            return false;
-        }
         if is_choice(schema) && !choices(schema).any(|choice| choice == text) {
             self.wrong_choice(schema, &format!("{text:?}"), span);
             return false;

@@ -3,7 +3,9 @@
 mod cluster;
 mod health;
 mod listener;
+mod login;
 mod route;
+mod tls;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;

@@ -10,7 +10,9 @@ use ipnet::IpNet;
 
 use super::defaults::text as duration_text;
 use super::pattern::Pattern;
-pub(super) use address::{management_url, node_address, server_address, socket_address};
+pub(super) use address::{
+    management_url, node_address, server_address, server_name, socket_address,
+};
 
 /// Longest short string of AMQP: vhosts and reply texts.
 const SHORT_STRING_BYTES: usize = 255;

@@ -9,6 +9,7 @@ use amqp_codec::table::Table;
 use crate::config::model::{
     ClusterName, Conditions, ListenerName, Model, Route, RouteAction, Strategy,
 };
+use crate::config::pattern::Pattern;
 
 /// What is known of a session so far.
 #[derive(Debug, Clone, Copy)]
@@ -17,6 +18,10 @@ pub struct Facts<'a> {
     pub listener: &'a ListenerName,
     /// From where.
     pub source: IpAddr,
+    /// The server name of its TLS handshake, if there was one.
+    pub sni: Option<&'a str>,
+    /// The common name of the client's certificate, if it showed one.
+    pub common_name: Option<&'a str>,
     /// What start-ok said, once it is there.
     pub login: Option<Login<'a>>,
     /// The vhost, once connection.open is there.
@@ -171,11 +176,17 @@ fn decision(action: &RouteAction) -> Decision {
 }
 
 fn holds(conditions: &Conditions, facts: &Facts<'_>) -> Holds {
-    let Conditions { vhost, user, listener, source, client_property } = conditions;
+    let Conditions { vhost, user, listener, source, sni, common_name, client_property } =
+        conditions;
     let known = |holds: bool| if holds { Holds::Yes } else { Holds::No };
     let of_listener = listener.as_ref().map(|name| known(name == facts.listener));
     let of_source = (!source.is_empty())
         .then(|| known(source.iter().any(|net| net.contains(&facts.source.to_canonical()))));
+    let matches = |pattern: &Option<Pattern>, text: Option<&str>| {
+        let pattern = pattern.as_ref()?;
+        Some(known(text.is_some_and(|text| pattern.matches(text))))
+    };
+    let of_tls = [matches(sni, facts.sni), matches(common_name, facts.common_name)];
     let of_user = user.as_ref().map(|pattern| match facts.login {
         Some(login) => known(login.user.is_some_and(|user| pattern.matches(user))),
         None => Holds::Unknown,
@@ -188,7 +199,7 @@ fn holds(conditions: &Conditions, facts: &Facts<'_>) -> Holds {
         Some(vhost) => known(pattern.matches(vhost)),
         None => Holds::Unknown,
     });
-    let all = [of_listener, of_source, of_user, of_vhost].into_iter().flatten();
+    let all = [of_listener, of_source, of_user, of_vhost].into_iter().chain(of_tls).flatten();
     all.chain(of_properties).fold(Holds::Yes, and)
 }
 

@@ -51,7 +51,14 @@ impl Session {
 
     fn at_accept(&self) -> Facts<'_> {
         let source = Ipv4Addr::new(10, 20, 0, 7).into();
-        Facts { listener: &self.listener, source, login: None, vhost: None }
+        Facts {
+            listener: &self.listener,
+            source,
+            sni: None,
+            common_name: None,
+            login: None,
+            vhost: None,
+        }
     }
 
     fn at_start_ok<'a>(&'a self, user: &'a str) -> Facts<'a> {

@@ -3,9 +3,9 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{At, Named, Off, OffOr, Secret};
+use super::{At, Certificate, Named, OffOr, Secret};
 use crate::config::defaults::{self, text};
-use crate::config::model::{Check, OnDown, Strategy};
+use crate::config::model::{Check, OnDown, ProxyOut, Strategy};
 
 /// One RabbitMQ cluster.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -28,7 +28,7 @@ pub struct Cluster {
     pub slow_start: Option<At<String>>,
     /// PROXY header sent to the nodes.
     #[schemars(extend("default" = defaults::OFF))]
-    pub proxy_protocol: Option<Off>,
+    pub proxy_protocol: Option<ProxyOut>,
     /// Bounds new connections to the nodes; who comes on top waits in its handshake. Default:
     /// no bound.
     pub admission: Option<Admission>,
@@ -46,6 +46,10 @@ pub struct Cluster {
     /// name says.
     #[schemars(extend("default" = defaults::LOOPBACK_USERS))]
     pub loopback_users: Option<Vec<At<String>>>,
+    /// TLS with the nodes. Without it they are spoken to in plain text.
+    pub tls: Option<ClusterTls>,
+    /// Broker logins for clients that show a certificate, by name.
+    pub identity: Option<Named<Identity>>,
     /// How its nodes are checked.
     pub health: Option<Health>,
     /// The nodes, by name.
@@ -66,6 +70,43 @@ pub struct Admission {
     /// How long each may wait. From 1ms to 1h.
     #[schemars(extend("default" = text(defaults::ADMISSION_WAIT)))]
     pub wait: Option<At<String>>,
+}
+
+/// TLS with the nodes.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ClusterTls {
+    /// PEM file with the authorities that sign the nodes' certificates. Default: those that the
+    /// system trusts.
+    #[schemars(example = "/etc/amqp-gateway/rabbit-ca.pem")]
+    pub ca: Option<At<String>>,
+    /// The name that the nodes' certificates have to bear. Default: the host of each node's
+    /// address.
+    #[schemars(example = "rabbit.internal")]
+    pub server_name: Option<At<String>>,
+    /// The certificate that the gateway shows to nodes.
+    pub certificate: Option<At<Certificate>>,
+}
+
+/// A broker login for clients that show a certificate: all conditions given must hold.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Identity {
+    /// Condition on the certificate's common name: a text, a glob, or a /regular expression/.
+    #[schemars(example = "billing.example.com")]
+    pub common_name: Option<At<String>>,
+    /// Condition on its subject alternative names (DNS, e-mail, URI, IP address): one of them
+    /// matches.
+    #[schemars(example = "billing.example.com")]
+    pub san: Option<At<String>>,
+    /// User of the broker.
+    #[schemars(required, example = &"billing")]
+    pub username: Option<At<String>>,
+    /// Its password.
+    pub password: Option<At<Secret>>,
+    /// File that holds its password, in place of `password`.
+    #[schemars(example = "/etc/amqp-gateway/billing.password")]
+    pub password_file: Option<At<String>>,
 }
 
 /// Are sessions moved to a node that came back, without being asked?
@@ -157,7 +198,7 @@ pub struct Node {
     /// _amqp._tcp.rabbit.internal.
     #[schemars(required, example = "192.168.1.10:5672")]
     pub address: Option<At<String>>,
-    /// Where its management API answers: http://host:port.
+    /// Where its management API answers: http://host:port or https://host:port.
     #[schemars(example = "http://192.168.1.10:15672")]
     pub management: Option<At<String>>,
     /// Share of new sessions relative to the other nodes of the cluster.

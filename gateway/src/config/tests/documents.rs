@@ -44,7 +44,7 @@ fn visit(schema: &Value, path: &str, check: &mut impl FnMut(&str, &Value)) {
 fn the_example_is_valid_and_gives_no_warning() {
     let (model, warnings) = read(&document("gateway.example.toml")).expect("a valid example");
     assert_eq!(warnings, []);
-    assert_eq!((model.listeners.len(), model.routes.len(), model.clusters.len()), (2, 5, 2));
+    assert_eq!((model.listeners.len(), model.routes.len(), model.clusters.len()), (7, 6, 2));
 }
 
 #[test]

@@ -7,12 +7,11 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::health;
-use super::{Context, DAY, HOUR, MILLISECOND, SECOND, TEN_MINUTES, number, positive};
+use super::{Context, DAY, HOUR, MILLISECOND, SECOND, TEN_MINUTES, health, number, positive, tls};
 use crate::config::defaults;
 use crate::config::file::{self, At};
 use crate::config::model::{
-    Admission, Cluster, ClusterName, Listener, Node, NodeAddress, Strategy,
+    Admission, Cluster, ClusterName, Listener, Node, NodeAddress, ProxyOut, Strategy,
 };
 use crate::config::values;
 
@@ -66,6 +65,9 @@ fn cluster(
         rebalance: file.rebalance == Some(file::Rebalance::Auto),
         rebalance_rate: positive(file.rebalance_rate.as_ref(), defaults::REBALANCE_RATE),
         loopback_users,
+        proxy_protocol: file.proxy_protocol.unwrap_or(ProxyOut::Off),
+        tls: file.tls.as_ref().map(|tls| Arc::new(tls::of_cluster(context, &section, tls))),
+        identities: tls::identities(context, &section, file),
         health,
         nodes,
     }

@@ -1,12 +1,10 @@
 //! `[cluster.NAME.health]`: what the nodes are asked, and as whom.
 
-mod login;
-
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Context, HOUR, MILLISECOND, TEN_MINUTES, positive};
+use super::{Context, HOUR, MILLISECOND, TEN_MINUTES, login, positive};
 use crate::config::defaults::{self, OFF};
 use crate::config::file::{self, At, OffOr};
 use crate::config::model::{Check, Health, Node, OnDown, Passive, Script};
@@ -27,7 +25,12 @@ pub(super) fn health(
     let none = file::Health::default();
     let file = file.unwrap_or(&none);
     let section = &format!("{section}.health");
-    let login = login::login(context, section, file);
+    let written = login::Written {
+        username: file.username.as_ref(),
+        password: file.password.as_ref(),
+        password_file: file.password_file.as_ref(),
+    };
+    let login = login::login(context, section, &written);
     if let Some(username) = &file.username
         && loopback_users.iter().any(|user| **user == **username)
     {

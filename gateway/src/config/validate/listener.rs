@@ -1,11 +1,16 @@
 //! `[listener.NAME]` and the address of `[admin]`: whatever this process binds.
 
+mod protocol;
+
 use std::net::SocketAddr;
 use std::ops::Range;
+use std::sync::Arc;
 
-use super::Context;
+use ipnet::IpNet;
+
+use super::{Context, route, tls};
 use crate::config::file::{self, At};
-use crate::config::model::{ClusterName, Listener, ListenerName};
+use crate::config::model::{ClusterName, Listener, ListenerName, ProxyIn};
 use crate::config::values;
 
 /// The listeners, and the admin address if there is one.
@@ -36,7 +41,8 @@ pub(super) fn warn_unreachable(
         let dropped = &context.dropped;
         let misread = dropped.mistake_under(&format!("{key}.")) || dropped.mistake_under("route");
         let has_cluster = listener.cluster.is_some();
-        if !routed && !has_cluster && !misread {
+        let redirects = listener.redirect_to_https.is_some();
+        if !routed && !has_cluster && !misread && !redirects {
             context.report.warning(
                 name.span(),
                 format!("{key} has no cluster and no route leads anywhere: it refuses everyone"),
@@ -62,9 +68,40 @@ fn listener(
     Listener {
         name: ListenerName(name.into()),
         bind: texts.filter_map(|text| bound.add(context, &key, text)).collect(),
+        protocol: protocol::protocol(context, &section, file),
         cluster: file.cluster.as_ref().map(|name| ClusterName(name.as_str().into())),
         max_connections: file.max_connections.as_ref().map(|number| **number as usize),
+        proxy_protocol: file.proxy_protocol.as_deref().copied().unwrap_or(ProxyIn::Off),
+        trusted_proxies: trusted_proxies(context, &section, file),
+        tls: file.tls.as_deref().map(|tls| Arc::new(tls::of_listener(context, &section, tls))),
     }
+}
+
+/// The networks of proxies, which are there if, and only if, a header may come.
+fn trusted_proxies(
+    context: &mut Context<'_, '_>,
+    section: &str,
+    file: &file::Listener,
+) -> Vec<IpNet> {
+    let key = format!("{section}.trusted_proxies");
+    let expected = file.proxy_protocol.as_ref().filter(|proxy| ***proxy != ProxyIn::Off);
+    let given = file.trusted_proxies.as_ref().filter(|networks| !networks.is_empty());
+    match (expected, given) {
+        (Some(expected), None) if !context.dropped.mistake_under(&key) => {
+            let message = format!("{section}.proxy_protocol is on, and no proxy is trusted");
+            let advice =
+                "add trusted_proxies = [\"10.0.0.0/8\"]: those that may send a PROXY header";
+            context.report.error(expected.span(), message, advice.to_owned());
+        }
+        (None, Some(given)) if !context.dropped.mistake_under(&format!("{section}.proxy")) => {
+            let message = format!("{key} has no effect without proxy_protocol");
+            let advice = "add proxy_protocol = \"required\" or \"optional\", or remove it";
+            context.report.warning(given.span(), message, advice.to_owned());
+        }
+        _ => {}
+    }
+    let networks = given.into_iter().flat_map(|networks| networks.iter());
+    networks.filter_map(|text| route::network(context, &key, text)).collect()
 }
 
 /// Every address bound so far, with its place in the file.

@@ -58,6 +58,8 @@ fn conditions(context: &mut Context<'_, '_>, number: usize, file: &file::Route) 
     };
     let vhost = pattern("vhost", &file.vhost);
     let user = pattern("user", &file.user);
+    let sni = pattern("sni", &file.sni);
+    let common_name = pattern("common_name", &file.common_name);
     let properties = file.client_property.iter().flat_map(|named| &named.0);
     let client_property = properties.filter_map(|(property, text)| {
         let key = key(&format!("client_property.{}", property.as_str()));
@@ -70,10 +72,14 @@ fn conditions(context: &mut Context<'_, '_>, number: usize, file: &file::Route) 
     let networks = file.source.iter().flat_map(|source| &source.0);
     let source = networks.filter_map(|text| network(context, &key("source"), text)).collect();
     let listener = file.listener.as_ref().map(|name| ListenerName(name.as_str().into()));
-    Conditions { vhost, user, listener, source, client_property }
+    Conditions { vhost, user, listener, source, sni, common_name, client_property }
 }
 
-fn network(context: &mut Context<'_, '_>, key: &str, text: &At<String>) -> Option<IpNet> {
+pub(super) fn network(
+    context: &mut Context<'_, '_>,
+    key: &str,
+    text: &At<String>,
+) -> Option<IpNet> {
     let network = context.take(key, text, values::network)?;
     if network.addr() != network.network() {
         let meant = network.trunc();
@@ -159,6 +165,8 @@ fn covers(earlier: &file::Route, later: &file::Route) -> bool {
     same(&earlier.vhost, &later.vhost)
         && same(&earlier.user, &later.user)
         && same(&earlier.listener, &later.listener)
+        && same(&earlier.sni, &later.sni)
+        && same(&earlier.common_name, &later.common_name)
         && sources_cover(earlier.source.as_ref(), later.source.as_ref())
         && properties(earlier).is_subset(&properties(later))
 }

@@ -3,7 +3,6 @@
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use super::{Parsed, fault};
-use crate::config::later::NOT_AVAILABLE;
 use crate::config::model::{ManagementUrl, NodeAddress};
 
 const HOST_NAME_BYTES: usize = 253;
@@ -85,11 +84,14 @@ pub(in crate::config) fn management_url(text: &str) -> Parsed<ManagementUrl> {
             format!("write it without, {example}; the health section has username and password"),
         );
     }
-    match scheme.to_ascii_lowercase().as_str() {
-        "http" => {}
-        "https" => return fault(format!("https: {NOT_AVAILABLE}"), format!("use http, {example}")),
-        _ => return fault(format!("{scheme:?} is not http"), format!("write it {example}")),
-    }
+    let tls = match scheme.to_ascii_lowercase().as_str() {
+        "http" => false,
+        "https" => true,
+        _ => {
+            let message = format!("{scheme:?} is neither http nor https");
+            return fault(message, format!("write it {example}"));
+        }
+    };
     let path = path.trim_end_matches('/');
     let fits = |c: char| c.is_ascii_graphic() && !matches!(c, '?' | '#' | '"' | '\\');
     if !path.chars().all(fits) {
@@ -101,7 +103,18 @@ pub(in crate::config) fn management_url(text: &str) -> Parsed<ManagementUrl> {
     let NodeAddress { host, port } = node_address(authority)?;
     let Some(port) = port else { return no_port(authority) };
     let prefix = if path.is_empty() { String::new() } else { format!("/{path}") };
-    Ok(ManagementUrl { host: host.into(), port, prefix: prefix.into() })
+    Ok(ManagementUrl { tls, host: host.into(), port, prefix: prefix.into() })
+}
+
+/// A name that a certificate can bear: a host name or an IP address.
+pub(in crate::config) fn server_name(text: &str) -> Parsed<&str> {
+    if text.parse::<IpAddr>().is_ok() || is_host_name(text) {
+        return Ok(text);
+    }
+    fault(
+        format!("{text:?} is neither a host name nor an IP address"),
+        "write the name alone, as in \"rabbit.internal\"",
+    )
 }
 
 /// `_SERVICE._PROTOCOL.DOMAIN`.
@@ -240,7 +253,8 @@ mod tests {
         assert_eq!(read("http://10.0.0.1:15672"), good("10.0.0.1", 15672, ""));
         assert_eq!(read("HTTP://[fd00::1]:15672/"), good("fd00::1", 15672, ""));
         assert_eq!(read("http://r1:80/rabbit/one/"), good("r1", 80, "/rabbit/one"));
-        assert!(message(read("https://r1:15671")).ends_with(": not available in this build"));
+        assert!(management_url("https://r1:15671").is_ok_and(|url| url.tls));
+        assert!(message(read("ftp://r1:15671")).ends_with("neither http nor https"));
         assert!(message(read("http://ops:secret@r1:1")).contains("a user has no place"));
         assert!(!message(read("http://ops:secret@r1:1")).contains("secret"));
         assert!(message(read("http://r1")).contains("has no port"));

@@ -117,10 +117,8 @@ impl Api {
     }
 
     fn request(&self, path: &str) -> Result<Request<Empty<Bytes>>, Wrong> {
-        let bare = ManagementUrl { prefix: "".into(), ..self.url.clone() }.to_string();
-        let host = bare.trim_start_matches("http://");
         let mut request = Request::get(format!("{}/api/{path}", self.url.prefix))
-            .header(HOST, host)
+            .header(HOST, self.url.authority())
             .header(USER_AGENT, concat!("amqp-gateway/", env!("CARGO_PKG_VERSION")));
         if let Some(authorization) = &self.authorization {
             request = request.header(AUTHORIZATION, authorization);

@@ -51,7 +51,8 @@ impl Broker {
         let serving = tokio::spawn(async move {
             let _ = axum::serve(listener, router).await;
         });
-        let url = ManagementUrl { host: "127.0.0.1".into(), port, prefix: "/rabbit".into() };
+        let url =
+            ManagementUrl { tls: false, host: "127.0.0.1".into(), port, prefix: "/rabbit".into() };
         Self { url, asked, _serving: AbortOnDropHandle::new(serving) }
     }
 

@@ -1,24 +1,31 @@
-//! The monitoring user and its password, which no problem ever shows.
+//! A user of the broker and its password, which no problem ever shows.
 
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::config::file::{self, At};
+use super::Context;
+use crate::config::file::{At, Secret};
 use crate::config::model::{Login, Node};
-use crate::config::validate::Context;
 use crate::config::values;
 
 /// No password is longer; a path that was mistaken for one of a secret may lead anywhere.
 const MAX_PASSWORD_BYTES: usize = 4096;
 
-/// The login of `[cluster.NAME.health]`; `section` is that.
+/// A login as a section writes it.
+pub(super) struct Written<'f> {
+    pub(super) username: Option<&'f At<String>>,
+    pub(super) password: Option<&'f At<Secret>>,
+    pub(super) password_file: Option<&'f At<String>>,
+}
+
+/// The login that stands in `section`.
 pub(super) fn login(
     context: &mut Context<'_, '_>,
     section: &str,
-    file: &file::Health,
+    file: &Written<'_>,
 ) -> Option<Login> {
     let username = user(context, section, file);
-    let password = match (&file.password, &file.password_file) {
+    let password = match (file.password, file.password_file) {
         (Some(_), Some(path)) => {
             let message = format!("{section} has both password and password_file");
             context.report.error(path.span(), message, "keep one of the two".to_owned());
@@ -32,11 +39,11 @@ pub(super) fn login(
 }
 
 /// The user name, if it is good; and a word on the one of name and password that is missing.
-fn user(context: &mut Context<'_, '_>, section: &str, file: &file::Health) -> Option<Arc<str>> {
+fn user(context: &mut Context<'_, '_>, section: &str, file: &Written<'_>) -> Option<Arc<str>> {
     let misread = |key: &str| context.dropped.mistake_under(&format!("{section}.{key}"));
-    let password = file.password.as_ref().map(At::span);
-    let password = password.or_else(|| file.password_file.as_ref().map(At::span));
-    match (&file.username, password) {
+    let password = file.password.map(At::span);
+    let password = password.or_else(|| file.password_file.map(At::span));
+    match (file.username, password) {
         (None, Some(span)) if !misread("username") => {
             let message = format!("{section} has a password, but no username");
             let advice = "add username, or remove the password".to_owned();
@@ -49,7 +56,7 @@ fn user(context: &mut Context<'_, '_>, section: &str, file: &file::Health) -> Op
         }
         _ => {}
     }
-    let username = file.username.as_ref()?;
+    let username = file.username?;
     context.text(&format!("{section}.username"), username, values::short_string)
 }
 
