@@ -28,6 +28,8 @@ use report::{CheckReport, Outcome};
 use target::Target;
 
 use crate::config::model::{self, ClusterName, Strategy};
+use crate::tls::OfCluster;
+use crate::tls::client::Origination;
 
 /// A cluster and its nodes.
 #[derive(Debug)]
@@ -36,6 +38,10 @@ pub struct Cluster {
     pub name: ClusterName,
     /// What the configuration says of it.
     pub model: model::Cluster,
+    /// TLS with its nodes, if it is spoken.
+    pub tls: Option<Arc<Origination>>,
+    /// TLS with their management APIs, if one is behind https.
+    pub https: Option<Arc<Origination>>,
     /// Who may connect to a node now, and who waits; `None` = everybody may.
     pub admission: Option<Admission>,
     nodes: ArcSwap<Vec<Arc<Node>>>,
@@ -56,12 +62,20 @@ impl Cluster {
         Self {
             name: model.name.clone(),
             model: model.clone(),
+            tls: None,
+            https: None,
             admission: model.admission.as_ref().map(Admission::new),
             nodes: ArcSwap::from_pointee(nodes.collect()),
             names: Names::new(&model.nodes),
             turn: AtomicUsize::new(0),
             rebalancing: AtomicBool::new(false),
         }
+    }
+
+    /// With this TLS.
+    #[must_use]
+    pub fn with_tls(self, OfCluster { amqp, https }: OfCluster) -> Self {
+        Self { tls: amqp, https, ..self }
     }
 
     /// While it is being rebalanced, new sessions go where the fewest are, whatever the strategy, and nobody is brought

@@ -20,6 +20,8 @@ use crate::config::model::{
 use crate::session::Ended;
 use crate::session::registry::{Order, Registry, Session, SessionFacts, SessionId, Software};
 use crate::snapshot::Snapshot;
+use crate::stream::arrival::Arrival;
+use crate::tls::Tls;
 
 /// Three nodes, clients that come back half a second after they were told, and their time.
 struct Stage {
@@ -64,7 +66,7 @@ impl Stage {
         let model = model(cluster);
         let shared = Arc::new(Shared {
             name: model.gateway.name.clone(),
-            snapshot: ArcSwap::from_pointee(Snapshot::new(&model, 1)),
+            snapshot: ArcSwap::from_pointee(Snapshot::new(&model, &Tls::default(), 1)),
             registry: Registry::default(),
             ended: Ended::default(),
             metrics: Arc::default(),
@@ -97,8 +99,9 @@ impl Stage {
     fn open(&mut self, client: usize, lease: Lease) {
         let registry = &self.keeper.shared.registry;
         let address = ([127, 0, 0, (client % 7) as u8], 4000).into();
-        let mut session = Session::new(registry.next_id(), ListenerName("amqp".into()), address);
-        session.accepted = self.now;
+        let mut session =
+            Session::new(registry.next_id(), Arrival::new(ListenerName("amqp".into()), address));
+        session.arrival.accepted = self.now;
         session.opened(Box::new(SessionFacts {
             node: lease.node().clone(),
             user: Some("app".into()),

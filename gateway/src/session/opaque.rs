@@ -52,11 +52,13 @@ impl<'a> Opaque<'a> {
 
     /// Finds a node that answers.
     pub(super) async fn run(&mut self) -> Result<Answer, End> {
-        let Some(cluster) = self.route() else { return Err(self.refuse().await) };
+        let Some(cluster) = route(self.shared, self.session) else {
+            return Err(self.refuse().await);
+        };
         self.search = Some(Search::new(cluster.clone()));
         loop {
             let (mut node, lease) = self.next_node().await?;
-            let guard = local_only(&node, self.session.client.ip(), &cluster);
+            let guard = local_only(&node, self.session.arrival.client.ip(), &cluster);
             if guard.is_some() && !self.said.starts_with(&sasl_init::HEADER) {
                 let cause = "AMQP 1.0 without SASL says nothing of the user".to_owned();
                 return Err(self.unknown(&mut node).refuse(&sasl_init::HEADER, cause).await);
@@ -78,7 +80,7 @@ impl<'a> Opaque<'a> {
 
     async fn next_node(&mut self) -> Result<(Stream, Lease), End> {
         let Self { shared, session, client, said, search, .. } = self;
-        let key = Key { source: session.client.ip(), vhost: None };
+        let key = Key { source: session.arrival.client.ip(), vhost: None };
         let watch = |cx: &mut Context<'_>| poll_client(session, client, said, cx);
         let found = match search {
             Some(search) => search.connect((shared, session), &key, watch).await?,
@@ -111,25 +113,31 @@ impl<'a> Opaque<'a> {
         Unknown { session: self.session, client: self.client, node, said: &mut self.said }
     }
 
-    fn route(&self) -> Option<Arc<Cluster>> {
-        let snapshot = self.shared.snapshot.load();
-        let (listener, source) = (&self.session.listener, self.session.client.ip());
-        let facts =
-            Facts { listener, source, sni: None, common_name: None, login: None, vhost: None };
-        match snapshot.routes.decide_without_more(&facts) {
-            Decision::To(target) if target.rename_vhost.is_none() => {
-                snapshot.clusters.get(&target.cluster).cloned()
-            }
-            // The vhost cannot be renamed in bytes that are not read.
-            Decision::To(_) | Decision::Rejected(_) | Decision::NeedsMore => None,
-        }
-    }
-
     async fn refuse(&mut self) -> End {
         let _ = self.client.send(&protocol_header::AMQP_0_9_1).await;
         close::patiently(self.session, close::shut(self.client)).await;
         let end = End::new(Who::Gateway, Phase::Route, "no-route");
         end.with_detail("AMQP 1.0 is not routed by vhost: give the listener a cluster")
+    }
+}
+
+/// The cluster of a session whose bytes are not read.
+pub(super) fn route(shared: &Shared, session: &Session) -> Option<Arc<Cluster>> {
+    let (snapshot, arrival) = (shared.snapshot.load(), &session.arrival);
+    let facts = Facts {
+        listener: &arrival.listener,
+        source: arrival.client.ip(),
+        sni: arrival.sni.as_deref(),
+        common_name: arrival.common_name(),
+        login: None,
+        vhost: None,
+    };
+    match snapshot.routes.decide_without_more(&facts) {
+        Decision::To(target) if target.rename_vhost.is_none() => {
+            snapshot.clusters.get(&target.cluster).cloned()
+        }
+        // The vhost cannot be renamed in bytes that are not read.
+        Decision::To(_) | Decision::Rejected(_) | Decision::NeedsMore => None,
     }
 }
 

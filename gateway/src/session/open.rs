@@ -94,7 +94,7 @@ impl<'a> Handshake<'a> {
     pub(super) fn new(shared: &'a Shared, session: &'a Session, client: &'a mut Stream) -> Self {
         let annotations = vec![
             ("amqp_gateway", shared.name.to_string()),
-            ("amqp_gateway_client", session.client.to_string()),
+            ("amqp_gateway_client", session.arrival.client.to_string()),
         ];
         Self {
             snapshot: shared.snapshot.load_full(),
@@ -107,6 +107,14 @@ impl<'a> Handshake<'a> {
             parked: false,
             dropped: 0,
             client_done: None,
+        }
+    }
+
+    /// What the client has said already, behind a PROXY header.
+    pub(super) fn heard_before(&mut self, said: &[u8]) {
+        if !said.is_empty() {
+            self.session.counters.bytes_from_client.add(said.len() as u64);
+            self.bridge.push_client(said);
         }
     }
 
@@ -185,10 +193,10 @@ impl<'a> Handshake<'a> {
             self.parked = false;
         }
         let facts = Facts {
-            listener: &self.session.listener,
-            source: self.session.client.ip(),
-            sni: None,
-            common_name: None,
+            listener: &self.session.arrival.listener,
+            source: self.session.arrival.client.ip(),
+            sni: self.session.arrival.sni.as_deref(),
+            common_name: self.session.arrival.common_name(),
             login: self
                 .bridge
                 .hello()
@@ -223,7 +231,7 @@ impl<'a> Handshake<'a> {
     }
 
     fn play_broker(&mut self) -> Result<(), End> {
-        let offer = self.snapshot.offer(&self.session.listener);
+        let offer = self.snapshot.offer(&self.session.arrival.listener);
         self.bridge.play_broker(&offer.start, &offer.mechanisms, offer.tune).map_err(|error| {
             End::new(Who::Client, Phase::Handshake, "bad-handshake").with_detail(error)
         })
@@ -321,7 +329,7 @@ impl<'a> Handshake<'a> {
             user: hello.and_then(|h| h.user.as_deref()).map(Box::from),
             vhost: self.bridge.vhost().map(Arc::from),
             software: hello.map(Software::of).unwrap_or_default(),
-            handshake: (client_done - self.session.accepted, now - client_done),
+            handshake: (client_done - self.session.arrival.accepted, now - client_done),
         };
         let bridge = std::mem::replace(&mut self.bridge, Bridge::new(Vec::new()));
         Ok(Opening::Opened { node, lease, opened: bridge.into_opened(), facts: Box::new(facts) })

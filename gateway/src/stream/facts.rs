@@ -11,8 +11,6 @@ pub struct TlsFacts {
     pub cipher: &'static str,
     /// Was an earlier session resumed?
     pub resumed: bool,
-    /// The server name that the client asked for (RFC 6066).
-    pub sni: Option<Box<str>>,
     /// The certificate that the client showed.
     pub certificate: Option<Box<ClientCertificate>>,
 }

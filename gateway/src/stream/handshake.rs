@@ -97,7 +97,6 @@ fn facts(state: &CommonState) -> TlsFacts {
         },
         cipher: state.negotiated_cipher_suite().map_or("", |suite| iana_name(suite.suite())),
         resumed: state.handshake_kind() == Some(HandshakeKind::Resumed),
-        sni: None,
         certificate: None,
     }
 }

@@ -1,9 +1,13 @@
 //! A TCP connection to a client or a node: in plain text, or with TLS that the gateway itself ends.
 
+pub mod arrival;
 mod engine;
 pub mod facts;
 mod handshake;
 mod tls;
+
+#[cfg(test)]
+mod tests;
 
 use std::io;
 use std::pin::Pin;

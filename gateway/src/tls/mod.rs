@@ -4,6 +4,7 @@
 //! that change meanwhile are taken over in place.
 
 pub mod client;
+pub mod failure;
 pub mod problem;
 pub mod server;
 
