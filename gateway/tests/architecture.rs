@@ -35,7 +35,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("socket", &[]),
     ("stream", &["config::model"]),
     ("telemetry", &["config::model", "stream"]),
-    ("tls", &["config::model", "stream", "telemetry"]),
+    ("tls", &["config::model", "config::diagnostic", "stream", "telemetry"]),
     ("cluster", &["config::model", "tls"]),
     ("snapshot", &["config::model", "route", "cluster", "tls"]),
     ("worker", &["telemetry::counters"]),
@@ -83,7 +83,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "drain",
         ],
     ),
-    ("cli", &["config", "admin::view"]),
+    ("cli", &["config", "admin::view", "tls"]),
     ("main", &["app", "cli"]),
 ];
 

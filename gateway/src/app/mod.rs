@@ -43,7 +43,8 @@ use crate::telemetry::log::{self, FilterError};
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::output::SinkError;
 use crate::telemetry::sink::Sink;
-use crate::tls::{self, Tls, problem::TlsProblem};
+use crate::tls::problem::located;
+use crate::tls::{self, Tls};
 use crate::worker::handshakes::HandshakeThreads;
 use crate::worker::{self, Clock, Workers};
 
@@ -82,10 +83,7 @@ pub enum StartError {
 /// Everything that keeps it from starting.
 pub fn run(path: &Path) -> Result<(), StartError> {
     let (model, warnings) = config::load(path).map_err(StartError::Config)?;
-    let file = path.display().to_string();
-    let tls = tls::prepare(&model).map_err(|problems| {
-        StartError::Config(problems.into_iter().map(|p| problem(&file, p)).collect())
-    })?;
+    let tls = tls::prepare(&model).map_err(|wrong| StartError::Config(located(path, &wrong)))?;
     let sink = Sink::open(&model.log)?;
     let dispatch = log::dispatch(model.log.level, sink.handle())?;
     let result = tracing::dispatcher::with_default(&dispatch, || {
@@ -93,18 +91,12 @@ pub fn run(path: &Path) -> Result<(), StartError> {
             warn!("{}", warning.message);
         }
         for warning in &tls.warnings {
-            warn!("{}", warning.message);
+            warn!("{}: {}", warning.message, warning.advice);
         }
         start(&model, &tls, &sink, &dispatch)
     });
     sink.flush(Duration::from_secs(2));
     result
-}
-
-/// A problem of a file that the configuration names.
-fn problem(file: &str, found: TlsProblem) -> Problem {
-    let TlsProblem { place, fatal, message, advice } = found;
-    Problem::at(file, place, fatal, message, advice)
 }
 
 /// What a running gateway is made of.
@@ -133,7 +125,7 @@ fn start(model: &Model, tls: &Tls, sink: &Sink, dispatch: &Dispatch) -> Result<(
     let with_tls = listeners.iter().any(|listener| listener.entrance.tls.is_some());
     let shared = Arc::new(Shared {
         name: model.gateway.name.clone(),
-        snapshot: ArcSwap::from_pointee(Snapshot::new(model, 1, tls)),
+        snapshot: ArcSwap::from_pointee(Snapshot::new(model, tls, 1)),
         registry: Registry::default(),
         ended: Ended::default(),
         metrics: Arc::new(Metrics::new()),
