@@ -18,5 +18,7 @@ pub mod route;
 pub mod session;
 pub mod snapshot;
 pub mod socket;
+pub mod stream;
 pub mod telemetry;
+pub mod tls;
 pub mod worker;

@@ -1,5 +1,6 @@
 //! Data-plane threads: each a runtime of its own, a session on one of them for life.
 
+pub mod handshakes;
 mod timeslice;
 
 use std::sync::Arc;

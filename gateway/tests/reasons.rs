@@ -9,9 +9,10 @@ fn every_reason_is_explained_to_operators() {
     let page = fs::read_to_string(root.join("../docs/access-log.md")).expect("the page");
     let mut code = String::new();
     read_all(&root.join("src/session"), &mut code);
+    read_all(&root.join("src/listener"), &mut code);
     let mut reasons = vec!["bad-frame", "client-closed", "node-closed"];
     // The literal among the arguments, if there is one.
-    for call in ["End::new(", "ended("] {
+    for call in ["End::new(", "ended(", "Refused::new("] {
         let ends = code.split(call).skip(1).filter_map(|rest| rest.split(')').next());
         reasons.extend(ends.filter_map(|arguments| arguments.split('"').nth(1)));
     }

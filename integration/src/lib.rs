@@ -3,6 +3,7 @@
 //!
 //! Whatever a test starts dies with it: see [`scratch`].
 
+pub mod certificates;
 pub mod command;
 pub mod crowd;
 pub mod gateway_process;

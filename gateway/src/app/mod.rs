@@ -1,5 +1,6 @@
 //! Puts the gateway together, runs it until it is told to stop, and takes it apart in order.
 
+mod arrive;
 mod collect;
 mod drain;
 mod operator;
@@ -13,13 +14,14 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use futures_util::future::join_all;
 use thiserror::Error;
-use tokio::net::TcpStream;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::broadcast::{self, error::RecvError};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{Dispatch, info, warn};
+
+use arrive::Hall;
 
 use crate::admin::{self, AdminError, AdminServer, BoundAdmin, Sources};
 use crate::cluster::lookup::Lookup;
@@ -29,17 +31,19 @@ use crate::config::{self, model::Model};
 use crate::drain::Keeper;
 use crate::gate::Gate;
 use crate::health::Health;
-use crate::listener::accept::{Accepted, Acceptor};
+use crate::listener::accept::Acceptor;
+use crate::listener::entrance::Entrance;
 use crate::listener::{self, Listener};
 use crate::session::registry::Registry;
-use crate::session::{self, Ended, Shared};
+use crate::session::{Ended, Shared};
 use crate::snapshot::Snapshot;
 use crate::telemetry::access::AccessLog;
 use crate::telemetry::log::{self, FilterError};
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::output::SinkError;
 use crate::telemetry::sink::Sink;
-use crate::worker::{self, Clock, Worker, Workers};
+use crate::worker::handshakes::HandshakeThreads;
+use crate::worker::{self, Clock, Workers};
 
 /// How long the first lookups of names may keep clients waiting.
 const NAMES_PATIENCE: Duration = Duration::from_secs(5);
@@ -92,6 +96,7 @@ pub fn run(path: &Path) -> Result<(), StartError> {
 struct Gateway {
     shared: Arc<Shared>,
     workers: Arc<Workers>,
+    handshakes: HandshakeThreads,
     gate: Arc<Gate>,
     gates: Vec<(config::model::ListenerName, Arc<Gate>)>,
     health: Health,
@@ -108,7 +113,9 @@ fn start(model: &Model, sink: &Sink, dispatch: &Dispatch) -> Result<(), StartErr
     raise_file_limit(model);
     privileges::drop_to(model).map_err(StartError::User)?;
     let clock = Arc::new(Clock::new());
-    let workers = Arc::new(Workers::start(worker::count(model.gateway.workers), &clock, dispatch)?);
+    let count = worker::count(model.gateway.workers);
+    let workers = Arc::new(Workers::start(count, &clock, dispatch)?);
+    let with_tls = listeners.iter().any(|listener| listener.entrance.tls.is_some());
     let shared = Arc::new(Shared {
         name: model.gateway.name.clone(),
         snapshot: ArcSwap::from_pointee(Snapshot::new(model, 1)),
@@ -124,6 +131,7 @@ fn start(model: &Model, sink: &Sink, dispatch: &Dispatch) -> Result<(), StartErr
         shared,
         health,
         workers,
+        handshakes: HandshakeThreads::start(if with_tls { count } else { 0 }, dispatch)?,
         gate: Arc::new(Gate::new(model.gateway.max_connections)),
         gates,
         tasks: TaskTracker::new(),
@@ -155,6 +163,7 @@ fn start(model: &Model, sink: &Sink, dispatch: &Dispatch) -> Result<(), StartErr
         admin.stop();
     }
     drop(control);
+    gateway.handshakes.stop();
     if let Some(workers) = Arc::into_inner(gateway.workers) {
         workers.stop();
     }
@@ -180,7 +189,14 @@ fn bind_all(model: &Model) -> Result<(Vec<Listener>, Option<BoundAdmin>), StartE
             }
         }
         let gate = Arc::new(Gate::new(listener.max_connections.unwrap_or(usize::MAX)));
-        listeners.push(Listener { name: listener.name.clone(), gate, sockets });
+        let entrance = Arc::new(Entrance {
+            protocol: listener.protocol.clone(),
+            tls: listener
+                .tls
+                .as_ref()
+                .map(|t| Arc::new(crate::tls::server::Termination::stub(&t.certificates[0].key))),
+        });
+        listeners.push(Listener { name: listener.name.clone(), gate, entrance, sockets });
     }
     let admin = match model.admin.as_ref().map(|admin| admin::bind(admin.bind)) {
         Some(Ok(bound)) => Some(bound),
@@ -289,23 +305,32 @@ impl Gateway {
 
     /// Starts the accept loops: one a worker for every address.
     fn accept(&self, listeners: Vec<Listener>) {
-        for Listener { name, gate, sockets } in listeners {
+        for Listener { name, gate, entrance, sockets } in listeners {
             for of_address in sockets {
                 let address = of_address.first().and_then(|socket| socket.local_addr().ok());
-                for (socket, worker) in of_address.into_iter().zip(self.workers.all()) {
+                for (number, (socket, worker)) in
+                    of_address.into_iter().zip(self.workers.all()).enumerate()
+                {
                     let acceptor = Acceptor {
                         listener: name.clone(),
                         gate: gate.clone(),
                         gateway_gate: self.gate.clone(),
-                        workers: self.workers.clone(),
-                        worker: worker.clone(),
                         metrics: self.shared.metrics.clone(),
                     };
-                    let (shared, here) = (self.shared.clone(), worker.clone());
-                    let arrivals = self.arrivals.clone();
-                    let serve = move |accepted| serve(&shared, &here, &arrivals, accepted);
-                    let run = acceptor.run(socket, self.stop_accepting.clone(), serve);
-                    self.arrivals.spawn_on(run, worker.runtime());
+                    let handshakes = self.handshakes.runtimes().get(number);
+                    let handshakes = handshakes.filter(|_| entrance.tls.is_some());
+                    let hall = Hall {
+                        shared: self.shared.clone(),
+                        workers: self.workers.clone(),
+                        worker: worker.clone(),
+                        is_here: handshakes.is_none(),
+                        entrance: entrance.clone(),
+                        arrivals: self.arrivals.clone(),
+                        stop: self.stop_accepting.clone(),
+                    };
+                    let receive = move |accepted| hall.receive(accepted);
+                    let run = acceptor.run(socket, self.stop_accepting.clone(), receive);
+                    self.arrivals.spawn_on(run, handshakes.unwrap_or_else(|| worker.runtime()));
                 }
                 let address = address.map_or_else(|| "?".into(), |a| a.to_string());
                 info!(listener = %name, %address, "accepting");
@@ -338,27 +363,4 @@ async fn wake_on_news(
     {
         keeper.look();
     }
-}
-
-/// Begins a session on the thread where it is to live.
-fn serve(shared: &Arc<Shared>, here: &Arc<Worker>, arrivals: &TaskTracker, accepted: Accepted) {
-    let Accepted { stream, address, listener, seat, passage } = accepted;
-    let shared = shared.clone();
-    if Arc::ptr_eq(seat.worker(), here) {
-        let serving = session::serve(shared, listener, stream, address, seat, passage);
-        here.runtime().spawn(serving);
-        return;
-    }
-    let there = seat.worker().runtime().clone();
-    let handed_over = stream.into_std();
-    let hand_over = async move {
-        match handed_over.and_then(TcpStream::from_std) {
-            Ok(stream) => {
-                let serving = session::serve(shared, listener, stream, address, seat, passage);
-                tokio::spawn(serving);
-            }
-            Err(error) => warn!(%listener, client = %address, %error, "cannot hand a client over"),
-        }
-    };
-    arrivals.spawn_on(hand_over, &there);
 }

@@ -111,10 +111,11 @@ mod tests {
     use crate::cluster::node::Node;
     use crate::config::model::{ListenerName, samples};
     use crate::session::registry::{SessionFacts, SessionId, Software};
+    use crate::stream::arrival::Arrival;
 
     fn session(heartbeat: u16) -> Session {
         let client = ([127, 0, 0, 1], 4000).into();
-        let session = Session::new(SessionId(1), ListenerName("amqp".into()), client);
+        let session = Session::new(SessionId(1), Arrival::new(ListenerName("amqp".into()), client));
         let node = samples::node("r1", 5672);
         session.opened(Box::new(SessionFacts {
             node: Arc::new(Node::sample("main", &node)),

@@ -29,6 +29,7 @@ use report::{CheckReport, Outcome};
 use target::Target;
 
 use crate::config::model::{self, ClusterName, Strategy};
+use crate::tls::client::Origination;
 
 /// A cluster and its nodes.
 #[derive(Debug)]
@@ -37,6 +38,8 @@ pub struct Cluster {
     pub name: ClusterName,
     /// What the configuration says of it.
     pub model: model::Cluster,
+    /// TLS with its nodes, if it is spoken.
+    pub tls: Option<Arc<Origination>>,
     /// Who may connect to a node now, and who waits; `None` = everybody may.
     pub admission: Option<Admission>,
     nodes: ArcSwap<Vec<Arc<Node>>>,
@@ -57,6 +60,7 @@ impl Cluster {
         Self {
             name: model.name.clone(),
             model: model.clone(),
+            tls: None,
             admission: model.admission.as_ref().map(Admission::new),
             nodes: ArcSwap::from_pointee(nodes.collect()),
             names: Names::new(&model.nodes),

@@ -32,6 +32,8 @@ pub struct Node {
     pub section: Arc<str>,
     /// Where it speaks AMQP.
     pub address: SocketAddr,
+    /// The host name or IP address that it is known by, as its certificate has to bear it.
+    pub host: Arc<str>,
     /// Its share of new sessions; an operator may change it.
     weight: AtomicU32,
     /// Its share by configuration and DNS.
@@ -67,6 +69,7 @@ impl Node {
             name: target.node_name(section),
             section: section.name.clone(),
             address: target.address,
+            host: target.host_in(section),
             weight: AtomicU32::new(weight),
             given_weight: AtomicU32::new(weight),
             max_connections: section.max_connections,

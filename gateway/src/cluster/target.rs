@@ -39,6 +39,15 @@ impl Target {
         format!("{}@{behind}", section.name).into()
     }
 
+    /// The name that whoever configured it, or DNS, knows it by.
+    pub(super) fn host_in(&self, section: &model::Node) -> Arc<str> {
+        match &self.host {
+            Some(host) => host.rsplit_once(':').map_or(&**host, |(host, _)| host).into(),
+            None if section.address.is_srv() => self.address.ip().to_string().into(),
+            None => section.address.host.as_str().into(),
+        }
+    }
+
     pub(super) fn weight_in(&self, section: &model::Node) -> NonZeroU32 {
         section.weight.saturating_mul(self.weight)
     }

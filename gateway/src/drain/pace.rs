@@ -159,10 +159,12 @@ mod tests {
     use super::*;
     use crate::config::model::ListenerName;
     use crate::session::registry::SessionId;
+    use crate::stream::arrival::Arrival;
 
     fn sessions(count: u64) -> Vec<Arc<Session>> {
         let client = ([127, 0, 0, 1], 4000).into();
-        let new = |id| Session::new(SessionId(id), ListenerName("amqp".into()), client);
+        let new =
+            |id| Session::new(SessionId(id), Arrival::new(ListenerName("amqp".into()), client));
         (1..=count).map(|id| Arc::new(new(id))).collect()
     }
 

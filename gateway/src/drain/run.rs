@@ -88,7 +88,7 @@ impl Census {
 
     fn clients<'a>(&'a self, moved: &'a Moved) -> impl Iterator<Item = (Client, Instant)> + 'a {
         let all = self.sessions.iter().flatten();
-        all.filter_map(|session| Some((client(moved, session)?, session.accepted)))
+        all.filter_map(|session| Some((client(moved, session)?, session.arrival.accepted)))
     }
 }
 
@@ -105,7 +105,7 @@ fn role(node: &Node, now: Instant) -> Role {
 pub(super) fn client(moved: &Moved, session: &Session) -> Option<Client> {
     let facts = session.facts()?;
     let vhost = facts.vhost.as_deref()?;
-    Some(moved.client(session.client.ip(), facts.user.as_deref(), Some(vhost)))
+    Some(moved.client(session.arrival.client.ip(), facts.user.as_deref(), Some(vhost)))
 }
 
 impl Run {
@@ -178,7 +178,7 @@ impl Run {
         for (sessions, &much) in census.sessions.iter().zip(&surplus) {
             let free = sessions.iter().filter(|_| much > 0).filter_map(|session| {
                 let client = client(moved, session)?;
-                let may = !session.has_order() && !returned.has(client, session.accepted);
+                let may = !session.has_order() && !returned.has(client, session.arrival.accepted);
                 may.then(|| (client, session.clone()))
             });
             let (mut rest, mut busy): (Vec<_>, Vec<_>) = free.partition(|(_, s)| s.is_at_rest());

@@ -20,6 +20,7 @@ use crate::config::model::{
 use crate::session::Ended;
 use crate::session::registry::{Order, Registry, Session, SessionFacts, SessionId, Software};
 use crate::snapshot::Snapshot;
+use crate::stream::arrival::Arrival;
 
 /// Three nodes, clients that come back half a second after they were told, and their time.
 struct Stage {
@@ -97,8 +98,9 @@ impl Stage {
     fn open(&mut self, client: usize, lease: Lease) {
         let registry = &self.keeper.shared.registry;
         let address = ([127, 0, 0, (client % 7) as u8], 4000).into();
-        let mut session = Session::new(registry.next_id(), ListenerName("amqp".into()), address);
-        session.accepted = self.now;
+        let mut session =
+            Session::new(registry.next_id(), Arrival::new(ListenerName("amqp".into()), address));
+        session.arrival.accepted = self.now;
         session.opened(Box::new(SessionFacts {
             node: lease.node().clone(),
             user: Some("app".into()),

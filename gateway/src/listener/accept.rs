@@ -1,7 +1,6 @@
 //! The accept loops: one for each socket, each worker with a socket of its own for every address.
 //!
-//! The kernel spreads clients by hash, which is uneven for few of them: a worker that has more sessions than another
-//! hands a new one over. Over a limit, a client that was accepted waits, and those behind it in the kernel's queue. No
+//! Over a limit, a client that was accepted waits, and those behind it in the kernel's queue. No
 //! error ends a loop. When the gateway stops, the clients that have connected already still begin a session, which is then
 //! closed in order: a closed listening socket would reset those in its queue.
 
@@ -17,8 +16,8 @@ use tracing::{error, warn};
 
 use crate::config::model::ListenerName;
 use crate::gate::{Gate, Passage};
+use crate::stream::arrival::Arrival;
 use crate::telemetry::metrics::Metrics;
-use crate::worker::{Seat, Worker, Workers};
 
 /// How long a loop rests after an error that would come back at once, such as "no file descriptors".
 const REST: Duration = Duration::from_millis(100);
@@ -29,11 +28,7 @@ pub struct Accepted {
     /// The socket.
     pub stream: TcpStream,
     /// The client.
-    pub address: SocketAddr,
-    /// Where it arrived.
-    pub listener: ListenerName,
-    /// Where it is to live.
-    pub seat: Seat,
+    pub arrival: Arrival,
     /// Its place under the limits.
     pub passage: Passage,
 }
@@ -47,10 +42,6 @@ pub struct Acceptor {
     pub gate: Arc<Gate>,
     /// The gateway's limit.
     pub gateway_gate: Arc<Gate>,
-    /// The threads.
-    pub workers: Arc<Workers>,
-    /// The thread it runs on.
-    pub worker: Arc<Worker>,
     /// Where errors are counted.
     pub metrics: Arc<Metrics>,
 }
@@ -109,8 +100,7 @@ impl Acceptor {
     }
 
     fn accepted(&self, stream: TcpStream, address: SocketAddr, passage: Passage) -> Accepted {
-        let (listener, seat) = (self.listener.clone(), self.workers.seat(&self.worker));
-        Accepted { stream, address, listener, seat, passage }
+        Accepted { stream, arrival: Arrival::new(self.listener.clone(), address), passage }
     }
 
     /// Counts an error, and rests where it would come back at once.

@@ -1,6 +1,7 @@
 //! Listeners: bound addresses where clients arrive.
 
 pub mod accept;
+pub mod entrance;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -11,6 +12,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use crate::config::model::ListenerName;
 use crate::gate::Gate;
 use crate::socket::keep_alive;
+use entrance::Entrance;
 
 /// Connections that the kernel keeps until they are accepted.
 const BACKLOG: i32 = 4096;
@@ -59,6 +61,8 @@ pub struct Listener {
     pub name: ListenerName,
     /// Its own limit.
     pub gate: Arc<Gate>,
+    /// What its clients pass before AMQP.
+    pub entrance: Arc<Entrance>,
     /// Its sockets: for each address, one for each worker.
     pub sockets: Vec<Vec<TcpListener>>,
 }

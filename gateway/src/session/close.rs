@@ -12,14 +12,13 @@ use amqp_codec::frame::{FrameError, method::MethodId};
 use amqp_codec::handshake::server::MAX_PAYLOAD;
 use amqp_codec::reply::{CloseReason, ReplyCode};
 use amqp_codec::wire;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
-use tokio::net::tcp::{ReadHalf, WriteHalf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::end::{End, Phase, Who};
 use super::io::poll_discard;
 use super::registry::{Order, Session};
 use super::relay::{Flow, Relay, Stop};
+use crate::stream::Stream;
 
 /// How long the peers may take over a close.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
@@ -127,7 +126,7 @@ fn end_of(relay: &Relay, stop: &Stop, gateway: &str) -> End {
 /// which may have shut one direction only.
 async fn leave_node(relay: &mut Relay) {
     let waiting = relay.up.take_backlog();
-    let _ = relay.node.write_all(&waiting).await;
+    let _ = relay.node.send(&waiting).await;
     let _ = relay.node.shutdown().await;
     while !relay.down.dead {
         if std::future::poll_fn(|cx| relay.poll_one_down(cx)).await.is_err() {
@@ -140,7 +139,7 @@ async fn leave_node(relay: &mut Relay) {
 
 /// Says goodbye and waits for the peer to go: closing at once, with bytes unread, would reset the connection and might
 /// take away what the peer has not read yet.
-pub(super) async fn shut(stream: &mut TcpStream) {
+pub(super) async fn shut(stream: &mut Stream) {
     let _ = stream.shutdown().await;
     let _ = std::future::poll_fn(|cx| poll_discard(stream, cx)).await;
 }
@@ -152,15 +151,15 @@ async fn close_client(relay: &mut Relay, reason: Option<&CloseReason>) {
         return;
     }
     let Relay { client, up, .. } = relay;
-    let answer = until_close_ok(client.split().0, None, up).await;
+    let answer = until_close_ok(client, None::<&mut Stream>, up).await;
     acknowledge(client, answer).await;
 }
 
 /// Waits until a client that was told connection.close before open-ok has answered. `rest` = what it had said already.
-pub(super) async fn answer_to_close(client: &mut TcpStream, rest: Vec<u8>) {
+pub(super) async fn answer_to_close(client: &mut Stream, rest: Vec<u8>) {
     let mut up = Flow::new(MAX_PAYLOAD);
     up.held = rest;
-    let answer = until_close_ok(client.split().0, None, &mut up).await;
+    let answer = until_close_ok(client, None::<&mut Stream>, &mut up).await;
     acknowledge(client, answer).await;
 }
 
@@ -170,7 +169,7 @@ async fn close_bad_client(relay: &mut Relay, reason: Option<&CloseReason>) {
     if relay.up.walker.at_boundary() {
         let waiting = relay.up.take_backlog();
         let goodbye = reason.map(wire::close).unwrap_or_default();
-        let _ = relay.node.write_all(&[waiting, goodbye].concat()).await;
+        let _ = relay.node.send(&[waiting, goodbye].concat()).await;
     }
     if told {
         shut(&mut relay.client).await;
@@ -184,18 +183,18 @@ async fn close_both(relay: &mut Relay, reason: Option<&CloseReason>) {
     }
     let waiting = relay.up.take_backlog();
     let Relay { client, node, up, .. } = relay;
-    let (mut node_read, mut node_write) = node.split();
-    if node_write.write_all(&waiting).await.is_err() {
+    let (mut node_read, mut node_write) = tokio::io::split(&mut *node);
+    if send(&mut node_write, &waiting).await.is_err() {
         return;
     }
     let answer = tokio::select! {
-        answer = until_close_ok(client.split().0, Some(&mut node_write), up) => answer,
+        answer = until_close_ok(client, Some(&mut node_write), up) => answer,
         () = discard_forever(&mut node_read) => None,
     };
     acknowledge(client, answer).await;
     if answer.is_some() && up.walker.at_boundary() {
         let goodbye = reason.map(wire::close).unwrap_or_default();
-        let _ = node.write_all(&goodbye).await;
+        let _ = node.send(&goodbye).await;
         shut(node).await;
     }
 }
@@ -215,22 +214,22 @@ async fn finish_frame(relay: &mut Relay) -> bool {
 async fn say_close(relay: &mut Relay, reason: Option<&CloseReason>) -> bool {
     let mut bytes = relay.down.take_backlog();
     bytes.extend(reason.map(wire::close).unwrap_or_default());
-    relay.told = relay.client.write_all(&bytes).await.is_ok();
+    relay.told = relay.client.send(&bytes).await.is_ok();
     relay.told
 }
 
 /// Answers a close of the client's own that crossed ours.
-async fn acknowledge(client: &mut TcpStream, answer: Option<MethodId>) {
+async fn acknowledge(client: &mut Stream, answer: Option<MethodId>) {
     if answer == Some(id::CONNECTION_CLOSE) {
-        let _ = client.write_all(&wire::CLOSE_OK).await;
+        let _ = client.send(&wire::CLOSE_OK).await;
     }
 }
 
 /// Reads the client up to its close-ok (or its own close), passing on what stands before it, and tells which it was.
 /// `None` if the stream ends or makes no sense before.
 async fn until_close_ok(
-    mut client: ReadHalf<'_>,
-    mut node: Option<&mut WriteHalf<'_>>,
+    client: &mut Stream,
+    mut node: Option<&mut (impl AsyncWrite + Unpin)>,
     up: &mut Flow,
 ) -> Option<MethodId> {
     let mut buffer = vec![0; 16 * 1024];
@@ -238,7 +237,7 @@ async fn until_close_ok(
     loop {
         let Ok((forward, close)) = scan(up, &bytes) else { return None };
         if let Some(writer) = &mut node
-            && writer.write_all(&bytes[..forward]).await.is_err()
+            && send(writer, &bytes[..forward]).await.is_err()
         {
             node = None;
         }
@@ -251,6 +250,11 @@ async fn until_close_ok(
             Ok(_) | Err(_) => return None,
         }
     }
+}
+
+async fn send(writer: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> std::io::Result<()> {
+    writer.write_all(bytes).await?;
+    writer.flush().await
 }
 
 /// How many bytes stand before a close or close-ok, and which of them is there?
@@ -272,7 +276,7 @@ fn scan(up: &mut Flow, bytes: &[u8]) -> Result<(usize, Option<MethodId>), FrameE
 }
 
 /// Keeps the node from waiting for us to read.
-async fn discard_forever(node: &mut ReadHalf<'_>) {
+async fn discard_forever(node: &mut (impl AsyncRead + Unpin)) {
     let mut buffer = vec![0; 16 * 1024];
     while node.read(&mut buffer).await.is_ok_and(|count| count > 0) {}
     std::future::pending().await

@@ -1,28 +1,93 @@
-//! A TCP connection to a node.
+//! A connection to a node: TCP, then what the cluster wants said before AMQP.
 
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 
-/// Connects to `address` within `patience`.
-///
-/// # Errors
-/// The system's; `TimedOut` if there was no answer in time.
-pub(super) async fn dial(address: SocketAddr, patience: Duration) -> io::Result<TcpStream> {
-    match tokio::time::timeout(patience, TcpStream::connect(address)).await {
-        Ok(connected) => {
-            let stream = connected?;
-            stream.set_nodelay(true)?;
-            Ok(stream)
+use crate::cluster::Cluster;
+use crate::cluster::node::Node;
+use crate::stream::{HandshakeError, Stream};
+use crate::tls::client::Origination;
+
+/// Why there is no connection to a node.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum DialError {
+    /// The system's error; `TimedOut` if there was no answer in time.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// It answered, and there is no TLS with it.
+    #[error("TLS: {}", .0)]
+    Tls(String),
+}
+
+/// Which port of a node is dialled, and what is spoken there.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Port {
+    /// That of its address, with TLS if its cluster has it.
+    Amqp,
+    /// Another one, likewise.
+    Other(u16),
+    /// Another one, where the client itself speaks TLS.
+    Sealed(u16),
+}
+
+impl Port {
+    pub(super) fn on(self, node: &Node) -> SocketAddr {
+        match self {
+            Self::Amqp => node.address,
+            Self::Other(port) | Self::Sealed(port) => SocketAddr::new(node.address.ip(), port),
         }
-        Err(_) => Err(io::ErrorKind::TimedOut.into()),
+    }
+
+    fn tls(self, cluster: &Cluster) -> Option<&Origination> {
+        match self {
+            Self::Amqp | Self::Other(_) => cluster.tls.as_deref(),
+            Self::Sealed(_) => None,
+        }
     }
 }
 
+/// Connects to `port` of `node` within `patience`.
+///
+/// # Errors
+/// Why there is no connection.
+pub(super) async fn dial(
+    (cluster, node, port): (&Cluster, &Node, Port),
+    patience: Duration,
+) -> Result<Stream, DialError> {
+    let connecting = async {
+        let tcp = TcpStream::connect(port.on(node)).await?;
+        tcp.set_nodelay(true)?;
+        match port.tls(cluster) {
+            None => Ok(tcp.into()),
+            // Boxed: most clusters have none, and what waits for it is part of every handshake.
+            Some(tls) => Box::pin(secure(tcp, tls, node)).await,
+        }
+    };
+    timeout(patience, connecting).await.unwrap_or_else(|_| Err(timed_out()))
+}
+
+async fn secure(tcp: TcpStream, tls: &Origination, node: &Node) -> Result<Stream, DialError> {
+    let name = tls.server_name(&node.host);
+    match Stream::connect(tcp, tls.config(), name).await {
+        Ok(stream) => Ok(stream),
+        Err(HandshakeError::Io(error)) => Err(error.into()),
+        Err(HandshakeError::Tls(error)) => {
+            Err(DialError::Tls(crate::tls::failure::reason(&error).1))
+        }
+    }
+}
+
+fn timed_out() -> DialError {
+    io::Error::from(io::ErrorKind::TimedOut).into()
+}
+
 /// A label for what the node, or the way to it, did wrong: from a fixed set.
-pub(super) fn reason(error: &io::Error) -> &'static str {
+pub(super) fn reason(error: &DialError) -> &'static str {
+    let DialError::Io(error) = error else { return "tls" };
     match error.kind() {
         io::ErrorKind::ConnectionRefused => "refused",
         io::ErrorKind::TimedOut => "connect-timeout",

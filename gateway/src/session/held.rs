@@ -32,7 +32,8 @@ impl Session {
         let before = Duration::from_millis(self.held.before.load(Ordering::Relaxed));
         match self.held.since.load(Ordering::Relaxed).checked_sub(1) {
             Some(since) => {
-                before + self.accepted.elapsed().saturating_sub(Duration::from_millis(since))
+                before
+                    + self.arrival.accepted.elapsed().saturating_sub(Duration::from_millis(since))
             }
             None => before,
         }
@@ -70,7 +71,7 @@ struct Hold<'a> {
 
 impl<'a> Hold<'a> {
     fn begin(shared: &'a Shared, session: &'a Session, cluster: &'a Cluster) -> Self {
-        session.held.since.store(millis(session.accepted.elapsed()) + 1, Ordering::Relaxed);
+        session.held.since.store(millis(session.arrival.accepted.elapsed()) + 1, Ordering::Relaxed);
         Self { shared, session, cluster, begun: Instant::now() }
     }
 }
@@ -91,12 +92,12 @@ pub(super) async fn in_time<T>(
     handshake: impl Future<Output = T>,
 ) -> Option<T> {
     let mut handshake = pin!(handshake);
-    let mut deadline = session.accepted + timeout;
+    let mut deadline = session.arrival.accepted + timeout;
     loop {
         if let Ok(done) = timeout_at(deadline.into(), handshake.as_mut()).await {
             return Some(done);
         }
-        let extended = session.accepted + timeout + session.held_for();
+        let extended = session.arrival.accepted + timeout + session.held_for();
         if session.is_held() {
             deadline = extended.max(Instant::now() + LOOK_AGAIN);
         } else if extended > deadline {

@@ -7,7 +7,8 @@ use std::task::{Context, Poll, ready};
 
 use amqp_codec::frame::walker::HOLD;
 use tokio::io::{AsyncRead, ReadBuf};
-use tokio::net::TcpStream;
+
+use crate::stream::Stream;
 
 /// Most bytes of one read.
 pub(super) const READ_MOST: u32 = 256 * 1024;
@@ -25,7 +26,7 @@ pub(super) fn with_buffer<T>(work: impl FnOnce(&mut [u8]) -> T) -> T {
 
 /// Reads at most `most` bytes and shows them to `take`. False at the end of the stream, or at an error.
 pub(super) fn poll_take(
-    source: &mut TcpStream,
+    source: &mut Stream,
     cx: &mut Context<'_>,
     most: usize,
     take: impl FnOnce(&[u8]),
@@ -44,7 +45,7 @@ pub(super) fn poll_take(
 }
 
 /// Reads and drops what `source` sends. Ready at its end.
-pub(super) fn poll_discard(source: &mut TcpStream, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+pub(super) fn poll_discard(source: &mut Stream, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
     with_buffer(|buffer| {
         // Bounded, so that a flood leaves other sessions their turn.
         for _ in 0..4 {

@@ -9,28 +9,27 @@ use std::task::{Context, Poll};
 use amqp_codec::handshake::server::MAX_WAITING;
 use amqp_codec::local_only::LocalOnly;
 use amqp_codec::sasl_init::{self, SaslInit};
-use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
 
 use super::close;
 use super::end::{End, Phase, Who};
 use super::io::poll_take;
 use super::registry::Session;
 use crate::cluster::Cluster;
+use crate::stream::Stream;
 
 /// Who has to be kept from a node, if it sees a loopback address and the client is elsewhere.
-pub(super) fn local_only(node: &TcpStream, client: IpAddr, cluster: &Cluster) -> Option<LocalOnly> {
+pub(super) fn local_only(node: &Stream, client: IpAddr, cluster: &Cluster) -> Option<LocalOnly> {
     let users = &cluster.model.loopback_users;
     let loopback = |ip: IpAddr| ip.to_canonical().is_loopback();
-    let seen_local = node.local_addr().map_or(true, |seen| loopback(seen.ip()));
+    let seen_local = node.tcp().local_addr().map_or(true, |seen| loopback(seen.ip()));
     (!users.is_empty() && seen_local && !loopback(client)).then(|| LocalOnly::new(users.clone()))
 }
 
 /// A client of AMQP 1.0 whose login is not known yet.
 pub(super) struct Unknown<'a> {
     pub(super) session: &'a Session,
-    pub(super) client: &'a mut TcpStream,
-    pub(super) node: &'a mut TcpStream,
+    pub(super) client: &'a mut Stream,
+    pub(super) node: &'a mut Stream,
     /// What it has said, its header first. All but the header is kept from the node.
     pub(super) said: &'a mut Vec<u8>,
 }
@@ -74,20 +73,20 @@ impl Unknown<'_> {
 
     /// Says no, in bytes that AMQP 1.0 understands.
     pub(super) async fn refuse(&mut self, answer: &[u8], cause: String) -> End {
-        let _ = self.client.write_all(answer).await;
+        let _ = self.client.send(answer).await;
         close::patiently(self.session, close::shut(self.client)).await;
         End::new(Who::Gateway, Phase::Connect, "access-refused").with_detail(cause)
     }
 
     async fn tell_client(&mut self, bytes: &[u8]) -> Result<(), End> {
         self.session.counters.bytes_from_node.add(bytes.len() as u64);
-        let written = self.client.write_all(bytes).await;
+        let written = self.client.send(bytes).await;
         written.map_err(|_| End::new(Who::Client, Phase::Connect, "client-gone"))
     }
 
     async fn tell_node(&mut self) -> Result<(), End> {
         let rest = self.said.get(sasl_init::HEADER.len()..).unwrap_or(&[]);
-        let written = self.node.write_all(rest).await;
+        let written = self.node.send(rest).await;
         written.map_err(|_| End::new(Who::Node, Phase::Connect, "node-lost"))
     }
 

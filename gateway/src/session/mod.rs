@@ -3,6 +3,7 @@
 pub mod end;
 pub mod registry;
 
+mod bytes;
 mod close;
 mod dial;
 mod held;
@@ -14,7 +15,6 @@ pub mod record;
 mod relay;
 mod search;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -22,18 +22,21 @@ use std::time::Duration;
 use amqp_codec::tune::Tune;
 use arc_swap::ArcSwap;
 use socket2::SockRef;
-use tokio::net::TcpStream;
 use tracing::debug;
 
 use crate::cluster::node::Lease;
-use crate::config::model::ListenerName;
+use crate::config::model;
 use crate::gate::Passage;
 use crate::snapshot::Snapshot;
 use crate::socket::keep_alive;
+use crate::stream::Stream;
+use crate::stream::arrival::Arrival;
 use crate::telemetry::access::{AccessLog, Protocol};
 use crate::telemetry::metrics::Metrics;
 use crate::worker::Seat;
-use end::{End, Phase};
+use bytes::Bytes;
+use dial::Port;
+use end::{End, Phase, Who};
 use held::in_time;
 use opaque::Opaque;
 use open::{Handshake, Opening};
@@ -41,7 +44,7 @@ use registry::{Registry, Session, SessionFacts};
 use relay::{Flow, Relay, Watch};
 use search::Search;
 
-pub use record::Ended;
+pub use record::{Ended, turned_away};
 
 /// What all sessions of a gateway share.
 #[derive(Debug)]
@@ -66,16 +69,16 @@ pub struct Shared {
 /// over.
 pub fn serve(
     shared: Arc<Shared>,
-    listener: ListenerName,
-    client: TcpStream,
-    address: SocketAddr,
+    mut arrival: Arrival,
+    client: Stream,
     seat: Seat,
     passage: Passage,
 ) -> impl Future<Output = ()> + Send {
-    let session = Arc::new(Session::new(shared.registry.next_id(), listener, address));
+    let said = std::mem::take(&mut arrival.said);
+    let session = Arc::new(Session::new(shared.registry.next_id(), arrival));
     shared.registry.insert(session.clone());
     let live = Live { shared, session, seat, _passage: passage };
-    let opening = Box::pin(open(live, client));
+    let opening = Box::pin(open(live, client, said));
     async move {
         let Some(mut opened) = opening.await else { return };
         let stop = match opened.first_stop.take() {
@@ -113,6 +116,7 @@ impl Drop for Live {
 /// A session that has begun to relay.
 struct Opened {
     relay: Relay,
+    protocol: Protocol,
     _lease: Lease,
     first_stop: Option<relay::Stop>,
     live: Live,
@@ -120,17 +124,25 @@ struct Opened {
 
 impl Opened {
     fn record(&self, end: &End) {
-        let peak = self.relay.watch.channels_peak();
-        let protocol = if peak.is_some() { Protocol::Amqp091 } else { Protocol::Amqp10 };
-        self.live.record(end, protocol, peak, None);
+        self.live.record(end, self.protocol, self.relay.watch.channels_peak(), None);
     }
 }
 
 /// From the first byte to open-ok. A session that fails on the way is recorded here.
-async fn open(live: Live, client: TcpStream) -> Option<Box<Opened>> {
-    match live.open(client).await {
-        Ok((relay, lease, first_stop)) => {
-            Some(Box::new(Opened { relay, _lease: lease, first_stop, live }))
+async fn open(live: Live, client: Stream, said: Vec<u8>) -> Option<Box<Opened>> {
+    let opening = match live.session.arrival.protocol {
+        model::Protocol::Tcp { node_port } => {
+            live.open_bytes(client, said, Protocol::Tcp, Port::Other(node_port.get())).await
+        }
+        model::Protocol::TlsPassthrough { node_port } => {
+            live.open_bytes(client, said, Protocol::TlsPassthrough, Port::Sealed(node_port.get()))
+                .await
+        }
+        model::Protocol::Amqp | model::Protocol::Http(_) => live.open(client, &said).await,
+    };
+    match opening {
+        Ok(Begun { relay, protocol, lease, first_stop }) => {
+            Some(Box::new(Opened { relay, protocol, _lease: lease, first_stop, live }))
         }
         Err(failed) => {
             live.record(&failed.end, failed.protocol, None, Some(&failed));
@@ -139,8 +151,15 @@ async fn open(live: Live, client: TcpStream) -> Option<Box<Opened>> {
     }
 }
 
-/// What a handshake comes to: the relay, the place on the node, and why it stops at once, if it does.
-type Begun = (Relay, Lease, Option<relay::Stop>);
+/// What a handshake comes to.
+struct Begun {
+    relay: Relay,
+    protocol: Protocol,
+    /// The place on the node.
+    lease: Lease,
+    /// Why it stops at once, if it does.
+    first_stop: Option<relay::Stop>,
+}
 
 /// A session that ended before open-ok, and what is known of it.
 struct Failed {
@@ -181,9 +200,10 @@ impl Failed {
 
 impl Live {
     /// From the first byte to open-ok, within the handshake's time.
-    async fn open(&self, mut client: TcpStream) -> Result<Begun, Box<Failed>> {
+    async fn open(&self, mut client: Stream, said: &[u8]) -> Result<Begun, Box<Failed>> {
         let timeout = self.shared.snapshot.load().handshake_timeout;
         let mut handshake = Handshake::new(&self.shared, &self.session, &mut client);
+        handshake.heard_before(said);
         let opening = match in_time(&self.session, timeout, handshake.run()).await {
             Some(Ok(opening)) => opening,
             Some(Err(mut end)) => {
@@ -201,8 +221,9 @@ impl Live {
             Opening::Opened { node, lease, opened, facts } => {
                 self.heard_now(opened.tune.heartbeat);
                 self.session.opened(facts);
-                let begin = (opened.client_rest, opened.node_rest);
-                Ok(self.begin(client, node, lease, Some(opened.tune), begin).await)
+                let rest = (opened.client_rest, opened.node_rest);
+                let spoken = (Protocol::Amqp091, Some(opened.tune));
+                Ok(self.begin((client, node), lease, spoken, rest).await)
             }
             Opening::Amqp10 { said } => {
                 let mut opaque = Opaque::new(&self.shared, &self.session, &mut client, said);
@@ -214,17 +235,54 @@ impl Live {
                     let failed = Failed::new(end, opaque.search.as_ref());
                     Box::new(Failed { protocol: Protocol::Amqp10, ..failed })
                 })?;
-                self.heard_now(0);
-                self.session.opened(Box::new(SessionFacts {
-                    node: lease.node().clone(),
-                    user: None,
-                    vhost: None,
-                    software: registry::Software::default(),
-                    handshake: (Duration::ZERO, self.session.accepted.elapsed()),
-                }));
-                Ok(self.begin(client, node, lease, None, (Vec::new(), first)).await)
+                Ok(self
+                    .begin_unread((client, node), lease, Protocol::Amqp10, (Vec::new(), first))
+                    .await)
             }
         }
+    }
+
+    /// Finds a node for bytes that are not read, within the handshake's time.
+    async fn open_bytes(
+        &self,
+        mut client: Stream,
+        mut said: Vec<u8>,
+        protocol: Protocol,
+        port: Port,
+    ) -> Result<Begun, Box<Failed>> {
+        let timeout = self.shared.snapshot.load().handshake_timeout;
+        self.session.counters.bytes_from_client.add(said.len() as u64);
+        let (shared, session) = (&*self.shared, &*self.session);
+        let (client_end, said_so_far) = (&mut client, &mut said);
+        let mut bytes =
+            Bytes { shared, session, client: client_end, said: said_so_far, port, search: None };
+        let found = in_time(session, timeout, bytes.run())
+            .await
+            .unwrap_or_else(|| Err(End::new(Who::Node, Phase::Connect, "handshake-timeout")));
+        let (node, lease) = found.map_err(|end| {
+            let failed = Failed::new(end, bytes.search.as_ref());
+            Box::new(Failed { protocol, ..failed })
+        })?;
+        Ok(self.begin_unread((client, node), lease, protocol, (said, Vec::new())).await)
+    }
+
+    /// Begins to relay bytes that are not read.
+    async fn begin_unread(
+        &self,
+        ends: (Stream, Stream),
+        lease: Lease,
+        protocol: Protocol,
+        rest: (Vec<u8>, Vec<u8>),
+    ) -> Begun {
+        self.heard_now(0);
+        self.session.opened(Box::new(SessionFacts {
+            node: lease.node().clone(),
+            user: None,
+            vhost: None,
+            software: registry::Software::default(),
+            handshake: (Duration::ZERO, self.session.arrival.accepted.elapsed()),
+        }));
+        self.begin(ends, lease, (protocol, None), rest).await
     }
 
     /// Both peers have just been heard. To be noted before the session counts as open: from then on it may be found silent.
@@ -238,15 +296,14 @@ impl Live {
     /// Begins to relay. Without `tune` the bytes are opaque.
     async fn begin(
         &self,
-        client: TcpStream,
-        node: TcpStream,
+        (client, node): (Stream, Stream),
         lease: Lease,
-        tune: Option<Tune>,
+        (protocol, tune): (Protocol, Option<Tune>),
         (from_client, from_node): (Vec<u8>, Vec<u8>),
     ) -> Begun {
         // Where no heartbeats tell that a peer is gone, TCP has to. Listeners do the same for clients.
         if tune.is_none_or(|tune| tune.heartbeat == 0)
-            && let Err(error) = SockRef::from(&node).set_tcp_keepalive(&keep_alive())
+            && let Err(error) = SockRef::from(node.tcp()).set_tcp_keepalive(&keep_alive())
         {
             debug!(%error, "no TCP keepalive");
         }
@@ -255,6 +312,6 @@ impl Live {
         let (up, down) = (Flow::new(limit), Flow::new(limit));
         let mut relay = Relay { client, node, up, down, watch, told: false };
         let first_stop = relay.begin(from_client, from_node).await;
-        (relay, lease, first_stop)
+        Begun { relay, protocol, lease, first_stop }
     }
 }

@@ -7,8 +7,6 @@ use std::task::{Context, Poll};
 
 use amqp_codec::handshake::server::MAX_WAITING;
 use amqp_codec::{protocol_header, sasl_init};
-use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::end::{End, Phase, Who};
@@ -20,10 +18,11 @@ use super::{Shared, close};
 use crate::cluster::node::Lease;
 use crate::cluster::{Cluster, Key};
 use crate::route::{Decision, Facts};
+use crate::stream::Stream;
 
 /// A node that has answered.
 pub(super) struct Answer {
-    pub(super) node: TcpStream,
+    pub(super) node: Stream,
     pub(super) lease: Lease,
     /// The first bytes it sent.
     pub(super) first: Vec<u8>,
@@ -33,7 +32,7 @@ pub(super) struct Answer {
 pub(super) struct Opaque<'a> {
     shared: &'a Shared,
     session: &'a Session,
-    client: &'a mut TcpStream,
+    client: &'a mut Stream,
     said: Vec<u8>,
     /// Once the route is decided.
     pub(super) search: Option<Search>,
@@ -45,7 +44,7 @@ impl<'a> Opaque<'a> {
     pub(super) fn new(
         shared: &'a Shared,
         session: &'a Session,
-        client: &'a mut TcpStream,
+        client: &'a mut Stream,
         said: Vec<u8>,
     ) -> Self {
         Self { shared, session, client, said, search: None, awaited: Who::Node }
@@ -53,11 +52,13 @@ impl<'a> Opaque<'a> {
 
     /// Finds a node that answers.
     pub(super) async fn run(&mut self) -> Result<Answer, End> {
-        let Some(cluster) = self.route() else { return Err(self.refuse().await) };
+        let Some(cluster) = route(self.shared, self.session) else {
+            return Err(self.refuse().await);
+        };
         self.search = Some(Search::new(cluster.clone()));
         loop {
             let (mut node, lease) = self.next_node().await?;
-            let guard = local_only(&node, self.session.client.ip(), &cluster);
+            let guard = local_only(&node, self.session.arrival.client.ip(), &cluster);
             if guard.is_some() && !self.said.starts_with(&sasl_init::HEADER) {
                 let cause = "AMQP 1.0 without SASL says nothing of the user".to_owned();
                 return Err(self.unknown(&mut node).refuse(&sasl_init::HEADER, cause).await);
@@ -77,9 +78,9 @@ impl<'a> Opaque<'a> {
         }
     }
 
-    async fn next_node(&mut self) -> Result<(TcpStream, Lease), End> {
+    async fn next_node(&mut self) -> Result<(Stream, Lease), End> {
         let Self { shared, session, client, said, search, .. } = self;
-        let key = Key { source: session.client.ip(), vhost: None };
+        let key = Key { source: session.arrival.client.ip(), vhost: None };
         let watch = |cx: &mut Context<'_>| poll_client(session, client, said, cx);
         let found = match search {
             Some(search) => search.connect((shared, session), &key, watch).await?,
@@ -97,7 +98,7 @@ impl<'a> Opaque<'a> {
     /// Waits for the node's first bytes; not for long, if there is another node. A guarded one is told the header only.
     async fn first_answer(
         &mut self,
-        node: &mut TcpStream,
+        node: &mut Stream,
         guarded: bool,
     ) -> Result<Result<Vec<u8>, &'static str>, End> {
         let most = if guarded { sasl_init::HEADER.len() } else { usize::MAX };
@@ -108,44 +109,50 @@ impl<'a> Opaque<'a> {
         }
     }
 
-    fn unknown<'b>(&'b mut self, node: &'b mut TcpStream) -> Unknown<'b> {
+    fn unknown<'b>(&'b mut self, node: &'b mut Stream) -> Unknown<'b> {
         Unknown { session: self.session, client: self.client, node, said: &mut self.said }
     }
 
-    fn route(&self) -> Option<Arc<Cluster>> {
-        let snapshot = self.shared.snapshot.load();
-        let (listener, source) = (&self.session.listener, self.session.client.ip());
-        let facts =
-            Facts { listener, source, sni: None, common_name: None, login: None, vhost: None };
-        match snapshot.routes.decide_without_more(&facts) {
-            Decision::To(target) if target.rename_vhost.is_none() => {
-                snapshot.clusters.get(&target.cluster).cloned()
-            }
-            // The vhost cannot be renamed in bytes that are not read.
-            Decision::To(_) | Decision::Rejected(_) | Decision::NeedsMore => None,
-        }
-    }
-
     async fn refuse(&mut self) -> End {
-        let _ = self.client.write_all(&protocol_header::AMQP_0_9_1).await;
+        let _ = self.client.send(&protocol_header::AMQP_0_9_1).await;
         close::patiently(self.session, close::shut(self.client)).await;
         let end = End::new(Who::Gateway, Phase::Route, "no-route");
         end.with_detail("AMQP 1.0 is not routed by vhost: give the listener a cluster")
     }
 }
 
+/// The cluster of a session whose bytes are not read.
+pub(super) fn route(shared: &Shared, session: &Session) -> Option<Arc<Cluster>> {
+    let (snapshot, arrival) = (shared.snapshot.load(), &session.arrival);
+    let facts = Facts {
+        listener: &arrival.listener,
+        source: arrival.client.ip(),
+        sni: arrival.sni.as_deref(),
+        common_name: arrival.common_name(),
+        login: None,
+        vhost: None,
+    };
+    match snapshot.routes.decide_without_more(&facts) {
+        Decision::To(target) if target.rename_vhost.is_none() => {
+            snapshot.clusters.get(&target.cluster).cloned()
+        }
+        // The vhost cannot be renamed in bytes that are not read.
+        Decision::To(_) | Decision::Rejected(_) | Decision::NeedsMore => None,
+    }
+}
+
 /// Waits for the node's first bytes, telling it what the client has said and goes on to say: the first `most` bytes of it.
 async fn first_answer(
     session: &Session,
-    client: &mut TcpStream,
-    node: &mut TcpStream,
+    client: &mut Stream,
+    node: &mut Stream,
     said: &mut Vec<u8>,
     most: usize,
 ) -> Result<Result<Vec<u8>, &'static str>, End> {
     let mut told = 0;
     loop {
         let tell = said.len().min(most);
-        if node.write_all(&said[told..tell]).await.is_err() {
+        if node.send(&said[told..tell]).await.is_err() {
             return Ok(Err("closed"));
         }
         told = tell;
@@ -179,7 +186,7 @@ async fn first_answer(
 /// Reads what the client says, as long as there is room for it. Ready when the session is over.
 pub(super) fn poll_client(
     session: &Session,
-    client: &mut TcpStream,
+    client: &mut Stream,
     said: &mut Vec<u8>,
     cx: &mut Context<'_>,
 ) -> Poll<End> {

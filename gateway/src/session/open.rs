@@ -12,8 +12,6 @@ use amqp_codec::handshake::bridge::{Answered, Bridge, Fault, Opened, Stage, Step
 use amqp_codec::handshake::server::MAX_WAITING;
 use amqp_codec::reply::{CloseReason, ReplyCode};
 use amqp_codec::wire;
-use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
 use tokio::time::Sleep;
 use tracing::info;
 
@@ -27,6 +25,7 @@ use crate::cluster::node::Lease;
 use crate::config::model::ClusterName;
 use crate::route::{Decision, Facts, Login};
 use crate::snapshot::Snapshot;
+use crate::stream::Stream;
 
 /// A node that says nothing for so long in the middle of a handshake is hung. More than the three seconds for which
 /// RabbitMQ keeps silent before it drops a client with a wrong password.
@@ -37,7 +36,7 @@ pub(super) enum Opening {
     /// AMQP 0-9-1, open.
     Opened {
         /// The connection to the node.
-        node: TcpStream,
+        node: Stream,
         /// The place on it.
         lease: Lease,
         /// What the relay starts with.
@@ -57,7 +56,7 @@ pub(super) struct Handshake<'a> {
     shared: &'a Shared,
     session: &'a Session,
     snapshot: Arc<Snapshot>,
-    client: &'a mut TcpStream,
+    client: &'a mut Stream,
     pub(super) bridge: Bridge,
     /// Once the route is decided.
     pub(super) search: Option<Search>,
@@ -72,7 +71,7 @@ pub(super) struct Handshake<'a> {
 
 /// The node that is being tried.
 struct Leg {
-    node: TcpStream,
+    node: Stream,
     lease: Lease,
     /// When it was told something last.
     told: Instant,
@@ -92,10 +91,10 @@ enum Heard {
 }
 
 impl<'a> Handshake<'a> {
-    pub(super) fn new(shared: &'a Shared, session: &'a Session, client: &'a mut TcpStream) -> Self {
+    pub(super) fn new(shared: &'a Shared, session: &'a Session, client: &'a mut Stream) -> Self {
         let annotations = vec![
             ("amqp_gateway", shared.name.to_string()),
-            ("amqp_gateway_client", session.client.to_string()),
+            ("amqp_gateway_client", session.arrival.client.to_string()),
         ];
         Self {
             snapshot: shared.snapshot.load_full(),
@@ -108,6 +107,14 @@ impl<'a> Handshake<'a> {
             parked: false,
             dropped: 0,
             client_done: None,
+        }
+    }
+
+    /// What the client has said already, behind a PROXY header.
+    pub(super) fn heard_before(&mut self, said: &[u8]) {
+        if !said.is_empty() {
+            self.session.counters.bytes_from_client.add(said.len() as u64);
+            self.bridge.push_client(said);
         }
     }
 
@@ -186,10 +193,10 @@ impl<'a> Handshake<'a> {
             self.parked = false;
         }
         let facts = Facts {
-            listener: &self.session.listener,
-            source: self.session.client.ip(),
-            sni: None,
-            common_name: None,
+            listener: &self.session.arrival.listener,
+            source: self.session.arrival.client.ip(),
+            sni: self.session.arrival.sni.as_deref(),
+            common_name: self.session.arrival.common_name(),
             login: self
                 .bridge
                 .hello()
@@ -224,7 +231,7 @@ impl<'a> Handshake<'a> {
     }
 
     fn play_broker(&mut self) -> Result<(), End> {
-        let offer = self.snapshot.offer(&self.session.listener);
+        let offer = self.snapshot.offer(&self.session.arrival.listener);
         self.bridge.play_broker(&offer.start, &offer.mechanisms, offer.tune).map_err(|error| {
             End::new(Who::Client, Phase::Handshake, "bad-handshake").with_detail(error)
         })
@@ -289,7 +296,7 @@ impl<'a> Handshake<'a> {
         if self.bridge.to_client.is_empty() {
             return Ok(());
         }
-        let written = self.client.write_all(&self.bridge.to_client).await;
+        let written = self.client.send(&self.bridge.to_client).await;
         self.bridge.to_client.clear();
         written.map_err(|_| client_gone(Phase::Handshake))
     }
@@ -303,7 +310,7 @@ impl<'a> Handshake<'a> {
         if let (Some(sleep), true) = (&mut leg.patience, leg.greeted) {
             sleep.as_mut().reset((leg.told + ANSWER_PATIENCE).into());
         }
-        let written = leg.node.write_all(&self.bridge.to_node).await;
+        let written = leg.node.send(&self.bridge.to_node).await;
         self.bridge.to_node.clear();
         written
     }
@@ -322,7 +329,7 @@ impl<'a> Handshake<'a> {
             user: hello.and_then(|h| h.user.as_deref()).map(Box::from),
             vhost: self.bridge.vhost().map(Arc::from),
             software: hello.map(Software::of).unwrap_or_default(),
-            handshake: (client_done - self.session.accepted, now - client_done),
+            handshake: (client_done - self.session.arrival.accepted, now - client_done),
         };
         let bridge = std::mem::replace(&mut self.bridge, Bridge::new(Vec::new()));
         Ok(Opening::Opened { node, lease, opened: bridge.into_opened(), facts: Box::new(facts) })
@@ -333,7 +340,7 @@ impl<'a> Handshake<'a> {
         if let Some(leg) = &mut self.leg
             && end.reason == "refused-by-node"
         {
-            let _ = leg.node.write_all(&wire::CLOSE_OK).await;
+            let _ = leg.node.send(&wire::CLOSE_OK).await;
         }
         if end.reason == "drained" {
             // A client that has heard no start yet would not understand a close.
@@ -357,7 +364,7 @@ impl<'a> Handshake<'a> {
 }
 
 fn poll_client(
-    client: &mut TcpStream,
+    client: &mut Stream,
     bridge: &mut Bridge,
     session: &Session,
     cx: &mut Context<'_>,

@@ -8,8 +8,9 @@ use tracing::{Level, info, warn};
 
 use super::end::{End, Phase, Who};
 use super::registry::{Session, Software};
-use super::{Failed, Live};
+use super::{Failed, Live, Shared};
 use crate::config::model::ClusterName;
+use crate::stream::arrival::Arrival;
 use crate::telemetry::access::{AccessRecord, Messages, Protocol};
 use crate::telemetry::metrics::Stage;
 
@@ -62,6 +63,12 @@ pub fn messages(session: &Session) -> Messages {
     }
 }
 
+/// Writes down that a client was turned away before its session began.
+pub fn turned_away(shared: &Shared, arrival: Arrival, end: &End) {
+    let session = Session::new(shared.registry.next_id(), arrival);
+    record(shared, &session, end, Protocol::Unknown, (None, None));
+}
+
 impl Live {
     /// Writes down how the session ended.
     pub(super) fn record(
@@ -71,74 +78,87 @@ impl Live {
         channels_peak: Option<u16>,
         failed: Option<&Failed>,
     ) {
-        let (session, metrics) = (&self.session, &self.shared.metrics);
-        let duration = session.accepted.elapsed();
-        metrics.session_ended(&session.listener.0, end.reason, duration);
-        match session.facts() {
-            Some(facts) => {
-                let (client, upstream) = facts.handshake;
-                metrics.handshake(Stage::Client, client);
-                metrics.handshake(Stage::Upstream, upstream);
-                metrics.handshake(Stage::Total, client + upstream);
-            }
-            None => metrics.handshake_failed(&session.listener.0, end.reason),
-        }
-        self.log(end);
-        let Some(access) = &self.shared.access else { return };
-        let facts = session.facts();
-        let unknown = Software::default();
-        let software = match (facts, failed) {
-            (Some(facts), _) => &facts.software,
-            (None, Some(failed)) => &failed.software,
-            (None, None) => &unknown,
-        };
-        let user = facts.map_or_else(|| failed?.user.as_deref(), |f| f.user.as_deref());
-        let vhost = facts.map_or_else(|| failed?.vhost.as_deref(), |f| f.vhost.as_deref());
-        access.write(&AccessRecord {
-            time: SystemTime::now(),
-            session: session.id.0,
-            listener: &session.listener.0,
-            client: session.client,
-            protocol,
-            user: user.map(str::as_bytes),
-            vhost: vhost.map(str::as_bytes),
-            product: software.product.as_deref().map(str::as_bytes),
-            version: software.version.as_deref().map(str::as_bytes),
-            platform: software.platform.as_deref().map(str::as_bytes),
-            connection_name: software.connection_name.as_deref().map(str::as_bytes),
-            cluster: facts.map_or_else(|| failed?.cluster.as_deref(), |f| Some(&*f.node.cluster.0)),
-            node: facts.map_or_else(|| failed?.node.as_deref(), |f| Some(&*f.node.name)),
-            handshake_client: facts.map(|f| f.handshake.0),
-            handshake_upstream: facts.map(|f| f.handshake.1),
-            duration,
-            bytes_from_client: session.counters.bytes_from_client.get(),
-            bytes_from_node: session.counters.bytes_from_node.get(),
-            messages: channels_peak.map(|_| messages(session)),
-            channels_peak,
-            who: end.who,
-            phase: end.phase,
-            reason: end.reason,
-            reply_code: end.close.as_ref().map(|c| c.code.0),
-            reply_text: end.close.as_ref().map(|c| c.text().as_bytes()),
-        });
+        record(&self.shared, &self.session, end, protocol, (channels_peak, failed));
     }
+}
 
-    /// A line for what an operator may want to act on; the rest is in the access record.
-    fn log(&self, end: &End) {
-        let level = match (end.who, end.phase) {
-            (Who::Node, _) | (Who::Gateway, Phase::Accept | Phase::Connect) => Level::WARN,
-            _ if end.detail.is_some() => Level::INFO,
-            _ => return,
-        };
-        let session = format!("{:016x}", self.session.id.0);
-        let (listener, client) = (&self.session.listener, self.session.client);
-        let detail = end.detail.as_deref().unwrap_or_default();
-        let close = end.close.as_ref().map(ToString::to_string).unwrap_or_default();
-        let reason = end.reason;
-        if level == Level::WARN {
-            warn!(session, %listener, %client, reason, close, detail, "session ended");
-        } else {
-            info!(session, %listener, %client, reason, close, detail, "session ended");
+fn record(
+    shared: &Shared,
+    session: &Session,
+    end: &End,
+    protocol: Protocol,
+    (channels_peak, failed): (Option<u16>, Option<&Failed>),
+) {
+    let metrics = &shared.metrics;
+    let duration = session.arrival.accepted.elapsed();
+    metrics.session_ended(&session.arrival.listener.0, end.reason, duration);
+    match session.facts() {
+        Some(facts) => {
+            let (client, upstream) = facts.handshake;
+            metrics.handshake(Stage::Client, client);
+            metrics.handshake(Stage::Upstream, upstream);
+            metrics.handshake(Stage::Total, client + upstream);
         }
+        None => metrics.handshake_failed(&session.arrival.listener.0, end.reason),
+    }
+    log(session, end);
+    let Some(access) = &shared.access else { return };
+    let facts = session.facts();
+    let unknown = Software::default();
+    let software = match (facts, failed) {
+        (Some(facts), _) => &facts.software,
+        (None, Some(failed)) => &failed.software,
+        (None, None) => &unknown,
+    };
+    let user = facts.map_or_else(|| failed?.user.as_deref(), |f| f.user.as_deref());
+    let vhost = facts.map_or_else(|| failed?.vhost.as_deref(), |f| f.vhost.as_deref());
+    access.write(&AccessRecord {
+        time: SystemTime::now(),
+        session: session.id.0,
+        listener: &session.arrival.listener.0,
+        client: session.arrival.client,
+        proxy: session.arrival.proxy,
+        sni: session.arrival.sni.as_deref(),
+        tls: session.arrival.tls.as_deref(),
+        protocol,
+        user: user.map(str::as_bytes),
+        vhost: vhost.map(str::as_bytes),
+        product: software.product.as_deref().map(str::as_bytes),
+        version: software.version.as_deref().map(str::as_bytes),
+        platform: software.platform.as_deref().map(str::as_bytes),
+        connection_name: software.connection_name.as_deref().map(str::as_bytes),
+        cluster: facts.map_or_else(|| failed?.cluster.as_deref(), |f| Some(&*f.node.cluster.0)),
+        node: facts.map_or_else(|| failed?.node.as_deref(), |f| Some(&*f.node.name)),
+        handshake_client: facts.map(|f| f.handshake.0),
+        handshake_upstream: facts.map(|f| f.handshake.1),
+        duration,
+        bytes_from_client: session.counters.bytes_from_client.get(),
+        bytes_from_node: session.counters.bytes_from_node.get(),
+        messages: channels_peak.map(|_| messages(session)),
+        channels_peak,
+        who: end.who,
+        phase: end.phase,
+        reason: end.reason,
+        reply_code: end.close.as_ref().map(|c| c.code.0),
+        reply_text: end.close.as_ref().map(|c| c.text().as_bytes()),
+    });
+}
+
+/// A line for what an operator may want to act on; the rest is in the access record.
+fn log(session: &Session, end: &End) {
+    let level = match (end.who, end.phase) {
+        (Who::Node, _) | (Who::Gateway, Phase::Accept | Phase::Connect) => Level::WARN,
+        _ if end.detail.is_some() => Level::INFO,
+        _ => return,
+    };
+    let (listener, client) = (&session.arrival.listener, session.arrival.client);
+    let session = format!("{:016x}", session.id.0);
+    let detail = end.detail.as_deref().unwrap_or_default();
+    let close = end.close.as_ref().map(ToString::to_string).unwrap_or_default();
+    let reason = end.reason;
+    if level == Level::WARN {
+        warn!(session, %listener, %client, reason, close, detail, "session ended");
+    } else {
+        info!(session, %listener, %client, reason, close, detail, "session ended");
     }
 }

@@ -1,6 +1,5 @@
 //! Live sessions: what is known of each, and a way to tell it something from outside.
 
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::Waker;
@@ -13,7 +12,7 @@ use dashmap::DashMap;
 
 use super::held::Held;
 use crate::cluster::node::Node;
-use crate::config::model::ListenerName;
+use crate::stream::arrival::Arrival;
 use crate::telemetry::counters::SessionCounters;
 
 /// Number of a session: unique while the process runs.
@@ -25,12 +24,8 @@ pub struct SessionId(pub u64);
 pub struct Session {
     /// Its number.
     pub id: SessionId,
-    /// Where it arrived.
-    pub listener: ListenerName,
-    /// The client's address.
-    pub client: SocketAddr,
-    /// When it was accepted.
-    pub accepted: Instant,
+    /// Where it comes from, and how.
+    pub arrival: Arrival,
     /// What has passed.
     pub counters: SessionCounters,
     /// When the client and the node were heard last.
@@ -139,14 +134,12 @@ impl Order {
 }
 
 impl Session {
-    /// A session that was accepted now.
+    /// A session that begins.
     #[must_use]
-    pub fn new(id: SessionId, listener: ListenerName, client: SocketAddr) -> Self {
+    pub fn new(id: SessionId, arrival: Arrival) -> Self {
         Self {
             id,
-            listener,
-            client,
-            accepted: Instant::now(),
+            arrival,
             counters: SessionCounters::default(),
             heard: Heard::default(),
             held: Held::default(),
@@ -165,7 +158,8 @@ impl Session {
     /// When the handshake was over; while it is not, when the session was accepted.
     #[must_use]
     pub fn opened_at(&self) -> Instant {
-        self.accepted + self.facts().map_or(Duration::ZERO, |f| f.handshake.0 + f.handshake.1)
+        self.arrival.accepted
+            + self.facts().map_or(Duration::ZERO, |f| f.handshake.0 + f.handshake.1)
     }
 
     /// The handshake is over.
@@ -264,10 +258,12 @@ impl Registry {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::model::ListenerName;
 
     fn session(id: u64) -> Arc<Session> {
         let client = ([127, 0, 0, 1], 4000).into();
-        Arc::new(Session::new(SessionId(id), ListenerName("amqp".into()), client))
+        let arrival = Arrival::new(ListenerName("amqp".into()), client);
+        Arc::new(Session::new(SessionId(id), arrival))
     }
 
     #[test]

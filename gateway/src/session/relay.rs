@@ -16,10 +16,10 @@ use amqp_codec::reply::CloseReason;
 use amqp_codec::tracker::{Channels, FromClient, FromNode};
 use amqp_codec::wire;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 
 use super::io::{READ_MOST, with_buffer};
 use super::registry::{Order, Session};
+use crate::stream::Stream;
 use crate::telemetry::counters::Counter;
 use crate::worker::Worker;
 
@@ -31,8 +31,8 @@ const ROUNDS: usize = 4;
 /// An open session.
 #[derive(Debug)]
 pub(super) struct Relay {
-    pub(super) client: TcpStream,
-    pub(super) node: TcpStream,
+    pub(super) client: Stream,
+    pub(super) node: Stream,
     /// From the client to the node.
     pub(super) up: Flow,
     /// From the node to the client.
@@ -110,7 +110,7 @@ impl Flow {
     /// Sends what waits. An error of the destination makes the direction dead.
     pub(super) fn poll_flush(
         &mut self,
-        destination: &mut TcpStream,
+        destination: &mut Stream,
         cx: &mut Context<'_>,
     ) -> Poll<()> {
         while !self.backlog.is_empty() && !self.dead {
@@ -124,15 +124,23 @@ impl Flow {
                 self.taken = 0;
             }
         }
+        if destination.has_unsent() && !self.dead {
+            self.dead = ready!(Pin::new(destination).poll_flush(cx)).is_err();
+        }
         Poll::Ready(())
     }
 
+    /// Is there anything that the destination has not taken yet?
+    fn is_held(&self, destination: &Stream) -> bool {
+        !self.backlog.is_empty() || destination.has_unsent()
+    }
+
     /// Sends `bytes` as far as the destination takes them; the rest waits. Nothing else may be waiting.
-    fn send(&mut self, destination: &mut TcpStream, bytes: &[u8], cx: &mut Context<'_>) {
+    fn send(&mut self, destination: &mut Stream, bytes: &[u8], cx: &mut Context<'_>) {
         if bytes.is_empty() || self.dead {
             return;
         }
-        let sent = match Pin::new(destination).poll_write(cx, bytes) {
+        let sent = match Pin::new(&mut *destination).poll_write(cx, bytes) {
             Poll::Ready(Ok(sent)) => sent,
             Poll::Ready(Err(_)) => {
                 self.dead = true;
@@ -140,7 +148,7 @@ impl Flow {
             }
             Poll::Pending => 0,
         };
-        if sent < bytes.len() {
+        if sent < bytes.len() || destination.has_unsent() {
             self.backlog = bytes[sent..].to_vec();
             // A slow destination: keep less for it next time.
             self.chunk = (self.chunk / 2).max(READ_LEAST);
@@ -199,7 +207,7 @@ impl Relay {
 
     fn poll_up(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<Result<(), Stop>> {
         let Self { client, node, up, down, watch, .. } = self;
-        if down.dead && !up.backlog.is_empty() {
+        if down.dead && up.is_held(node) {
             // The client is gone, and nobody would see it: it is not read while the node takes nothing.
             return Poll::Ready(Err(Stop::ClientGone));
         }
@@ -210,7 +218,7 @@ impl Relay {
         let bytes = ready!(up.poll_read(client, node, cx, buffer, watch.counts_up()));
         let Some(bytes) = bytes else { return Poll::Ready(Err(Stop::ClientGone)) };
         let bad = up.pass(bytes, node, cx, |walker, bytes| watch.walk_up(walker, bytes));
-        if !up.backlog.is_empty() {
+        if up.is_held(node) {
             watch.session.heard.client_held.store(1, Ordering::Relaxed);
         }
         Poll::Ready(bad.map_or(Ok(()), |error| Err(Stop::BadClient(error))))
@@ -224,7 +232,7 @@ impl Relay {
         let bytes = ready!(down.poll_read(node, client, cx, buffer, watch.counts_down()));
         let Some(bytes) = bytes else { return Poll::Ready(Err(Stop::NodeGone)) };
         let bad = down.pass(bytes, client, cx, |walker, bytes| watch.walk_down(walker, bytes));
-        if !down.backlog.is_empty() {
+        if down.is_held(client) {
             watch.session.heard.node_held.store(1, Ordering::Relaxed);
         }
         Poll::Ready(bad.map_or(Ok(()), |error| Err(Stop::BadNode(error))))
@@ -326,13 +334,13 @@ impl Flow {
     /// Sends what waits, then reads: what was held back and what came, as one. `None` at the source's end.
     fn poll_read<'b>(
         &mut self,
-        source: &mut TcpStream,
-        destination: &mut TcpStream,
+        source: &mut Stream,
+        destination: &mut Stream,
         cx: &mut Context<'_>,
         buffer: &'b mut [u8],
         counts: Counts<'_>,
     ) -> Poll<Option<&'b [u8]>> {
-        if !self.backlog.is_empty() {
+        if self.is_held(destination) {
             ready!(self.poll_flush(destination, cx));
             // In this order: what was not read while it was held is no silence.
             counts.heard.store(counts.tick, Ordering::Relaxed);
@@ -357,7 +365,7 @@ impl Flow {
     fn pass(
         &mut self,
         bytes: &[u8],
-        destination: &mut TcpStream,
+        destination: &mut Stream,
         cx: &mut Context<'_>,
         walk: impl FnOnce(&mut Walker, &[u8]) -> Result<usize, (usize, FrameError)>,
     ) -> Option<FrameError> {

@@ -1,21 +1,21 @@
 //! The search for a node that takes a connection: one after another, as the cluster chooses, while the client is watched.
 
 use std::future::Future;
-use std::io;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use tokio::net::TcpStream;
 use tracing::{debug, error, warn};
 
+use super::dial::{self, DialError, Port};
 use super::end::{End, Phase, Who};
 use super::registry::Session;
-use super::{Shared, dial, held};
+use super::{Shared, held};
 use crate::cluster::admission::{Place, Refused};
 use crate::cluster::node::{Lease, Node};
 use crate::cluster::{Cluster, Key};
-use crate::socket::own_fault;
+use crate::socket::{OwnFault, own_fault};
+use crate::stream::Stream;
 
 /// A node that takes a connection but does not say its first word within this time is hung: another one is tried, if
 /// there is one.
@@ -25,6 +25,7 @@ pub(super) const START_PATIENCE: Duration = Duration::from_secs(1);
 pub(super) struct Search {
     /// Where it looks.
     pub(super) cluster: Arc<Cluster>,
+    port: Port,
     tried: Vec<Arc<Node>>,
     place: Place,
 }
@@ -32,7 +33,7 @@ pub(super) struct Search {
 /// What a search comes to.
 pub(super) enum Found {
     /// A connection, and the place on the node that it is counted in.
-    Node(TcpStream, Lease),
+    Node(Stream, Lease),
     /// No further node may be tried.
     Nobody,
     /// The cluster admits no further connection now.
@@ -40,8 +41,14 @@ pub(super) enum Found {
 }
 
 impl Search {
+    /// Looks for a node that takes AMQP.
     pub(super) fn new(cluster: Arc<Cluster>) -> Self {
-        Self { cluster, tried: Vec::new(), place: Place::default() }
+        Self::of_port(cluster, Port::Amqp)
+    }
+
+    /// Looks for one that takes connections at `port`.
+    pub(super) fn of_port(cluster: Arc<Cluster>, port: Port) -> Self {
+        Self { cluster, port, tried: Vec::new(), place: Place::default() }
     }
 
     /// The nodes tried so far, the last one behind.
@@ -68,13 +75,44 @@ impl Search {
             self.tried.push(lease.node().clone());
             let (cluster, node) = (&lease.node().cluster, &lease.node().name);
             debug!(session = %session.id.0, %cluster, %node, "connecting to node");
-            let dialing = dial::dial(lease.node().address, self.dial_patience());
+            let target = (&*self.cluster, &**lease.node(), self.port);
+            let dialing = dial::dial(target, self.dial_patience());
             match watched(dialing, &mut watch).await? {
                 Ok(stream) => return Ok(Found::Node(stream, lease)),
-                Err(error) => not_connected(shared, lease.node(), &error),
+                Err(error) => self.not_connected(shared, lease.node(), &error),
             }
         }
         Ok(Found::Nobody)
+    }
+
+    /// Notes that there is no connection to a node, which counts against it only if the fault is not this machine's, and
+    /// if it is AMQP that it does not take.
+    fn not_connected(&self, shared: &Shared, node: &Node, error: &DialError) {
+        let own = match error {
+            DialError::Io(error) => own_fault(error),
+            DialError::Tls(_) => None,
+        };
+        let reason = own.map_or_else(|| dial::reason(error), |fault| fault.reason);
+        if own.is_none() && matches!(self.port, Port::Amqp) {
+            return node_failed(shared, node, reason, error);
+        }
+        let (cluster, name) = (&node.cluster, &node.name);
+        shared.metrics.node_connect_failed(&cluster.0, name, reason);
+        // Every client would meet it.
+        if !node.may_be_complained_of(Instant::now()) {
+            return;
+        }
+        let address = self.port.on(node);
+        match own {
+            Some(OwnFault { cure, .. }) => error!(
+                %cluster, node = %name, %address, reason, how = %error, cure,
+                "the gateway cannot connect to the node, and the fault is its own: it does not count against the node"
+            ),
+            None => warn!(
+                %cluster, node = %name, %address, reason, how = %error,
+                "node does not answer at this port: another one is tried, and AMQP goes on there"
+            ),
+        }
     }
 
     /// Is there another node, should the present one fail?
@@ -128,22 +166,6 @@ pub(super) fn node_failed(
         %cluster, node = %name, address = %node.address, reason, %how, ?left_out,
         "node does not answer"
     );
-}
-
-/// Notes that there is no connection to a node, which counts against the node only if the fault is not this machine's.
-fn not_connected(shared: &Shared, node: &Node, error: &io::Error) {
-    let Some(fault) = own_fault(error) else {
-        return node_failed(shared, node, dial::reason(error), error);
-    };
-    let (cluster, name, reason) = (&node.cluster, &node.name, fault.reason);
-    shared.metrics.node_connect_failed(&cluster.0, name, reason);
-    // Every client would meet it.
-    if node.may_be_complained_of(Instant::now()) {
-        error!(
-            %cluster, node = %name, address = %node.address, reason, how = %error, cure = fault.cure,
-            "the gateway cannot connect to the node, and the fault is its own: it does not count against the node"
-        );
-    }
 }
 
 /// Does `work`, unless `watch` finds the end of the session first.

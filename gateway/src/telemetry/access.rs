@@ -7,6 +7,7 @@ use super::escape;
 use super::log;
 use super::sink::{SinkHandle, Style};
 use crate::config::model::{LogFormat, LogLevel};
+use crate::stream::facts::TlsFacts;
 
 /// What is known of a session at its end; what is `None` is left out of the line.
 ///
@@ -21,6 +22,12 @@ pub struct AccessRecord<'a> {
     pub listener: &'a str,
     /// Where it came from.
     pub client: SocketAddr,
+    /// The proxy that announced it.
+    pub proxy: Option<SocketAddr>,
+    /// The server name that it asked for.
+    pub sni: Option<&'a str>,
+    /// What its TLS handshake came to.
+    pub tls: Option<&'a TlsFacts>,
     /// What it spoke.
     pub protocol: Protocol,
     /// User name of PLAIN or AMQPLAIN.
@@ -83,6 +90,10 @@ pub enum Protocol {
     Amqp091,
     /// AMQP 1.0
     Amqp10,
+    /// Any bytes, at a `tcp` listener.
+    Tcp,
+    /// TLS that only the node can read.
+    TlsPassthrough,
     /// Neither, or the session ended before it was known.
     Unknown,
 }
@@ -94,6 +105,8 @@ impl Protocol {
         match self {
             Self::Amqp091 => "amqp-0-9-1",
             Self::Amqp10 => "amqp-1.0",
+            Self::Tcp => "tcp",
+            Self::TlsPassthrough => "tls-passthrough",
             Self::Unknown => "unknown",
         }
     }
@@ -125,8 +138,10 @@ impl Who {
 /// How far a session had come when it ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
-    /// Before its first byte.
+    /// Before its first byte, and in its PROXY header.
     Accept,
+    /// In its TLS handshake.
+    Tls,
     /// While the gateway played the broker.
     Handshake,
     /// When its cluster was looked for.
@@ -145,6 +160,7 @@ impl Phase {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Accept => "accept",
+            Self::Tls => "tls",
             Self::Handshake => "handshake",
             Self::Route => "route",
             Self::Connect => "connect",
@@ -197,6 +213,11 @@ impl AccessRecord<'_> {
         to.own("session", format_args!("{:016x}", self.session));
         to.value("listener", self.listener.as_bytes());
         to.own("client", self.client);
+        if let Some(proxy) = self.proxy {
+            to.own("proxy", proxy);
+        }
+        to.optional("sni", self.sni.map(str::as_bytes));
+        self.tls(to);
         to.own("protocol", self.protocol.as_str());
         to.optional("user", self.user);
         to.optional("vhost", self.vhost);
@@ -214,6 +235,17 @@ impl AccessRecord<'_> {
             to.number("reply_code", code.into());
         }
         to.optional("reply_text", self.reply_text);
+    }
+
+    fn tls(&self, to: &mut impl Fields) {
+        let Some(tls) = self.tls else { return };
+        to.own("tls", tls.version);
+        to.own("tls_cipher", tls.cipher);
+        if let Some(certificate) = &tls.certificate {
+            to.value("certificate", certificate.subject.as_bytes());
+            let sans = certificate.sans.join(", ");
+            to.optional("certificate_san", (!sans.is_empty()).then_some(sans.as_bytes()));
+        }
     }
 
     fn figures(&self, to: &mut impl Fields) {

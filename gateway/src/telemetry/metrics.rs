@@ -54,6 +54,7 @@ pub struct Metrics {
     handle: PrometheusHandle,
     duration: Histogram,
     handshake: [Histogram; 3],
+    tls_handshake: Histogram,
     sessions: Family,
     handshake_failures: Family,
     accept_errors: Family,
@@ -86,8 +87,10 @@ impl Metrics {
             recorder.register_histogram(&key, &METADATA)
         };
         let duration = Key::from_static_name(names::SESSION_DURATION_SECONDS.name);
+        let tls_handshake = Key::from_static_name(names::TLS_HANDSHAKE_SECONDS.name);
         Self {
             duration: recorder.register_histogram(&duration, &METADATA),
+            tls_handshake: recorder.register_histogram(&tls_handshake, &METADATA),
             handshake: [Stage::Client, Stage::Upstream, Stage::Total].map(handshake),
             sessions: Family::new(&names::SESSIONS_TOTAL),
             handshake_failures: Family::new(&names::HANDSHAKE_FAILURES_TOTAL),
@@ -114,6 +117,14 @@ impl Metrics {
     /// A stage of a handshake is done.
     pub fn handshake(&self, stage: Stage, took: Duration) {
         self.observe(&self.handshake[stage as usize], took);
+    }
+
+    /// A client's TLS handshake is done.
+    pub fn tls_handshake(&self, version: &str, resumed: bool, took: Duration) {
+        let resumed = if resumed { "yes" } else { "no" };
+        let key = key(&names::TLS_HANDSHAKES_TOTAL, &[version, resumed].map(str::to_owned));
+        self.recorder.register_counter(&key, &METADATA).increment(1);
+        self.observe(&self.tls_handshake, took);
     }
 
     /// An accept failed.
@@ -276,6 +287,7 @@ fn build_recorder(gauge_lifetime: Duration) -> PrometheusRecorder {
     };
     let builder = PrometheusBuilder::new();
     let builder = set(builder, &names::HANDSHAKE_SECONDS, HANDSHAKE_BUCKETS);
+    let builder = set(builder, &names::TLS_HANDSHAKE_SECONDS, HANDSHAKE_BUCKETS);
     let builder = set(builder, &names::ADMISSION_WAIT_SECONDS, HANDSHAKE_BUCKETS);
     let builder = set(builder, &names::SESSION_DURATION_SECONDS, DURATION_BUCKETS);
     builder.idle_timeout(MetricKindMask::GAUGE, Some(gauge_lifetime)).build_recorder()

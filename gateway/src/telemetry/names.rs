@@ -100,6 +100,11 @@ metrics! {
     HANDSHAKE_FAILURES_TOTAL = "amqp_gateway_handshake_failures_total"
         Counter Count ["listener", "reason"]
         "Sessions that ended before open-ok; a rise tells of bad passwords, scans or missing nodes."
+    TLS_HANDSHAKES_TOTAL = "amqp_gateway_tls_handshakes_total"
+        Counter Count ["version", "resumed"]
+        "TLS handshakes with clients that succeeded; resumed no costs a signature each."
+    TLS_HANDSHAKE_SECONDS = "amqp_gateway_tls_handshake_seconds" Histogram Seconds []
+        "TLS handshakes with clients, from accept; slow ones tell of the network, or of a storm."
     ACCEPT_ERRORS_TOTAL = "amqp_gateway_accept_errors_total" Counter Count ["listener", "reason"]
         "Failed accepts; reason fd-limit means that the process needs a higher limit of open files."
     BYTES_TOTAL = "amqp_gateway_bytes_total" Counter Bytes ["direction"]

@@ -26,7 +26,7 @@ impl Handshake<'_> {
         let vhost = self.bridge.vhost_at_node().map(str::to_owned);
         let Self { client, bridge, session, shared, search, .. } = self;
         let Some(search) = search else { return self.unserved(None) };
-        let key = Key { source: session.client.ip(), vhost: vhost.as_deref() };
+        let key = Key { source: session.arrival.client.ip(), vhost: vhost.as_deref() };
         let watch = |cx: &mut std::task::Context<'_>| match poll_client(client, bridge, session, cx)
         {
             Poll::Ready(Heard::ClientGone) => Poll::Ready(client_gone(Phase::Connect)),
@@ -43,7 +43,7 @@ impl Handshake<'_> {
             Found::NotAdmitted(refused) => return self.unserved(Some(refused)),
         };
         let patience = search.has_another().then(|| Box::pin(tokio::time::sleep(START_PATIENCE)));
-        let guard = local_only(&node, session.client.ip(), &search.cluster);
+        let guard = local_only(&node, session.arrival.client.ip(), &search.cluster);
         self.bridge.connected();
         if let Some(guard) = guard {
             self.bridge.guard(guard);

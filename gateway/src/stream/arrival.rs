@@ -1,0 +1,51 @@
+//! A client that has arrived: what is known of it before its first byte of AMQP.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use super::facts::TlsFacts;
+use crate::config::model::{ListenerName, Protocol};
+
+/// A client that has arrived.
+#[derive(Debug)]
+pub struct Arrival {
+    /// Where.
+    pub listener: ListenerName,
+    /// What is spoken there.
+    pub protocol: Protocol,
+    /// When it was accepted.
+    pub accepted: Instant,
+    /// Its address; that which the PROXY header says, if there was one.
+    pub client: SocketAddr,
+    /// The proxy that announced it.
+    pub proxy: Option<SocketAddr>,
+    /// The server name that it asked for in its TLS handshake (RFC 6066), whoever ends that.
+    pub sni: Option<Box<str>>,
+    /// What its TLS handshake with the gateway came to, if there was one.
+    pub tls: Option<Box<TlsFacts>>,
+    /// What it has said already beyond that.
+    pub said: Vec<u8>,
+}
+
+impl Arrival {
+    /// A client that was accepted now, of which only its address is known.
+    #[must_use]
+    pub fn new(listener: ListenerName, client: SocketAddr) -> Self {
+        Self {
+            listener,
+            protocol: Protocol::Amqp,
+            accepted: Instant::now(),
+            client,
+            proxy: None,
+            sni: None,
+            tls: None,
+            said: Vec::new(),
+        }
+    }
+
+    /// The common name of its certificate.
+    #[must_use]
+    pub fn common_name(&self) -> Option<&str> {
+        self.tls.as_ref()?.certificate.as_ref()?.common_name.as_deref()
+    }
+}

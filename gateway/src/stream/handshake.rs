@@ -1,0 +1,102 @@
+//! The TLS handshake, as server or as client.
+
+use std::io;
+use std::sync::Arc;
+
+use rustls::client::UnbufferedClientConnection;
+use rustls::pki_types::ServerName;
+use rustls::server::UnbufferedServerConnection;
+use rustls::{ClientConfig, CommonState, HandshakeKind, ProtocolVersion, ServerConfig};
+use thiserror::Error;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use super::engine::{Engine, Stand};
+use super::facts::{TlsFacts, iana_name};
+use super::tls::{State, Tls};
+
+/// Octets of one read: a ClientHello fits, a chain of certificates takes a few.
+const READ: usize = 4 * 1024;
+/// Most octets of a handshake that are kept: one message of 64 KiB, and the record it ends in.
+const MOST_HELD: usize = 96 * 1024;
+
+/// Why a TLS handshake failed.
+#[derive(Debug, Error)]
+pub enum HandshakeError {
+    /// The connection broke, or ended.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// TLS does not allow it; the peer was told in an alert, if it broke a rule.
+    #[error(transparent)]
+    Tls(#[from] rustls::Error),
+}
+
+/// Handshakes with a client. `said` is what it has said so far.
+///
+/// # Errors
+/// Why there is no TLS connection.
+pub(super) async fn accept(
+    tcp: TcpStream,
+    config: Arc<ServerConfig>,
+    said: Vec<u8>,
+) -> Result<Tls, HandshakeError> {
+    let engine = Engine::Server(Box::new(UnbufferedServerConnection::new(config)?));
+    run(tcp, engine, said).await
+}
+
+/// Handshakes with a server that has to prove to be `name`.
+///
+/// # Errors
+/// Why there is no TLS connection.
+pub(super) async fn connect(
+    tcp: TcpStream,
+    config: Arc<ClientConfig>,
+    name: ServerName<'static>,
+) -> Result<Tls, HandshakeError> {
+    let engine = Engine::Client(Box::new(UnbufferedClientConnection::new(config, name)?));
+    run(tcp, engine, Vec::new()).await
+}
+
+async fn run(
+    mut tcp: TcpStream,
+    mut engine: Engine,
+    mut held: Vec<u8>,
+) -> Result<Tls, HandshakeError> {
+    let (mut outgoing, mut plain) = (Vec::new(), Vec::new());
+    loop {
+        // Data may stand right behind the last word of the handshake.
+        let looked = engine.look(&mut held, &mut outgoing, |text| plain.extend_from_slice(text));
+        if !outgoing.is_empty() {
+            tcp.write_all(&outgoing).await?;
+            outgoing.clear();
+        }
+        let looked = looked?;
+        held.drain(..looked.used);
+        if looked.stand != Stand::Handshake {
+            let facts = Box::new(facts(engine.state()));
+            held.shrink_to_fit();
+            let ended = looked.stand == Stand::PeerClosed;
+            return Ok(Tls { tcp, state: State::new(engine, facts, (held, plain), ended) });
+        }
+        if held.len() > MOST_HELD {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "too long a message").into());
+        }
+        held.reserve(READ);
+        if tcp.read_buf(&mut held).await? == 0 {
+            return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+        }
+    }
+}
+
+fn facts(state: &CommonState) -> TlsFacts {
+    TlsFacts {
+        version: match state.protocol_version() {
+            Some(ProtocolVersion::TLSv1_2) => "TLSv1.2",
+            Some(ProtocolVersion::TLSv1_3) => "TLSv1.3",
+            _ => "TLS",
+        },
+        cipher: state.negotiated_cipher_suite().map_or("", |suite| iana_name(suite.suite())),
+        resumed: state.handshake_kind() == Some(HandshakeKind::Resumed),
+        certificate: None,
+    }
+}
