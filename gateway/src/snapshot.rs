@@ -11,6 +11,7 @@ use crate::cluster::node::Node;
 use crate::cluster::offer::Offer;
 use crate::config::model::{ClusterName, ListenerName, Model};
 use crate::route::RouteTable;
+use crate::tls::Tls;
 
 /// What a session needs of the configuration.
 #[derive(Debug)]
@@ -31,9 +32,12 @@ pub struct Snapshot {
 impl Snapshot {
     /// Builds a snapshot.
     #[must_use]
-    pub fn new(model: &Model, revision: u64) -> Self {
-        let clusters: HashMap<_, _> =
-            model.clusters.iter().map(|c| (c.name.clone(), Arc::new(Cluster::new(c)))).collect();
+    pub fn new(model: &Model, revision: u64, tls: &Tls) -> Self {
+        let clusters = model.clusters.iter().map(|cluster| {
+            let tls = tls.clusters.get(&cluster.name).cloned().unwrap_or_default();
+            (cluster.name.clone(), Arc::new(Cluster::new(cluster, &tls)))
+        });
+        let clusters: HashMap<_, _> = clusters.collect();
         let routes = RouteTable::new(model);
         let offers = model.listeners.iter().map(|listener| {
             let reachable = routes.reachable(&listener.name).into_iter();

@@ -137,7 +137,9 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("nix", &["app", "telemetry::process"]),
     ("siphasher", &["cluster::balance"]),
     ("toml", &["config"]),
+    ("rustls_native_certs", &["tls"]),
     ("ureq", &["cli"]),
+    ("x509_cert", &["tls"]),
     ("schemars", &["config"]),
 ];
 

@@ -42,6 +42,7 @@ use crate::telemetry::log::{self, FilterError};
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::output::SinkError;
 use crate::telemetry::sink::Sink;
+use crate::tls::{self, Tls, problem::TlsProblem};
 use crate::worker::handshakes::HandshakeThreads;
 use crate::worker::{self, Clock, Workers};
 
@@ -80,16 +81,29 @@ pub enum StartError {
 /// Everything that keeps it from starting.
 pub fn run(path: &Path) -> Result<(), StartError> {
     let (model, warnings) = config::load(path).map_err(StartError::Config)?;
+    let file = path.display().to_string();
+    let tls = tls::prepare(&model).map_err(|problems| {
+        StartError::Config(problems.into_iter().map(|p| problem(&file, p)).collect())
+    })?;
     let sink = Sink::open(&model.log)?;
     let dispatch = log::dispatch(model.log.level, sink.handle())?;
     let result = tracing::dispatcher::with_default(&dispatch, || {
         for warning in &warnings {
             warn!("{}", warning.message);
         }
-        start(&model, &sink, &dispatch)
+        for warning in &tls.warnings {
+            warn!("{}", warning.message);
+        }
+        start(&model, &tls, &sink, &dispatch)
     });
     sink.flush(Duration::from_secs(2));
     result
+}
+
+/// A problem of a file that the configuration names.
+fn problem(file: &str, found: TlsProblem) -> Problem {
+    let TlsProblem { place, fatal, message, advice } = found;
+    Problem::at(file, place, fatal, message, advice)
 }
 
 /// What a running gateway is made of.
@@ -108,8 +122,8 @@ struct Gateway {
     admin: Option<AdminServer>,
 }
 
-fn start(model: &Model, sink: &Sink, dispatch: &Dispatch) -> Result<(), StartError> {
-    let (listeners, admin) = bind_all(model)?;
+fn start(model: &Model, tls: &Tls, sink: &Sink, dispatch: &Dispatch) -> Result<(), StartError> {
+    let (listeners, admin) = bind_all(model, tls)?;
     raise_file_limit(model);
     privileges::drop_to(model).map_err(StartError::User)?;
     let clock = Arc::new(Clock::new());
@@ -118,7 +132,7 @@ fn start(model: &Model, sink: &Sink, dispatch: &Dispatch) -> Result<(), StartErr
     let with_tls = listeners.iter().any(|listener| listener.entrance.tls.is_some());
     let shared = Arc::new(Shared {
         name: model.gateway.name.clone(),
-        snapshot: ArcSwap::from_pointee(Snapshot::new(model, 1)),
+        snapshot: ArcSwap::from_pointee(Snapshot::new(model, 1, tls)),
         registry: Registry::default(),
         ended: Ended::default(),
         metrics: Arc::new(Metrics::new()),
@@ -172,7 +186,7 @@ fn start(model: &Model, sink: &Sink, dispatch: &Dispatch) -> Result<(), StartErr
 }
 
 /// Binds everything, or tells all that cannot be bound.
-fn bind_all(model: &Model) -> Result<(Vec<Listener>, Option<BoundAdmin>), StartError> {
+fn bind_all(model: &Model, tls: &Tls) -> Result<(Vec<Listener>, Option<BoundAdmin>), StartError> {
     let workers = worker::count(model.gateway.workers);
     let mut problems = Vec::new();
     let mut listeners = Vec::new();
@@ -191,10 +205,7 @@ fn bind_all(model: &Model) -> Result<(Vec<Listener>, Option<BoundAdmin>), StartE
         let gate = Arc::new(Gate::new(listener.max_connections.unwrap_or(usize::MAX)));
         let entrance = Arc::new(Entrance {
             protocol: listener.protocol.clone(),
-            tls: listener
-                .tls
-                .as_ref()
-                .map(|t| Arc::new(crate::tls::server::Termination::stub(&t.certificates[0].key))),
+            tls: tls.listeners.get(&listener.name).cloned(),
         });
         listeners.push(Listener { name: listener.name.clone(), gate, entrance, sockets });
     }

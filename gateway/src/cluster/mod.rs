@@ -29,7 +29,7 @@ use report::{CheckReport, Outcome};
 use target::Target;
 
 use crate::config::model::{self, ClusterName, Strategy};
-use crate::tls::client::Origination;
+use crate::tls::OfCluster;
 
 /// A cluster and its nodes.
 #[derive(Debug)]
@@ -38,8 +38,8 @@ pub struct Cluster {
     pub name: ClusterName,
     /// What the configuration says of it.
     pub model: model::Cluster,
-    /// TLS with its nodes, if it is spoken.
-    pub tls: Option<Arc<Origination>>,
+    /// TLS with its nodes.
+    pub tls: OfCluster,
     /// Who may connect to a node now, and who waits; `None` = everybody may.
     pub admission: Option<Admission>,
     nodes: ArcSwap<Vec<Arc<Node>>>,
@@ -52,7 +52,7 @@ pub struct Cluster {
 impl Cluster {
     /// A cluster as configured.
     #[must_use]
-    pub fn new(model: &model::Cluster) -> Self {
+    pub fn new(model: &model::Cluster, tls: &OfCluster) -> Self {
         let nodes = model.nodes.iter().filter_map(|section| {
             let target = Target::at(section.address.literal()?);
             Some(Arc::new(Node::new(&model.name, section, &target)))
@@ -60,7 +60,7 @@ impl Cluster {
         Self {
             name: model.name.clone(),
             model: model.clone(),
-            tls: None,
+            tls: tls.clone(),
             admission: model.admission.as_ref().map(Admission::new),
             nodes: ArcSwap::from_pointee(nodes.collect()),
             names: Names::new(&model.nodes),
@@ -248,7 +248,7 @@ mod tests {
             backup,
             ..samples::node(&format!("r{i}"), 5672 + i as u16)
         });
-        Cluster::new(&samples::cluster("main", nodes.collect()))
+        Cluster::new(&samples::cluster("main", nodes.collect()), &OfCluster::default())
     }
 
     fn name(lease: Option<Lease>) -> Option<String> {
@@ -349,7 +349,10 @@ mod tests {
 
     fn checked(checks: &[Check], nodes: Vec<model::Node>) -> Cluster {
         let health = Arc::new(Health { checks: checks.to_vec(), ..Health::default() });
-        Cluster::new(&model::Cluster { health, ..samples::cluster("main", nodes) })
+        Cluster::new(
+            &model::Cluster { health, ..samples::cluster("main", nodes) },
+            &OfCluster::default(),
+        )
     }
 
     /// The node for a vhost, and for a source.
@@ -360,7 +363,10 @@ mod tests {
 
     fn hashing(balance: Strategy) -> Cluster {
         let nodes = (0..3).map(|i| samples::node(&format!("r{i}"), 5672 + i)).collect();
-        Cluster::new(&model::Cluster { balance, ..samples::cluster("main", nodes) })
+        Cluster::new(
+            &model::Cluster { balance, ..samples::cluster("main", nodes) },
+            &OfCluster::default(),
+        )
     }
 
     #[test]
@@ -407,7 +413,7 @@ mod tests {
         let slow_start = Duration::from_secs(30);
         let nodes = (0..2).map(|i| samples::node(&format!("r{i}"), 5672 + i)).collect();
         let model = model::Cluster { slow_start, ..samples::cluster("main", nodes) };
-        let cluster = Cluster::new(&model);
+        let cluster = Cluster::new(&model, &OfCluster::default());
         cluster.nodes()[1].condition.set_verdict(Verdict::Down);
         let mut held: Vec<_> =
             (0..100).filter_map(|_| cluster.choose(&[], &KEY, Instant::now())).collect();

@@ -20,7 +20,10 @@ mod listener;
 mod tls;
 
 pub use listener::{Http, HttpStrategy, Listener, Protocol, ProxyIn, ProxyOut};
-pub use tls::{Certificate, ClientAuth, ClusterTls, Identity, ListenerTls, PemFile, TlsVersion};
+pub use tls::{
+    CIPHER_SUITES, Certificate, CipherSuite, ClientAuth, ClusterTls, Identity, ListenerTls,
+    PemFile, TlsVersion,
+};
 
 /// A whole configuration.
 #[derive(Debug, Clone)]

@@ -21,6 +21,7 @@ use crate::session::Ended;
 use crate::session::registry::{Order, Registry, Session, SessionFacts, SessionId, Software};
 use crate::snapshot::Snapshot;
 use crate::stream::arrival::Arrival;
+use crate::tls::Tls;
 
 /// Three nodes, clients that come back half a second after they were told, and their time.
 struct Stage {
@@ -65,7 +66,7 @@ impl Stage {
         let model = model(cluster);
         let shared = Arc::new(Shared {
             name: model.gateway.name.clone(),
-            snapshot: ArcSwap::from_pointee(Snapshot::new(&model, 1)),
+            snapshot: ArcSwap::from_pointee(Snapshot::new(&model, 1, &Tls::default())),
             registry: Registry::default(),
             ended: Ended::default(),
             metrics: Arc::default(),

@@ -59,6 +59,34 @@ pub enum TlsVersion {
     Tls13,
 }
 
+/// A cipher suite that may be configured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CipherSuite {
+    /// Its name in the IANA registry.
+    pub name: &'static str,
+    /// The version that it belongs to.
+    pub version: TlsVersion,
+}
+
+/// All cipher suites that there are.
+pub const CIPHER_SUITES: [CipherSuite; 9] = {
+    const fn of(version: TlsVersion, name: &'static str) -> CipherSuite {
+        CipherSuite { name, version }
+    }
+    use TlsVersion::{Tls12, Tls13};
+    [
+        of(Tls13, "TLS_AES_128_GCM_SHA256"),
+        of(Tls13, "TLS_AES_256_GCM_SHA384"),
+        of(Tls13, "TLS_CHACHA20_POLY1305_SHA256"),
+        of(Tls12, "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"),
+        of(Tls12, "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384"),
+        of(Tls12, "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256"),
+        of(Tls12, "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"),
+        of(Tls12, "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384"),
+        of(Tls12, "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256"),
+    ]
+};
+
 /// `client_auth`
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]

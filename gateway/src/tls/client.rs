@@ -1,0 +1,168 @@
+//! TLS with nodes.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use arc_swap::ArcSwap;
+use rustls::client::WebPkiServerVerifier;
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::ServerName;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::{ClientConfig, RootCertStore};
+
+use super::pair::{self, Leaf, Occasion, Pair};
+use super::problem::{About, Fault, Findings};
+use super::{suites, trust};
+use crate::config::model::{ClusterName, ClusterTls, TlsVersion};
+
+/// The TLS of one cluster.
+#[derive(Debug)]
+pub struct Origination {
+    cluster: ClusterName,
+    section: String,
+    model: Arc<ClusterTls>,
+    provider: Arc<CryptoProvider>,
+    parts: Mutex<Parts>,
+    config: ArcSwap<ClientConfig>,
+}
+
+/// What its configuration is made of.
+#[derive(Debug)]
+struct Parts {
+    roots: Arc<RootCertStore>,
+    own: Option<Pair>,
+}
+
+impl Origination {
+    /// Loads its files. `None` if there is an error among the findings.
+    pub(super) fn new(
+        cluster: &ClusterName,
+        model: &Arc<ClusterTls>,
+        findings: &mut Findings,
+    ) -> Option<Self> {
+        let section = format!("cluster.{cluster}.tls");
+        let provider = suites::provider(&[]);
+        let roots = roots(&section, model, findings);
+        let key = format!("{section}.certificate");
+        let own = model
+            .certificate
+            .as_ref()
+            .map(|named| pair::load(&key, named, &provider, Occasion::Start, findings));
+        let own = match own {
+            Some(loaded) => Some(loaded?),
+            None => None,
+        };
+        let parts = Parts { roots: roots?, own };
+        let config = config(&provider, &parts).map_err(|fault| {
+            findings.error(About { key: &section, file: None, place: None }, fault);
+        });
+        Some(Self {
+            cluster: cluster.clone(),
+            section,
+            model: model.clone(),
+            provider,
+            config: ArcSwap::from_pointee(config.ok()?),
+            parts: Mutex::new(parts),
+        })
+    }
+
+    /// For the management API of a cluster without TLS: it goes by the authorities that the system trusts.
+    pub(super) fn of_system(cluster: &ClusterName, findings: &mut Findings) -> Option<Self> {
+        let model = ClusterTls { ca: None, server_name: None, certificate: None };
+        Self::new(cluster, &Arc::new(model), findings)
+    }
+
+    /// For the next handshake.
+    #[must_use]
+    pub fn config(&self) -> Arc<ClientConfig> {
+        self.config.load_full()
+    }
+
+    /// The name that a node's certificate has to bear: that of the configuration, else `host`, where the gateway
+    /// connects to. `None` if that can be in no certificate.
+    #[must_use]
+    pub fn server_name(&self, host: &str) -> Option<ServerName<'static>> {
+        let name = self.model.server_name.as_deref().unwrap_or(host);
+        ServerName::try_from(name.trim_end_matches('.')).ok().map(|name| name.to_owned())
+    }
+
+    /// The cluster that it belongs to.
+    #[must_use]
+    pub fn cluster(&self) -> &ClusterName {
+        &self.cluster
+    }
+
+    /// What the gateway shows of itself.
+    #[must_use]
+    pub fn certificate(&self) -> Option<Leaf> {
+        self.parts().own.as_ref().map(|own| own.leaf.clone())
+    }
+
+    /// Loads the gateway's own certificate again. If there is an error among the findings, the old one stays.
+    pub(super) fn renew_certificate(&self, findings: &mut Findings) {
+        let key = format!("{}.certificate", self.section);
+        let Some(named) = &self.model.certificate else { return };
+        let own = pair::load(&key, named, &self.provider, Occasion::Renewal, findings);
+        if let Some(own) = own {
+            let mut parts = self.parts();
+            let old = parts.own.replace(own);
+            if !self.put_in_force(&parts, findings) {
+                parts.own = old;
+            }
+        }
+    }
+
+    /// Loads the authorities again. If there is an error among the findings, the old ones stay.
+    pub(super) fn renew_authorities(&self, findings: &mut Findings) {
+        let Some(roots) = roots(&self.section, &self.model, findings) else { return };
+        let mut parts = self.parts();
+        let old = std::mem::replace(&mut parts.roots, roots);
+        if !self.put_in_force(&parts, findings) {
+            parts.roots = old;
+        }
+    }
+
+    fn put_in_force(&self, parts: &Parts, findings: &mut Findings) -> bool {
+        match config(&self.provider, parts) {
+            Ok(config) => self.config.store(Arc::new(config)),
+            Err(fault) => {
+                findings.error(About { key: &self.section, file: None, place: None }, fault);
+                return false;
+            }
+        }
+        true
+    }
+
+    fn parts(&self) -> MutexGuard<'_, Parts> {
+        self.parts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn roots(section: &str, model: &ClusterTls, findings: &mut Findings) -> Option<Arc<RootCertStore>> {
+    let key = format!("{section}.ca");
+    let roots = match &model.ca {
+        Some(file) => trust::authorities(&key, file, findings)?.roots,
+        None => trust::of_system(&key, findings)?,
+    };
+    Some(Arc::new(roots))
+}
+
+/// Sessions that may be resumed are those of this configuration alone: after a change nobody is trusted for having been
+/// trusted before.
+fn config(provider: &Arc<CryptoProvider>, parts: &Parts) -> Result<ClientConfig, Fault> {
+    let fault =
+        |error: &dyn std::fmt::Display| Fault::new(error.to_string(), "choose other settings");
+    let verifier =
+        WebPkiServerVerifier::builder_with_provider(parts.roots.clone(), provider.clone())
+            .build()
+            .map_err(|error| fault(&error))?;
+    let builder = ClientConfig::builder_with_provider(provider.clone())
+        .with_protocol_versions(&suites::versions(TlsVersion::Tls12))
+        .map_err(|error| fault(&error))?
+        .with_webpki_verifier(verifier);
+    Ok(match &parts.own {
+        Some(own) => builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(
+            CertifiedKey::clone(&own.certified),
+        ))),
+        None => builder.with_no_client_auth(),
+    })
+}

@@ -1,0 +1,144 @@
+//! What a certificate says, as text of bounded length. Odd encodings come out as well as they can be read.
+
+use std::fmt::{self, Write};
+use std::net::IpAddr;
+use std::time::SystemTime;
+
+use rustls::pki_types::CertificateDer;
+use x509_cert::Certificate;
+use x509_cert::der::asn1::{Any, ObjectIdentifier};
+use x509_cert::der::{Decode, Encode, Tag, Tagged};
+
+use crate::stream::facts::ClientCertificate;
+
+/// Longest text taken from a certificate, in bytes. One that is longer ends in `…`.
+const LONGEST: usize = 512;
+/// Most subject alternative names that are kept.
+const MOST_NAMES: usize = 64;
+
+const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
+const SUBJECT_ALT_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.17");
+
+/// What the certificate of a client says of its owner; nothing where it cannot be read.
+#[must_use]
+pub fn facts_of(certificate: &CertificateDer<'_>) -> ClientCertificate {
+    let Some(parsed) = parse(certificate) else { return ClientCertificate::default() };
+    ClientCertificate {
+        subject: bounded(parsed.tbs_certificate().subject()).into(),
+        common_name: common_name(&parsed).map(Into::into),
+        sans: alternative_names(&parsed).map(|name| name.text.into()).collect(),
+    }
+}
+
+pub(super) fn parse(certificate: &CertificateDer<'_>) -> Option<Certificate> {
+    Certificate::from_der(certificate).ok()
+}
+
+/// The host names that a server's certificate is for, in lower case: DNS names, else the common name.
+pub(super) fn host_names(certificate: &Certificate) -> Vec<String> {
+    let dns = alternative_names(certificate).filter(|name| name.kind == Kind::Dns);
+    let mut names: Vec<String> = dns.map(|name| name.text.to_ascii_lowercase()).collect();
+    if names.is_empty() {
+        names.extend(common_name(certificate).map(|name| name.to_ascii_lowercase()));
+    }
+    names
+}
+
+/// What people call it: its common name, else its first other name, else its serial number.
+pub(super) fn display_name(certificate: &Certificate) -> String {
+    let first = || alternative_names(certificate).next().map(|name| name.text);
+    let serial = || certificate.tbs_certificate().serial_number().to_string();
+    common_name(certificate).or_else(first).unwrap_or_else(serial)
+}
+
+/// From when until when it is valid.
+pub(super) fn validity(certificate: &Certificate) -> (SystemTime, SystemTime) {
+    let validity = certificate.tbs_certificate().validity();
+    (validity.not_before.to_system_time(), validity.not_after.to_system_time())
+}
+
+/// Its public key as SubjectPublicKeyInfo, in DER.
+pub(super) fn public_key(certificate: &Certificate) -> Option<Vec<u8>> {
+    certificate.tbs_certificate().subject_public_key_info().to_der().ok()
+}
+
+pub(super) fn common_name(certificate: &Certificate) -> Option<String> {
+    let mut attributes = certificate.tbs_certificate().subject().iter();
+    let common_name = attributes.find(|attribute| attribute.oid == COMMON_NAME)?;
+    Some(bounded(text_of(&common_name.value)))
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Dns,
+    Other,
+}
+
+struct AlternativeName {
+    kind: Kind,
+    text: String,
+}
+
+/// DNS names, e-mail addresses, URIs and IP addresses (RFC 5280, section 4.2.1.6). Each is read for itself: one that is
+/// none does not hide the others.
+fn alternative_names(certificate: &Certificate) -> impl Iterator<Item = AlternativeName> {
+    let mut extensions = certificate.tbs_certificate().extensions().into_iter().flatten();
+    let names = extensions.find(|extension| extension.extn_id == SUBJECT_ALT_NAME);
+    let names = names.and_then(|names| Vec::<Any>::from_der(names.extn_value.as_bytes()).ok());
+    names.into_iter().flatten().filter_map(|name| alternative_name(&name)).take(MOST_NAMES)
+}
+
+fn alternative_name(name: &Any) -> Option<AlternativeName> {
+    let Tag::ContextSpecific { number, .. } = name.tag() else { return None };
+    let text = || bounded(String::from_utf8_lossy(name.value()));
+    match number.value() {
+        2 => Some(AlternativeName { kind: Kind::Dns, text: text() }),
+        1 | 6 => Some(AlternativeName { kind: Kind::Other, text: text() }),
+        7 => Some(AlternativeName { kind: Kind::Other, text: address(name.value())?.to_string() }),
+        _ => None,
+    }
+}
+
+fn address(octets: &[u8]) -> Option<IpAddr> {
+    if let Ok(octets) = <[u8; 4]>::try_from(octets) {
+        return Some(octets.into());
+    }
+    <[u8; 16]>::try_from(octets).ok().map(Into::into)
+}
+
+/// The text of a DirectoryString. All of its kinds but two are UTF-8, or hardly differ from it.
+fn text_of(value: &Any) -> String {
+    let octets = value.value();
+    match value.tag() {
+        Tag::BmpString => {
+            let units = octets.chunks_exact(2).map(|unit| u16::from_be_bytes([unit[0], unit[1]]));
+            char::decode_utf16(units).map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER)).collect()
+        }
+        Tag::TeletexString => octets.iter().map(|octet| char::from(*octet)).collect(),
+        _ => String::from_utf8_lossy(octets).into_owned(),
+    }
+}
+
+fn bounded(text: impl fmt::Display) -> String {
+    let mut bounded = Bounded(String::new());
+    // It fails where it is full, and then it is marked.
+    let _ = write!(bounded, "{text}");
+    bounded.0
+}
+
+/// Takes text until it is full.
+struct Bounded(String);
+
+impl Write for Bounded {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let room = LONGEST.saturating_sub(self.0.len());
+        if text.len() <= room {
+            self.0.push_str(text);
+            return Ok(());
+        }
+        let end = (0..=room).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+        self.0.push_str(&text[..end]);
+        self.0.push('…');
+        Err(fmt::Error)
+    }
+}

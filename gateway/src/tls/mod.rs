@@ -1,0 +1,90 @@
+//! TLS: what the configuration's files hold, and what rustls is told of it.
+//!
+//! [`prepare`] reads all files once, before the gateway starts. What it makes is used as long as the gateway runs; files
+//! that change meanwhile are taken over in place.
+
+pub mod client;
+pub mod failure;
+pub mod problem;
+pub mod server;
+
+mod choose;
+mod facts;
+mod names;
+mod pair;
+mod pem;
+mod suites;
+mod trust;
+
+#[cfg(test)]
+mod samples;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use client::Origination;
+pub use facts::facts_of;
+use problem::{Findings, TlsProblem};
+use server::{Alpn, Termination};
+
+use crate::config::model::{Cluster, ClusterName, ListenerName, Model, Protocol};
+
+/// All that is needed for TLS, of a whole configuration.
+#[derive(Debug, Default)]
+pub struct Tls {
+    /// Of the listeners with TLS.
+    pub listeners: HashMap<ListenerName, Arc<Termination>>,
+    /// Of the clusters.
+    pub clusters: HashMap<ClusterName, OfCluster>,
+    /// What hardly is as it was meant.
+    pub warnings: Vec<TlsProblem>,
+}
+
+/// TLS with the nodes of a cluster.
+#[derive(Debug, Clone, Default)]
+pub struct OfCluster {
+    /// Where AMQP has TLS: `[cluster.NAME.tls]`.
+    pub amqp: Option<Arc<Origination>>,
+    /// Where the management API has it: as AMQP, or with the authorities that the system trusts.
+    pub https: Option<Arc<Origination>>,
+}
+
+/// Reads certificates, keys and authorities.
+///
+/// # Errors
+/// Everything that keeps them from being used, warnings included.
+pub fn prepare(model: &Model) -> Result<Tls, Vec<TlsProblem>> {
+    let mut findings = Findings::default();
+    let mut tls = Tls::default();
+    for listener in &model.listeners {
+        let Some(section) = &listener.tls else { continue };
+        let alpn = match listener.protocol {
+            Protocol::Http(_) => Alpn::Http11,
+            _ => Alpn::Ignored,
+        };
+        if let Some(made) = Termination::new(&listener.name, section, alpn, &mut findings) {
+            tls.listeners.insert(listener.name.clone(), Arc::new(made));
+        }
+    }
+    for cluster in &model.clusters {
+        tls.clusters.insert(cluster.name.clone(), of_cluster(cluster, &mut findings));
+    }
+    let problems = findings.into_problems();
+    if problems.iter().any(|problem| problem.fatal) {
+        return Err(problems);
+    }
+    tls.warnings = problems;
+    Ok(tls)
+}
+
+fn of_cluster(cluster: &Cluster, findings: &mut Findings) -> OfCluster {
+    let amqp = cluster.tls.as_ref();
+    let amqp = amqp.and_then(|section| Origination::new(&cluster.name, section, findings));
+    let amqp = amqp.map(Arc::new);
+    let asks_https = cluster.nodes.iter().any(|n| n.management.as_ref().is_some_and(|m| m.tls));
+    let https = match cluster.tls {
+        None if asks_https => Origination::of_system(&cluster.name, findings).map(Arc::new),
+        _ => amqp.clone(),
+    };
+    OfCluster { amqp, https }
+}
