@@ -7,7 +7,9 @@ set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 interop=${CARGO_TARGET_DIR:-$root/target}/interop
-pika=1.4.4 amqplib=2.3.1 rhea=3.0.5
+# Of each library the version that is tested with; playwright-core 1.61 is the last for the Node.js 18 of Debian 12.
+python=(pika==1.4.4 paho-mqtt==2.2.0 stomp.py==9.0.0 rstream==1.1.1)
+node=(amqplib@2.3.1 rhea@3.0.5 playwright-core@1.61.1)
 
 say() { echo "install: $*"; }
 die() { echo "install: $*" >&2; exit 1; }
@@ -29,10 +31,16 @@ by_hand() {
 }
 clients() {
   need amqp-tools "the client library librabbitmq" have amqp-publish
-  need python3-venv "a place for the client library pika" python3 -c 'import ensurepip, venv'
+  need python3-venv "a place for the client libraries from PyPI" python3 -c 'import ensurepip, venv'
   need python3-qpid-proton "the AMQP 1.0 client library Proton" /usr/bin/python3 -c 'import proton'
-  need nodejs "the client libraries amqplib and rhea" have node
-  need npm "amqplib and rhea come from npm" have npm
+  need nodejs "the client libraries from npm" have node
+  need npm "amqplib, rhea and playwright-core come from npm" have npm
+}
+tls() {
+  need openssl "s_client, a TLS client that says what was agreed on" have openssl
+  need testssl.sh "what rates the TLS listeners" have testssl
+  need haproxy "a sender and a receiver of PROXY headers" test -x /usr/sbin/haproxy
+  need chromium "the browser for the management UI" have chromium
 }
 balancers() {
   need haproxy "what the gateway is compared with" test -x /usr/sbin/haproxy
@@ -69,19 +77,18 @@ install_packages() {
 stale() { [ "$(cat "$1" 2>/dev/null)" != "$2" ]; }
 libraries() {
   mkdir -p "$interop"
-  if stale "$interop/venv/installed" "pika $pika"; then
-    say "pika $pika from PyPI into $interop/venv"
+  if stale "$interop/venv/installed" "${python[*]}"; then
+    say "${python[*]} from PyPI into $interop/venv"
     rm -rf "$interop/venv"
     python3 -m venv "$interop/venv"
-    "$interop/venv/bin/pip" install -q --disable-pip-version-check "pika==$pika"
-    echo "pika $pika" >"$interop/venv/installed"
+    "$interop/venv/bin/pip" install -q --disable-pip-version-check "${python[@]}"
+    echo "${python[*]}" >"$interop/venv/installed"
   fi
-  if stale "$interop/node/installed" "amqplib $amqplib rhea $rhea"; then
-    say "amqplib $amqplib and rhea $rhea from npm into $interop/node"
+  if stale "$interop/node/installed" "${node[*]}"; then
+    say "${node[*]} from npm into $interop/node"
     rm -rf "$interop/node"
-    npm install --silent --no-fund --no-audit --no-save --prefix "$interop/node" \
-      "amqplib@$amqplib" "rhea@$rhea" >/dev/null
-    echo "amqplib $amqplib rhea $rhea" >"$interop/node/installed"
+    npm install --silent --no-fund --no-audit --no-save --prefix "$interop/node" "${node[@]}" >/dev/null
+    echo "${node[*]}" >"$interop/node/installed"
   fi
   # Compiling it takes longer than all tests: on a developer's machine that is the developer's choice.
   have cargo-deny || [ -z "${CI:-}" ] || {
@@ -94,7 +101,7 @@ libraries() {
 for group in "$@"; do
   case $group in
   demo) brokers; by_hand ;;
-  test) brokers; clients ;;
+  test) brokers; clients; tls ;;
   bench) brokers; balancers ;;
   *) die "unknown group $group: demo, test and bench are known" ;;
   esac

@@ -6,6 +6,7 @@
 //!
 //! | module | answers |
 //! |---|---|
+//! | [`preface`] | what stands before AMQP: a PROXY header, a ClientHello? |
 //! | [`protocol_header`] | what do the first eight bytes ask for? |
 //! | [`frame`] | where does a frame end, and which method is it? |
 //! | [`guard`] | is this field table safe to decode? |
@@ -29,6 +30,7 @@ pub mod fuzz;
 pub mod guard;
 pub mod handshake;
 pub mod local_only;
+pub mod preface;
 pub mod protocol_header;
 pub mod reply;
 pub mod sasl;

@@ -20,6 +20,18 @@ pub enum Opening {
     Foreign(Guess),
 }
 
+impl Opening {
+    /// A few words for logs and access records.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Amqp091 => "amqp-0-9-1",
+            Self::Amqp10 { .. } => "amqp-1.0",
+            Self::Foreign(guess) => guess.as_str(),
+        }
+    }
+}
+
 /// What a foreign opening looks like, for the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Guess {

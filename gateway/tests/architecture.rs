@@ -57,11 +57,11 @@ const ROOMS: &[(&str, &[&str])] = &[
         ],
     ),
     ("admin::view", &[]),
-    ("health", &["config::model", "cluster", "socket", "telemetry::metrics"]),
+    ("health", &["config::model", "cluster", "socket", "telemetry::metrics", "tls"]),
     ("health::machine", &["config::model", "cluster::condition"]),
     ("health::partition", &[]),
     ("admin", &[]),
-    ("drain", &["config::model", "cluster", "snapshot", "session", "stream"]),
+    ("drain", &["config::model", "cluster", "snapshot", "session", "stream", "tls"]),
     // Who puts it together.
     (
         "app",

@@ -1,5 +1,5 @@
 //! A certificate authority for tests: server and client certificates and revocation lists, as PEM
-//! files in a directory that goes with the authority.
+//! files in a directory that goes with the authority and all that it has issued.
 //!
 //! ```no_run
 //! # use integration::certificates::{Authority, Key};
@@ -15,6 +15,7 @@ use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result};
@@ -49,7 +50,7 @@ pub struct Authority {
     /// What follows a leaf in its chain: nothing below a root.
     intermediates: String,
     root: PathBuf,
-    scratch: Scratch,
+    scratch: Arc<Scratch>,
 }
 
 impl Authority {
@@ -58,7 +59,7 @@ impl Authority {
     /// # Errors
     /// When the temporary directory cannot be written.
     pub fn new(name: &str) -> Result<Self> {
-        let scratch = Scratch::new(name)?;
+        let scratch = Arc::new(Scratch::new(name)?);
         let issuer =
             CertifiedIssuer::self_signed(authority_params(name), Key::EcdsaP256.generate()?)?;
         let root = scratch.dir().join(format!("{name}.crt"));
@@ -66,19 +67,16 @@ impl Authority {
         Ok(Self { issuer, intermediates: String::new(), root, scratch })
     }
 
-    /// An authority below this one, with a directory of its own. It adds itself to the chains of
-    /// what it issues; its [`Authority::file`] is a copy of the root's.
+    /// An authority below this one, with the same directory. It adds itself to the chains of what
+    /// it issues; its [`Authority::file`] is the root's.
     ///
     /// # Errors
-    /// When the temporary directory cannot be written.
+    /// Never in practice: when no key can be made.
     pub fn intermediate(&self, name: &str) -> Result<Self> {
-        let scratch = Scratch::new(name)?;
         let (params, key) = (authority_params(name), Key::EcdsaP256.generate()?);
         let issuer = CertifiedIssuer::signed_by(params, key, &self.issuer)?;
-        let root = scratch.dir().join("root.crt");
-        fs::copy(&self.root, &root).context("cannot copy the root's certificate")?;
         let intermediates = issuer.pem() + &self.intermediates;
-        Ok(Self { issuer, intermediates, root, scratch })
+        Ok(Self { issuer, intermediates, root: self.root.clone(), scratch: self.scratch.clone() })
     }
 
     /// The root's certificate: what a peer has to trust.
@@ -229,6 +227,7 @@ impl<'a> Leaf<'a> {
             bundle: file("pem"),
             certificate,
             serial,
+            _files: self.authority.scratch.clone(),
         };
         put(&issued.key, 0o600, &secret)?;
         put(&issued.chain, 0o644, &chain)?;
@@ -249,6 +248,7 @@ pub struct Issued {
     /// The certificate alone, as PEM.
     pub certificate: String,
     serial: SerialNumber,
+    _files: Arc<Scratch>,
 }
 
 impl Issued {

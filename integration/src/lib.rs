@@ -10,6 +10,7 @@ pub mod gateway_process;
 pub mod http;
 pub mod name_server;
 pub mod namespace;
+pub mod openssl;
 pub mod peer;
 pub mod ports;
 pub mod process;
@@ -18,6 +19,8 @@ pub mod scratch;
 pub mod steady;
 pub mod suites;
 pub mod target;
+pub mod testssl;
+pub mod tls;
 pub mod wait;
 
 pub use gateway_process::GatewayProcess;

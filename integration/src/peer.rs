@@ -5,6 +5,7 @@
 mod broker;
 mod bytes;
 mod frame;
+mod tls;
 
 use std::io;
 use std::net::SocketAddr;
@@ -14,6 +15,8 @@ use anyhow::{Context, Result, bail, ensure};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use tokio_rustls::client::TlsStream;
+use tokio_util::either::Either;
 
 pub use broker::{BrokerTune, Opened, ScriptedBroker};
 pub use frame::{Args, Frame, Reader};
@@ -27,7 +30,7 @@ const DEADLINE: Duration = Duration::from_secs(15);
 /// One end of a connection.
 #[derive(Debug)]
 pub struct Peer {
-    stream: TcpStream,
+    stream: Either<TcpStream, TlsStream<TcpStream>>,
 }
 
 /// What the broker proposed in connection.tune.
@@ -57,7 +60,7 @@ impl Peer {
     /// When the socket is closed.
     pub fn new(stream: TcpStream) -> Result<Self> {
         stream.set_nodelay(true)?;
-        Ok(Self { stream })
+        Ok(Self { stream: Either::Left(stream) })
     }
 
     /// The address of this end.
@@ -65,15 +68,19 @@ impl Peer {
     /// # Errors
     /// When the socket is closed.
     pub fn local_addr(&self) -> Result<SocketAddr> {
-        Ok(self.stream.local_addr()?)
+        Ok(self.socket().local_addr()?)
     }
 
-    /// Sends bytes as they are.
+    /// Sends bytes as they are; with TLS, inside it.
     ///
     /// # Errors
     /// When the connection is gone.
     pub async fn send_raw(&mut self, bytes: &[u8]) -> Result<()> {
-        let sent = timeout(DEADLINE, self.stream.write_all(bytes)).await;
+        let send = async {
+            self.stream.write_all(bytes).await?;
+            self.stream.flush().await
+        };
+        let sent = timeout(DEADLINE, send).await;
         sent.context("the other end does not read")?.context("cannot send")
     }
 
@@ -106,13 +113,14 @@ impl Peer {
         Ok(Frame { kind: head[0], channel: u16::from_be_bytes([head[1], head[2]]), payload })
     }
 
-    /// Waits until something comes, or the end of the connection, however long that takes.
+    /// Waits until something comes, or the end of the connection, however long that takes. With
+    /// TLS, something can be less than a byte of what the other end says.
     ///
     /// # Errors
     /// When the connection was reset.
     pub async fn readable(&self) -> Result<()> {
         // Not `readable`: that may say so of what has been read already.
-        self.stream.peek(&mut [0]).await?;
+        self.socket().peek(&mut [0]).await?;
         Ok(())
     }
 
@@ -160,7 +168,8 @@ impl Peer {
         Ok((arguments.u16()?, arguments.shortstr()?))
     }
 
-    /// Expects the other end to close without another byte; a reset counts.
+    /// Expects the other end to close without another byte; a reset counts. With TLS, a close
+    /// without a close_notify does not.
     ///
     /// # Errors
     /// When bytes come, or nothing for 15 s.
@@ -188,6 +197,14 @@ impl Peer {
     /// # Errors
     /// When the broker refuses.
     pub async fn login(&mut self, user: &str, password: &str) -> Result<Tune> {
+        self.login_by("PLAIN", format!("\0{user}\0{password}").as_bytes()).await
+    }
+
+    /// As a client: header to start-ok with this SASL mechanism and response.
+    ///
+    /// # Errors
+    /// When the broker refuses.
+    pub async fn login_by(&mut self, mechanism: &str, response: &[u8]) -> Result<Tune> {
         self.send_raw(&HEADER).await?;
         self.expect_method((10, 10)).await?;
         let capabilities = Args::new()
@@ -195,11 +212,8 @@ impl Peer {
             .boolean("connection.blocked", true);
         let properties =
             Args::new().string("product", "scripted").table("capabilities", capabilities);
-        let start_ok = Args::new()
-            .nested(properties)
-            .shortstr("PLAIN")
-            .longstr(format!("\0{user}\0{password}").as_bytes())
-            .shortstr("en_US");
+        let start_ok =
+            Args::new().nested(properties).shortstr(mechanism).longstr(response).shortstr("en_US");
         self.send_method(0, (10, 11), start_ok).await?;
         let mut tune = self.expect_method((10, 30)).await?;
         Ok(Tune { channel_max: tune.u16()?, frame_max: tune.u32()?, heartbeat: tune.u16()? })

@@ -14,9 +14,9 @@ use rustix::fs::{FlockOperation, flock};
 
 const FIRST: u16 = 17_000;
 const LAST: u16 = 29_000;
-const BLOCK: u16 = 20;
+const BLOCK: u16 = 60;
 
-/// Twenty ports that nobody else who asks here gets; given back when dropped.
+/// Sixty ports that nobody else who asks here gets; given back when dropped.
 #[derive(Debug)]
 pub struct PortBlock {
     ports: Range<u16>,
@@ -56,7 +56,7 @@ impl PortBlock {
     /// The `index`th port of the block.
     ///
     /// # Panics
-    /// When `index` is 20 or more.
+    /// When `index` is 60 or more.
     #[must_use]
     pub fn port(&self, index: u16) -> u16 {
         assert!(index < BLOCK, "a block has {BLOCK} ports, asked for number {index}");

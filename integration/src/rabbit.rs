@@ -6,6 +6,7 @@
 
 mod builder;
 mod files;
+mod listeners;
 mod node;
 
 use std::net::SocketAddr;
@@ -15,6 +16,7 @@ use anyhow::{Context, Result, bail};
 use tokio::sync::Mutex;
 
 pub use builder::Builder;
+pub use listeners::{ClientCertificate, Protocol, Tls};
 use node::Node;
 
 use crate::ports::PortBlock;
@@ -60,6 +62,24 @@ impl RabbitCluster {
     #[must_use]
     pub fn amqp_addr(&self, n: usize) -> SocketAddr {
         SocketAddr::from(([127, 0, 0, 1], self.files.ports(n).amqp))
+    }
+
+    /// Where node `n` speaks AMQP over TLS, if it was told to: [`Builder::tls`].
+    #[must_use]
+    pub fn amqps_addr(&self, n: usize) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], self.files.ports(n).amqp_tls))
+    }
+
+    /// Where node `n` speaks this, if it was told to: [`Builder::protocol`].
+    #[must_use]
+    pub fn addr(&self, protocol: Protocol, n: usize) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], self.files.ports(n).of(protocol)))
+    }
+
+    /// The management address of node `n` over TLS, `https://127.0.0.1:PORT`: [`Builder::tls`].
+    #[must_use]
+    pub fn mgmt_tls_url(&self, n: usize) -> String {
+        format!("https://127.0.0.1:{}", self.files.ports(n).management_tls)
     }
 
     /// The management address of node `n`, `http://127.0.0.1:PORT`.

@@ -13,6 +13,8 @@ use std::net::SocketAddr;
 
 use anyhow::{Result, bail};
 
+use crate::tls::ClientTls;
+
 pub use lapin::Lapin;
 pub use script::{Client, Script};
 
@@ -48,6 +50,29 @@ impl Suite {
     }
 }
 
+/// Where a client connects, and whether with TLS.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// The broker or the gateway.
+    pub address: SocketAddr,
+    /// `None`: in the clear.
+    pub tls: Option<ClientTls>,
+}
+
+impl Place {
+    /// With TLS.
+    #[must_use]
+    pub fn over(address: SocketAddr, tls: &ClientTls) -> Self {
+        Self { address, tls: Some(tls.clone()) }
+    }
+}
+
+impl From<SocketAddr> for Place {
+    fn from(address: SocketAddr) -> Self {
+        Self { address, tls: None }
+    }
+}
+
 /// What became of each check: nothing, or what went wrong.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Report(BTreeMap<String, Option<String>>);
@@ -56,16 +81,20 @@ pub struct Report(BTreeMap<String, Option<String>>);
 /// [`RabbitCluster`](crate::RabbitCluster).
 ///
 /// # Errors
-/// When the client is not installed, or a script dies before its end.
-pub async fn run_suite(suite: Suite, address: SocketAddr) -> Result<Report> {
-    match suite {
-        Suite::Lapin => Ok(lapin::run(address).await),
-        Suite::AmqpTools => amqp_tools::run(address).await,
-        Suite::Pika => Script::start(Client::Pika, "suite", address, &[])?.report().await,
-        Suite::Amqplib => Script::start(Client::Amqplib, "suite", address, &[])?.report().await,
-        Suite::Proton => Script::start(Client::Proton, "suite", address, &[])?.report().await,
-        Suite::Rhea => Script::start(Client::Rhea, "suite", address, &[])?.report().await,
-    }
+/// When the client is not installed, or a script dies before its end. With TLS, when the suite is
+/// not one of lapin, pika and amqplib.
+pub async fn run_suite(suite: Suite, place: impl Into<Place>) -> Result<Report> {
+    let place = place.into();
+    let client = match (suite, &place.tls) {
+        (Suite::Lapin, _) => return lapin::run(&place).await,
+        (Suite::Pika, _) => Client::Pika,
+        (Suite::Amqplib, _) => Client::Amqplib,
+        (_, Some(_)) => bail!("{suite:?} has no checks with TLS"),
+        (Suite::AmqpTools, None) => return amqp_tools::run(place.address).await,
+        (Suite::Proton, None) => Client::Proton,
+        (Suite::Rhea, None) => Client::Rhea,
+    };
+    Script::start(client, "suite", place, &[])?.report().await
 }
 
 /// Runs the idle checks of pika, amqplib and lapin at once: connections stay silent for `seconds`

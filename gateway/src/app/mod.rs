@@ -26,8 +26,9 @@ use arrive::Hall;
 use crate::admin::{self, AdminError, AdminServer, BoundAdmin, Sources};
 use crate::cluster::lookup::Lookup;
 use crate::cluster::report::HealthEvent;
+use crate::config;
 use crate::config::diagnostic::Problem;
-use crate::config::{self, model::Model};
+use crate::config::model::{Model, ProxyOut};
 use crate::drain::Keeper;
 use crate::gate::Gate;
 use crate::health::Health;
@@ -180,6 +181,7 @@ fn start(model: &Model, tls: &Tls, sink: &Sink, dispatch: &Dispatch) -> Result<(
 /// Binds everything, or tells all that cannot be bound.
 fn bind_all(model: &Model, tls: &Tls) -> Result<(Vec<Listener>, Option<BoundAdmin>), StartError> {
     let workers = worker::count(model.gateway.workers);
+    let notes_local = model.clusters.iter().any(|c| c.proxy_protocol != ProxyOut::Off);
     let mut problems = Vec::new();
     let mut listeners = Vec::new();
     for listener in &model.listeners {
@@ -195,10 +197,8 @@ fn bind_all(model: &Model, tls: &Tls) -> Result<(Vec<Listener>, Option<BoundAdmi
             }
         }
         let gate = Arc::new(Gate::new(listener.max_connections.unwrap_or(usize::MAX)));
-        let entrance = Arc::new(Entrance {
-            protocol: listener.protocol.clone(),
-            tls: tls.listeners.get(&listener.name).cloned(),
-        });
+        let termination = tls.listeners.get(&listener.name).cloned();
+        let entrance = Arc::new(Entrance::new(listener, termination, notes_local));
         listeners.push(Listener { name: listener.name.clone(), gate, entrance, sockets });
     }
     let admin = match model.admin.as_ref().map(|admin| admin::bind(admin.bind)) {

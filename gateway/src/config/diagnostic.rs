@@ -58,6 +58,20 @@ impl Problem {
         Self { file, line: 1, column: 1, severity, message, advice, excerpt: None }
     }
 
+    /// A problem that only shows outside of the text; without a place, one of the file as a whole.
+    #[must_use]
+    pub fn at(
+        file: &str,
+        place: Option<Place>,
+        fatal: bool,
+        message: String,
+        advice: String,
+    ) -> Self {
+        let Place { line, column } = place.unwrap_or(Place { line: 1, column: 1 });
+        let severity = if fatal { Severity::Error } else { Severity::Warning };
+        Self { file: file.to_owned(), line, column, severity, message, advice, excerpt: None }
+    }
+
     /// Does it make the configuration unusable?
     #[must_use]
     pub fn is_error(&self) -> bool {

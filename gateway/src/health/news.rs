@@ -215,10 +215,14 @@ mod tests {
 
     use super::*;
     use crate::config::model::samples;
+    use crate::tls::OfCluster;
 
     fn news(nodes: u16) -> (News, Arc<Vec<Arc<Node>>>) {
         let nodes = (1..=nodes).map(|n| samples::node(&format!("r{n}"), n));
-        let cluster = Arc::new(Cluster::new(&samples::cluster("main", nodes.collect())));
+        let cluster = Arc::new(Cluster::new(
+            &samples::cluster("main", nodes.collect()),
+            &OfCluster::default(),
+        ));
         let (events, _) = broadcast::channel(8);
         let nodes = cluster.nodes();
         (News::new(cluster, Arc::new(Metrics::new()), events), nodes)

@@ -1,7 +1,7 @@
 // Loses its connection and comes back. Usage: reconnect.js HOST PORT [PORT...]
 // Says 'connected' once it works; tries the ports in turn.
 'use strict';
-const { amqp, url, channelOf, say } = require('./checks');
+const { amqp, url, tls, channelOf, say } = require('./checks');
 const ports = process.argv.slice(3);
 const end = Date.now() + 90000;
 
@@ -11,7 +11,7 @@ async function openAny() {
   for (const port of ports) {
     const at = url('orders', 'app', 'secret', 30, port);
     try {
-      return await amqp.connect(at, { clientProperties, timeout: 10000 });
+      return await amqp.connect(at, { ...tls, clientProperties, timeout: 10000 });
     } catch (error) { problem = error; }
   }
   throw problem;

@@ -5,17 +5,11 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use socket2::SockRef;
 use tokio::io::AsyncReadExt;
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::{Args, DEADLINE, Peer, Tune};
 
 impl Peer {
-    /// The connection itself.
-    pub fn stream(&mut self) -> &mut TcpStream {
-        &mut self.stream
-    }
-
     /// Expects the other end to close in order, without another byte and without a reset.
     ///
     /// # Errors
@@ -54,7 +48,7 @@ impl Peer {
     /// # Errors
     /// When the socket is closed.
     pub fn reset(self) -> Result<()> {
-        SockRef::from(&self.stream).set_linger(Some(Duration::ZERO))?;
+        SockRef::from(self.socket()).set_linger(Some(Duration::ZERO))?;
         Ok(())
     }
 

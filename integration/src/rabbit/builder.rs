@@ -9,6 +9,7 @@ use tokio::sync::Mutex;
 
 use super::RabbitCluster;
 use super::files::{Files, definitions};
+use super::listeners::{Listeners, Protocol, Tls};
 use super::node::{self, Node};
 use crate::http;
 use crate::ports::PortBlock;
@@ -24,6 +25,7 @@ pub struct Builder {
     vhosts: Vec<String>,
     extra_conf: String,
     local_guest: bool,
+    listeners: Listeners,
     progress: Progress,
 }
 
@@ -41,6 +43,7 @@ impl Builder {
             vhosts: ["/", "orders", "billing", "audit"].map(str::to_owned).to_vec(),
             extra_conf: String::new(),
             local_guest: false,
+            listeners: Listeners::default(),
             progress: Box::new(|_| ()),
         }
     }
@@ -74,6 +77,28 @@ impl Builder {
         self
     }
 
+    /// Every node speaks this, too: see [`RabbitCluster::addr`].
+    #[must_use]
+    pub fn protocol(mut self, protocol: Protocol) -> Self {
+        self.listeners.protocols.push(protocol);
+        self
+    }
+
+    /// Every node has TLS listeners for AMQP and management, too: see
+    /// [`RabbitCluster::amqps_addr`] and [`RabbitCluster::mgmt_tls_url`].
+    #[must_use]
+    pub fn tls(mut self, tls: Tls) -> Self {
+        self.listeners.tls = Some(tls);
+        self
+    }
+
+    /// Every AMQP, MQTT and STOMP connection must begin with a PROXY header.
+    #[must_use]
+    pub fn proxy_protocol(mut self) -> Self {
+        self.listeners.proxy_protocol = true;
+        self
+    }
+
     /// Told in a few words what happens while the cluster starts.
     #[must_use]
     pub fn progress(mut self, told: impl Fn(String) + Send + Sync + 'static) -> Self {
@@ -94,7 +119,9 @@ impl Builder {
         let files = Files::new(&self.name, self.nodes, scratch.dir(), &ports);
         let loopback_users = if self.local_guest { "" } else { "loopback_users = none\n" };
         let conf = format!("{loopback_users}{}", self.extra_conf);
-        files.write(&conf).context("cannot write the configuration of a cluster")?;
+        files
+            .write(&self.listeners, &conf)
+            .context("cannot write the configuration of a cluster")?;
         let _epmd = node::start_epmd(&scratch, &files).await?;
         (self.progress)(format!("starting {} node(s)", self.nodes));
         let mut nodes = Vec::new();

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
+use super::listeners::{Listeners, Protocol};
 use crate::ports::PortBlock;
 
 /// The schedulers of Erlang must not spin while idle: several nodes share few cores.
@@ -18,7 +19,38 @@ const QUIET: &str = "+sbwt none +sbwtdcpu none +sbwtdio none \
 pub(super) struct NodePorts {
     pub(super) amqp: u16,
     pub(super) management: u16,
+    pub(super) amqp_tls: u16,
+    pub(super) management_tls: u16,
+    mqtt: u16,
+    stomp: u16,
+    stream: u16,
     distribution: u16,
+}
+
+impl NodePorts {
+    const COUNT: u16 = 8;
+
+    fn new(index: u16, ports: &PortBlock) -> Self {
+        let port = |place| ports.port(1 + Self::COUNT * index + place);
+        Self {
+            amqp: port(0),
+            management: port(1),
+            amqp_tls: port(2),
+            management_tls: port(3),
+            mqtt: port(4),
+            stomp: port(5),
+            stream: port(6),
+            distribution: port(7),
+        }
+    }
+
+    pub(super) fn of(&self, protocol: Protocol) -> u16 {
+        match protocol {
+            Protocol::Mqtt => self.mqtt,
+            Protocol::Stomp => self.stomp,
+            Protocol::Stream => self.stream,
+        }
+    }
 }
 
 /// The directory of a cluster and the ports it uses.
@@ -32,12 +64,7 @@ pub(super) struct Files {
 
 impl Files {
     pub(super) fn new(name: &str, nodes: usize, dir: &Path, ports: &PortBlock) -> Self {
-        let node = |index: u16| NodePorts {
-            amqp: ports.port(1 + 3 * index),
-            management: ports.port(2 + 3 * index),
-            distribution: ports.port(3 + 3 * index),
-        };
-        let nodes = (0..nodes as u16).map(node).collect();
+        let nodes = (0..nodes as u16).map(|index| NodePorts::new(index, ports)).collect();
         Self { name: name.to_owned(), dir: dir.to_owned(), epmd: ports.port(0), nodes }
     }
 
@@ -62,15 +89,17 @@ impl Files {
         self.node_dir(n).join("log/stdout")
     }
 
-    pub(super) fn write(&self, extra_conf: &str) -> io::Result<()> {
+    pub(super) fn write(&self, listeners: &Listeners, extra_conf: &str) -> io::Result<()> {
         let cookie = self.dir.join(".erlang.cookie");
         fs::write(&cookie, self.dir.file_name().unwrap_or_default().as_encoded_bytes())?;
         fs::set_permissions(&cookie, fs::Permissions::from_mode(0o400))?;
-        fs::write(self.dir.join("plugins"), "[rabbitmq_management,rabbitmq_amqp1_0].\n")?;
+        let plugins = ["rabbitmq_management", "rabbitmq_amqp1_0"];
+        let plugins = [&plugins, listeners.plugins().as_slice()].concat().join(",");
+        fs::write(self.dir.join("plugins"), format!("[{plugins}].\n"))?;
         fs::write(self.dir.join("empty-env.conf"), "")?;
         for n in 1..=self.nodes.len() {
             fs::create_dir_all(self.node_dir(n).join("log"))?;
-            let conf = self.rabbitmq_conf(n) + extra_conf;
+            let conf = self.rabbitmq_conf(n) + &listeners.conf(&self.ports(n)) + extra_conf;
             fs::write(self.node_dir(n).join("rabbitmq.conf"), conf)?;
         }
         Ok(())

@@ -1,5 +1,7 @@
 //! lapin, the Rust client.
 
+mod dial;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -11,10 +13,12 @@ use lapin::options::{
     BasicPublishOptions, BasicQosOptions, ConfirmSelectOptions, QueueDeclareOptions,
 };
 use lapin::types::{FieldTable, ShortString};
+use lapin::uri::AMQPUri;
 use lapin::{BasicProperties, Channel, Confirmation, Connection, ConnectionProperties, Consumer};
 use tokio::time::{sleep, timeout};
 
-use super::Report;
+use super::{Place, Report};
+use crate::tls::{ClientTls, Connector};
 
 const DEADLINE: Duration = Duration::from_secs(60);
 
@@ -31,6 +35,8 @@ pub struct Lapin {
     pub heartbeat: u16,
     /// The name that the management API shows.
     pub name: String,
+    /// With TLS; those that share a connector resume each other's sessions.
+    pub tls: Option<Connector>,
 }
 
 impl Lapin {
@@ -43,6 +49,7 @@ impl Lapin {
             login: "app:secret".to_owned(),
             heartbeat: 30,
             name: "lapin".to_owned(),
+            tls: None,
         }
     }
 
@@ -55,7 +62,10 @@ impl Lapin {
         let vhost = self.vhost.replace('/', "%2f");
         let url = format!("amqp://{login}@{address}/{vhost}?heartbeat={heartbeat}");
         let properties = ConnectionProperties::default().with_connection_name(name.as_str().into());
-        let connected = timeout(DEADLINE, Connection::connect(&url, properties)).await;
+        let uri: AMQPUri = url.parse().map_err(anyhow::Error::msg)?;
+        let (runtime, dial) = dial::new(*address, self.tls.clone());
+        let connecting = Box::pin(Connection::connector(uri, runtime, dial, properties));
+        let connected = timeout(DEADLINE, connecting).await;
         Ok(connected.with_context(|| format!("no answer from {address}"))??)
     }
 }
@@ -100,13 +110,14 @@ fn refused<T>(result: Result<T>, expected: &str) -> Result<()> {
     Ok(())
 }
 
-pub(super) async fn run(address: SocketAddr) -> Report {
-    let orders = Lapin::new(address, "orders");
+pub(super) async fn run(place: &Place) -> Result<Report> {
+    let mut orders = Lapin::new(place.address, "orders");
+    orders.tls = place.tls.as_ref().map(ClientTls::connector).transpose()?;
+    let on = |vhost: &str| Lapin { vhost: vhost.to_owned(), ..orders.clone() };
     let mut report = Report::default();
     for vhost in ["/", "orders", "billing"] {
-        let there = Lapin::new(address, vhost);
         let name = format!("confirms-and-acks-on-{vhost}");
-        report.add(&name, within(confirms(&there, 200, 20)).await);
+        report.add(&name, within(confirms(&on(vhost), 200, 20)).await);
     }
     report.add("1-mb-messages", within(confirms(&orders, 5, 1_000_000)).await);
     report.add("10-mib-message", within(confirms(&orders, 1, 10 << 20)).await);
@@ -122,13 +133,11 @@ pub(super) async fn run(address: SocketAddr) -> Report {
     report.add("update-secret", within(update_secret(&orders)).await);
     let wrong = Lapin { login: "app:wrong".to_owned(), ..orders.clone() };
     report.add("wrong-password", refused(wrong.connect().await, "ACCESS_REFUSED"));
-    let nowhere = Lapin::new(address, "nosuch");
-    report.add("unknown-vhost", refused(nowhere.connect().await, "vhost nosuch not found"));
-    let login = "limited:limited".to_owned();
-    let forbidden = Lapin { login, ..Lapin::new(address, "billing") };
+    report.add("unknown-vhost", refused(on("nosuch").connect().await, "vhost nosuch not found"));
+    let forbidden = Lapin { login: "limited:limited".to_owned(), ..on("billing") };
     let text = "access to vhost 'billing' refused for user 'limited'";
     report.add("no-permission", refused(forbidden.connect().await, text));
-    report
+    Ok(report)
 }
 
 /// Silent connections with heartbeats of 0, 5 and 60 s work after `seconds`.

@@ -1,6 +1,5 @@
 //! Suites in other languages, as child processes that print a line a check.
 
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -10,8 +9,9 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStderr, ChildStdout, Command};
 use tokio::time::timeout;
 
-use super::Report;
+use super::{Place, Report};
 use crate::target;
+use crate::tls::ClientTls;
 
 const DEADLINE: Duration = Duration::from_secs(180);
 const CLIENTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/clients");
@@ -39,16 +39,18 @@ pub struct Script {
 }
 
 impl Script {
-    /// Starts `clients/CLIENT/SCRIPT` with host, port and further arguments.
+    /// Starts `clients/CLIENT/SCRIPT` with host, port and further arguments; how it is to use TLS
+    /// stands in its environment.
     ///
     /// # Errors
     /// When the library or its interpreter is not installed.
     pub fn start(
         client: Client,
         script: &str,
-        address: SocketAddr,
+        place: impl Into<Place>,
         more: &[String],
     ) -> Result<Self> {
+        let Place { address, tls } = place.into();
         let interop = target::interop()?;
         let (program, path) = match client {
             Client::Pika => (interop.join("venv/bin/python"), format!("pika/{script}.py")),
@@ -61,6 +63,7 @@ impl Script {
         command.args([address.ip().to_string(), address.port().to_string()]).args(more);
         command.env("NODE_PATH", interop.join("node/node_modules"));
         command.env("PYTHONDONTWRITEBYTECODE", "1");
+        command.envs(tls.iter().flat_map(ClientTls::environment));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let child = command.kill_on_drop(true).spawn();
         let mut child = child.with_context(|| {

@@ -16,7 +16,8 @@ usage: bench [OPTIONS]
   --repetitions N   runs of each case against each peer (default 3; 9 where latency is judged)
   --quick           one short repetition with fewer idle sessions: a look, not a measurement
   --window SECONDS  length of a measuring window (default 1.4)
-  --only CASE       only cases whose name contains CASE; may be repeated or a list a,b
+  --only CASE       only cases whose name contains CASE; may be repeated or a list a,b;
+                    `--only tls` are all cases over TLS
   --peers LIST      of gateway,haproxy,nginx,direct (default: all)
   --json FILE       where the figures go (default target/bench.json)
   --list            the names of the cases

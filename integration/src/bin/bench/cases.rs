@@ -1,5 +1,7 @@
 //! The cases, their figures and the targets the gateway has set itself.
 
+use crate::tls_cases::{self, Tls};
+
 /// What is done in a case.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Kind {
@@ -17,6 +19,12 @@ pub(crate) enum Kind {
     Idle,
 }
 
+/// What the gateway's figures must not exceed.
+pub(crate) type Targets = &'static [(Figure, Target)];
+
+/// What the gateway aims at beyond its targets, as times HAProxy's figure.
+pub(crate) type Goals = &'static [(Figure, f64)];
+
 /// One case.
 #[derive(Clone)]
 pub(crate) struct Case {
@@ -26,11 +34,14 @@ pub(crate) struct Case {
     pub(crate) kind: Kind,
     /// Octets of a message's body.
     pub(crate) body: usize,
-    /// Sessions at once.
+    /// Sessions at once; of the idle cases the most that are held.
     pub(crate) connections: usize,
     /// Whether the gateway decides at open, by vhost.
     pub(crate) by_vhost: bool,
-    targets: &'static [(Figure, Target)],
+    /// None without TLS.
+    pub(crate) tls: Option<Tls>,
+    targets: Targets,
+    goals: Goals,
 }
 
 /// What the gateway's figure must not exceed.
@@ -84,9 +95,36 @@ impl Figure {
 }
 
 impl Case {
+    /// A case at the listener that decides at accept, without TLS.
+    pub(crate) fn new(
+        id: &'static str,
+        title: &'static str,
+        kind: Kind,
+        body: usize,
+        connections: usize,
+        targets: Targets,
+    ) -> Self {
+        Self { id, title, kind, body, connections, by_vhost: false, tls: None, targets, goals: &[] }
+    }
+
+    /// The same over TLS.
+    pub(crate) fn over(self, tls: Tls, goals: Goals) -> Self {
+        Self { tls: Some(tls), goals, ..self }
+    }
+
     /// The rows of the table for this case: figure and what it is called there.
     pub(crate) fn rows(&self) -> &'static [(Figure, &'static str)] {
         match self.kind {
+            // The broker speaks no TLS, so that there is no direct connection to compare with.
+            Kind::PingPong if self.tls.is_some() => &[
+                (Figure::Cpu, "CPU µs/round trip"),
+                (Figure::Rate, "round trips/s"),
+                (Figure::P50, "p50 µs"),
+                (Figure::P99, "p99 µs"),
+            ],
+            Kind::Connect if self.tls.is_some() => {
+                &[(Figure::Cpu, "CPU µs/connection"), (Figure::Rate, "handshakes/s")]
+            }
             Kind::Publish | Kind::Consume => &[
                 (Figure::Cpu, "CPU µs/message"),
                 (Figure::CpuPerGb, "CPU s/GB"),
@@ -114,44 +152,46 @@ impl Case {
     pub(crate) fn target(&self, figure: Figure) -> Option<Target> {
         self.targets.iter().find(|(of, _)| *of == figure).map(|(_, target)| *target)
     }
+
+    /// What the gateway aims at in `figure` beyond its target, as times HAProxy's figure.
+    pub(crate) fn goal(&self, figure: Figure) -> Option<f64> {
+        self.goals.iter().find(|(of, _)| *of == figure).map(|(_, goal)| *goal)
+    }
 }
 
-const SMALL: &[(Figure, Target)] = &[(Figure::Cpu, Target::Ratio(1.15))];
-const BULK: &[(Figure, Target)] = &[(Figure::Cpu, Target::Ratio(0.75))];
-const ROUND_TRIP: &[(Figure, Target)] =
-    &[(Figure::Cpu, Target::Ratio(1.0)), (Figure::P99, Target::Ratio(1.0))];
-const IDLE: &[(Figure, Target)] = &[(Figure::Idle, Target::Value(2500.0))];
+const SMALL: Targets = &[(Figure::Cpu, Target::Ratio(1.15))];
+const BULK: Targets = &[(Figure::Cpu, Target::Ratio(0.75))];
+const ROUND_TRIP: Targets = &[(Figure::Cpu, Target::Ratio(1.0)), (Figure::P99, Target::Ratio(1.0))];
+const IDLE: Targets = &[(Figure::Idle, Target::Value(2500.0))];
 
 /// All cases in the order they are run and printed.
 pub(crate) fn all() -> Vec<Case> {
+    let mut cases = plain();
+    cases.extend(tls_cases::all());
+    cases
+}
+
+fn plain() -> Vec<Case> {
     use Kind::{Connect, Consume, Idle, Paced, PingPong, Publish};
-    let plain = |id, title, kind, body, connections, targets| Case {
-        id,
-        title,
-        kind,
-        body,
-        connections,
-        by_vhost: false,
-        targets,
-    };
+    let case = Case::new;
     let by_vhost = |case: Case| Case { by_vhost: true, ..case };
     let (kib, mib) = (1024, 1024 * 1024);
     vec![
-        plain("publish-16b-c1", "publish 16 B C=1", Publish, 16, 1, SMALL),
-        plain("publish-16b-c50", "publish 16 B C=50", Publish, 16, 50, SMALL),
-        plain("publish-1k-c1", "publish 1 KiB C=1", Publish, kib, 1, &[]),
-        plain("publish-1k-c50", "publish 1 KiB C=50", Publish, kib, 50, BULK),
-        plain("publish-64k-c1", "publish 64 KiB C=1", Publish, 64 * kib, 1, BULK),
-        plain("publish-64k-c50", "publish 64 KiB C=50", Publish, 64 * kib, 50, BULK),
-        plain("publish-1m-c1", "publish 1 MiB C=1", Publish, mib, 1, &[]),
-        plain("publish-1m-c50", "publish 1 MiB C=50", Publish, mib, 50, &[]),
-        plain("consume-1k-c4", "consume 1 KiB C=4", Consume, kib, 4, &[]),
-        plain("consume-64k-c4", "consume 64 KiB C=4", Consume, 64 * kib, 4, BULK),
-        plain("paced-1k-c50", "paced 20k/s 1 KiB C=50", Paced, kib, 50, &[]),
-        plain("pingpong-16b-c1", "ping-pong 16 B C=1", PingPong, 16, 1, &[]),
-        plain("pingpong-16b-c50", "ping-pong 16 B C=50", PingPong, 16, 50, ROUND_TRIP),
-        plain("connect-k16", "connect K=16", Connect, 0, 16, &[(Figure::Cpu, Target::Ratio(1.3))]),
-        by_vhost(plain(
+        case("publish-16b-c1", "publish 16 B C=1", Publish, 16, 1, SMALL),
+        case("publish-16b-c50", "publish 16 B C=50", Publish, 16, 50, SMALL),
+        case("publish-1k-c1", "publish 1 KiB C=1", Publish, kib, 1, &[]),
+        case("publish-1k-c50", "publish 1 KiB C=50", Publish, kib, 50, BULK),
+        case("publish-64k-c1", "publish 64 KiB C=1", Publish, 64 * kib, 1, BULK),
+        case("publish-64k-c50", "publish 64 KiB C=50", Publish, 64 * kib, 50, BULK),
+        case("publish-1m-c1", "publish 1 MiB C=1", Publish, mib, 1, &[]),
+        case("publish-1m-c50", "publish 1 MiB C=50", Publish, mib, 50, &[]),
+        case("consume-1k-c4", "consume 1 KiB C=4", Consume, kib, 4, &[]),
+        case("consume-64k-c4", "consume 64 KiB C=4", Consume, 64 * kib, 4, BULK),
+        case("paced-1k-c50", "paced 20k/s 1 KiB C=50", Paced, kib, 50, &[]),
+        case("pingpong-16b-c1", "ping-pong 16 B C=1", PingPong, 16, 1, &[]),
+        case("pingpong-16b-c50", "ping-pong 16 B C=50", PingPong, 16, 50, ROUND_TRIP),
+        case("connect-k16", "connect K=16", Connect, 0, 16, &[(Figure::Cpu, Target::Ratio(1.3))]),
+        by_vhost(case(
             "connect-k16-vhost",
             "connect K=16, by vhost",
             Connect,
@@ -159,7 +199,7 @@ pub(crate) fn all() -> Vec<Case> {
             16,
             &[(Figure::Cpu, Target::Ratio(1.6))],
         )),
-        plain("idle", "idle session", Idle, kib, 5000, IDLE),
-        by_vhost(plain("idle-vhost", "idle session, by vhost", Idle, kib, 5000, IDLE)),
+        case("idle", "idle session", Idle, kib, 5000, IDLE),
+        by_vhost(case("idle-vhost", "idle session, by vhost", Idle, kib, 5000, IDLE)),
     ]
 }

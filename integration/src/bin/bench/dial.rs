@@ -3,6 +3,8 @@
 use crate::poll::Poller;
 use crate::session::{PATIENCE, Session, close};
 use crate::stop;
+use crate::stream::Stream;
+use crate::tls::Client;
 use crate::wire::{self, Args, Method};
 use anyhow::{Context, Result, bail, ensure};
 use socket2::{Domain, Socket, Type};
@@ -18,6 +20,8 @@ const VHOST: &str = "bench";
 pub(crate) struct Plan {
     pub(crate) address: SocketAddr,
     pub(crate) goal: Goal,
+    /// How TLS is spoken, if it is.
+    pub(crate) tls: Option<Client>,
 }
 
 /// Where opening ends.
@@ -114,7 +118,8 @@ impl Dial {
             Err(error) if error.raw_os_error() == Some(EINPROGRESS) => {}
             Err(error) => return Err(error).context("connecting"),
         }
-        let session = Session::new(socket.into());
+        let tls = plan.tls.as_ref().map(Client::connection).transpose()?;
+        let session = Session::new(Stream::new(socket.into(), tls));
         Ok(Self { session, connecting: true, awaited: wire::START })
     }
 
@@ -130,6 +135,7 @@ impl Dial {
             if let Some(error) = self.session.stream.take_error()? {
                 return Err(error).context("connecting");
             }
+            // With TLS this waits in the stream for the end of the TLS handshake, which it begins.
             self.session.write_whole(&wire::PROTOCOL_HEADER)?;
             self.connecting = false;
             poller.modify(&self.session.stream, token, false)?;
@@ -148,6 +154,12 @@ impl Dial {
             Ok(())
         })?;
         self.session.write_whole(&reply)?;
+        if reached && let Some((client, tls)) = plan.tls.as_ref().zip(self.session.stream.tls()) {
+            client.check(tls)?;
+        }
+        if reached && plan.goal == Goal::Closed {
+            self.session.stream.end().context("ending")?;
+        }
         Ok(reached)
     }
 }

@@ -76,7 +76,13 @@ fn of_figure(results: &Results, case: &Case, figure: Figure) -> Value {
         Target::Value(most) => json!({"most": most}),
     });
     let ratio = results.ratio(case, figure).map(|ratio| of_summary(&ratio));
-    json!({"peers": peers, "gateway_to_haproxy": ratio, "target": target, "verdict": verdict})
+    json!({
+        "peers": peers,
+        "gateway_to_haproxy": ratio,
+        "target": target,
+        "goal_times_haproxy": case.goal(figure),
+        "verdict": verdict,
+    })
 }
 
 fn of_summary(summary: &Summary) -> Value {

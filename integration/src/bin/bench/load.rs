@@ -140,8 +140,7 @@ pub(crate) fn ping_pong(
 pub(crate) fn exchange_two(sessions: &mut [Session], body: usize) -> Result<()> {
     let (message, mut buffer) = (wire::published(body), vec![0; READ_BUFFER]);
     for session in sessions {
-        session.stream.set_nonblocking(false)?;
-        session.stream.set_read_timeout(Some(PATIENCE))?;
+        session.stream.be_patient(PATIENCE)?;
         for _ in 0..2 {
             let before = session.received;
             session.write_whole(&message)?;

@@ -18,9 +18,13 @@ mod proxy;
 mod results;
 mod run;
 mod session;
+mod settings;
 mod stop;
+mod stream;
 mod table;
 mod talk;
+mod tls;
+mod tls_cases;
 mod walk;
 mod window;
 mod wire;
@@ -35,6 +39,8 @@ use results::Results;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
+use tls::Certificates;
 
 fn main() -> ExitCode {
     let outcome = Command::parse(std::env::args().skip(1)).and_then(|command| match command {
@@ -66,10 +72,13 @@ fn bench(args: &Args) -> Result<bool> {
     let versions: Vec<(Peer, String)> =
         args.peers.iter().map(|peer| Ok((*peer, peer.version()?))).collect::<Result<_>>()?;
     let directory = tempfile::Builder::new().prefix("amqp-gateway-bench-").tempdir()?;
+    let any_tls = args.cases.iter().any(|case| case.tls.is_some());
+    let certificates = any_tls.then(Certificates::new).transpose()?.map(Arc::new);
     let mut broker = BrokerLink::start()?;
     let mut running = Vec::new();
     for peer in &args.peers {
-        running.push(peers::start(*peer, broker.address, &directory.path().join(peer.name()))?);
+        let directory = directory.path().join(peer.name());
+        running.push(peers::start(*peer, broker.address, &directory, certificates.as_ref())?);
     }
     let results = run_all(args, &mut running, &mut broker, directory.path())?;
     print!("{}", table::render(&results, &versions));
@@ -128,7 +137,8 @@ fn one(
         return outcome.map_err(|error| revive(running, broker, directory, error));
     }
     let directory = directory.join(format!("{}-{}", running.peer.name(), case.id));
-    let mut fresh = peers::start(running.peer, broker.address, &directory)?;
+    let certificates = running.certificates.as_ref().filter(|_| case.tls.is_some());
+    let mut fresh = peers::start(running.peer, broker.address, &directory, certificates)?;
     run::measure(case, &mut fresh, broker, args.scale)
 }
 
@@ -144,16 +154,16 @@ fn revive(
     };
     let error = error.context(format!("{ended:#}"));
     let directory = directory.join(running.peer.name());
-    match peers::start(running.peer, broker.address, &directory) {
+    match peers::start(running.peer, broker.address, &directory, running.certificates.as_ref()) {
         Ok(fresh) => *running = fresh,
         Err(failure) => return error.context(failure),
     }
     error
 }
 
-/// Without a proxy there is no memory of a proxy.
+/// Without a proxy there is no memory of a proxy, and nobody who speaks TLS.
 fn takes_part(case: &Case, peer: Peer) -> bool {
-    case.kind != Kind::Idle || peer != Peer::Direct
+    peer != Peer::Direct || (case.kind != Kind::Idle && case.tls.is_none())
 }
 
 /// Raises the soft limit, which the proxies inherit; each session takes two of their files.

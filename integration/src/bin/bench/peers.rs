@@ -1,13 +1,17 @@
 //! What is measured side by side: starting the gateway, HAProxy and nginx in front of the broker.
 
+use crate::cases::Case;
 use crate::proxy::Proxy;
+use crate::settings::{self, Addresses};
+use crate::tls::Certificates;
+use crate::tls_cases::Key;
 use anyhow::{Context, Result, bail};
-use std::fmt::Write as _;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 
-const NGINX_STREAM: &str = "/usr/lib/nginx/modules/ngx_stream_module.so";
+pub(crate) const NGINX_STREAM: &str = "/usr/lib/nginx/modules/ngx_stream_module.so";
 
 /// A column of the table.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -53,139 +57,72 @@ impl Peer {
 /// A peer that serves: where sessions arrive.
 pub(crate) struct Running {
     pub(crate) peer: Peer,
-    /// All sessions go to the broker.
-    pub(crate) address: SocketAddr,
-    /// The gateway's listener that decides at open by vhost; elsewhere the same as `address`.
-    pub(crate) by_vhost: SocketAddr,
+    addresses: Addresses,
+    /// What it shows at its listeners with TLS; none if it has none.
+    pub(crate) certificates: Option<Arc<Certificates>>,
     /// The process to account for; none for `direct`.
     pub(crate) proxy: Option<Proxy>,
 }
 
-/// Starts a fresh process of `peer` in front of `broker`, with its files in `directory`.
+impl Running {
+    /// Where the sessions of `case` arrive. All of them go to the broker.
+    pub(crate) fn address(&self, case: &Case) -> SocketAddr {
+        match case.tls.map(|tls| tls.key) {
+            Some(Key::Ecdsa) => self.addresses.ecdsa,
+            Some(Key::Rsa) => self.addresses.rsa,
+            // Only the gateway can decide by vhost.
+            None if case.by_vhost && self.peer == Peer::Gateway => self.addresses.by_vhost,
+            None => self.addresses.plain,
+        }
+    }
+}
+
+/// Starts a fresh process of `peer` in front of `broker`, with its files in `directory`; with
+/// certificates, listeners with TLS are added to the others.
 ///
 /// # Errors
 /// When it does not come up, with the end of its log.
-pub(crate) fn start(peer: Peer, broker: SocketAddr, directory: &Path) -> Result<Running> {
+pub(crate) fn start(
+    peer: Peer,
+    broker: SocketAddr,
+    directory: &Path,
+    certificates: Option<&Arc<Certificates>>,
+) -> Result<Running> {
+    let mut addresses = free_addresses()?;
     if peer == Peer::Direct {
-        return Ok(Running { peer, address: broker, by_vhost: broker, proxy: None });
+        addresses.plain = broker;
+        return Ok(Running { peer, addresses, certificates: None, proxy: None });
     }
     std::fs::create_dir_all(directory)?;
-    let [address, by_vhost, admin] = free_addresses()?;
-    let config = directory.join("config");
+    let with = certificates.map(Arc::as_ref);
     let (text, mut command) = match peer {
         Peer::Gateway => {
             let mut command = Command::new(gateway_program()?);
-            command.arg("run").arg("--config").arg(&config);
-            (gateway_config(address, by_vhost, admin, broker, directory), command)
+            command.arg("run").arg("--config").arg(directory.join("config"));
+            (settings::gateway(&addresses, broker, directory, with), command)
         }
         Peer::Haproxy => {
             let mut command = Command::new(program("haproxy")?);
-            command.arg("-db").arg("-f").arg(&config);
-            (haproxy_config(address, broker), command)
+            command.arg("-db").arg("-f").arg(directory.join("config"));
+            (settings::haproxy(&addresses, broker, with), command)
         }
         _ => {
             let mut command = Command::new(program("nginx")?);
-            command.arg("-p").arg(directory).arg("-c").arg(&config);
+            command.arg("-p").arg(directory).arg("-c").arg(directory.join("config"));
             command.arg("-e").arg(directory.join("error.log"));
-            (nginx_config(address, broker, directory), command)
+            (settings::nginx(&addresses, broker, directory, with), command)
         }
     };
-    std::fs::write(&config, text)?;
-    let by_vhost = if peer == Peer::Gateway { by_vhost } else { address };
-    let proxy = Proxy::start(peer.name(), &mut command, &[address, by_vhost], directory)?;
-    Ok(Running { peer, address, by_vhost, proxy: Some(proxy) })
-}
-
-fn gateway_config(
-    single: SocketAddr,
-    by_vhost: SocketAddr,
-    admin: SocketAddr,
-    broker: SocketAddr,
-    directory: &Path,
-) -> String {
-    let log = directory.join("gateway.log");
-    format!(
-        r#"[gateway]
-workers = 2
-
-[log]
-access = true
-output = "file"
-file = "{}"
-
-[admin]
-bind = "{admin}"
-
-[listener.single]
-bind = "{single}"
-cluster = "main"
-
-[listener.byvhost]
-bind = "{by_vhost}"
-
-[[route]]
-listener = "byvhost"
-vhost = "elsewhere"
-cluster = "other"
-
-[[route]]
-listener = "byvhost"
-vhost = "bench"
-cluster = "main"
-
-[cluster.main.node.n1]
-address = "{broker}"
-
-[cluster.other.node.n1]
-address = "{broker}"
-"#,
-        log.display()
-    )
-}
-
-fn haproxy_config(address: SocketAddr, broker: SocketAddr) -> String {
-    format!(
-        "global
-    nbthread 2
-defaults
-    mode tcp
-    balance leastconn
-    timeout connect 5s
-    timeout client 1h
-    timeout server 1h
-listen bench
-    bind {address}
-    server n1 {broker}
-"
-    )
-}
-
-fn nginx_config(address: SocketAddr, broker: SocketAddr, directory: &Path) -> String {
-    let mut text = format!("load_module {NGINX_STREAM};\n");
-    let directory = directory.display();
-    let _ = write!(
-        text,
-        "daemon off;
-worker_processes 2;
-worker_rlimit_nofile 20000;
-pid {directory}/pid;
-events {{ worker_connections 15000; }}
-stream {{
-    upstream bench {{
-        zone bench 64k;
-        least_conn;
-        server {broker};
-    }}
-    server {{
-        listen {address};
-        proxy_pass bench;
-        proxy_connect_timeout 5s;
-        proxy_timeout 1h;
-    }}
-}}
-"
-    );
-    text
+    std::fs::write(directory.join("config"), text)?;
+    let mut ready = vec![addresses.plain];
+    if peer == Peer::Gateway {
+        ready.push(addresses.by_vhost);
+    }
+    if certificates.is_some() {
+        ready.extend([addresses.ecdsa, addresses.rsa]);
+    }
+    let proxy = Proxy::start(peer.name(), &mut command, &ready, directory)?;
+    Ok(Running { peer, addresses, certificates: certificates.cloned(), proxy: Some(proxy) })
 }
 
 /// `AMQP_GATEWAY_BIN`, or the release build.
@@ -223,9 +160,15 @@ fn output(program: &Path, arguments: &[&str]) -> Result<String> {
     Ok(String::from_utf8_lossy(&text).lines().next().unwrap_or_default().to_owned())
 }
 
-/// Three free ports of 127.0.0.1, distinct because they are held together.
-fn free_addresses() -> Result<[SocketAddr; 3]> {
+/// Free ports of 127.0.0.1, distinct because they are held together.
+fn free_addresses() -> Result<Addresses> {
     let hold = || TcpListener::bind("127.0.0.1:0");
-    let held = [hold()?, hold()?, hold()?];
-    Ok([held[0].local_addr()?, held[1].local_addr()?, held[2].local_addr()?])
+    let held = [hold()?, hold()?, hold()?, hold()?, hold()?];
+    Ok(Addresses {
+        plain: held[0].local_addr()?,
+        by_vhost: held[1].local_addr()?,
+        ecdsa: held[2].local_addr()?,
+        rsa: held[3].local_addr()?,
+        admin: held[4].local_addr()?,
+    })
 }

@@ -3,6 +3,7 @@
 use crate::args::Args;
 use crate::cases::{Case, Kind};
 use crate::peers::Peer;
+use crate::run::Scale;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::time::{Duration, Instant};
 
@@ -15,7 +16,7 @@ const IDLE_THOUSAND: Duration = Duration::from_millis(700);
 pub(crate) struct Progress {
     bar: ProgressBar,
     window: Duration,
-    idle: Duration,
+    scale: Scale,
     total: Duration,
     done: Duration,
     start: Instant,
@@ -25,7 +26,6 @@ impl Progress {
     /// For the whole run.
     pub(crate) fn new(args: &Args) -> Self {
         let window = args.scale.warm_up + args.scale.window + OVERHEAD;
-        let thousands = u32::try_from(args.scale.idle_sessions / 1000).unwrap_or(1);
         let bar = ProgressBar::new(0);
         if let Ok(style) = ProgressStyle::with_template("{spinner} {bar:20} {msg}") {
             bar.set_style(style);
@@ -33,7 +33,7 @@ impl Progress {
         let mut progress = Self {
             bar,
             window,
-            idle: IDLE_THOUSAND * thousands,
+            scale: args.scale,
             total: Duration::ZERO,
             done: Duration::ZERO,
             start: Instant::now(),
@@ -78,7 +78,10 @@ impl Progress {
     }
 
     fn guess(&self, case: &Case) -> Duration {
-        if case.kind == Kind::Idle { self.idle } else { self.window }
+        if case.kind != Kind::Idle {
+            return self.window;
+        }
+        IDLE_THOUSAND * u32::try_from(self.scale.held(case) / 1000).unwrap_or(1)
     }
 
     /// What is left by the guesses, scaled by how well they did so far.

@@ -8,6 +8,7 @@ use crate::load::{self, Done};
 use crate::peers::Running;
 use crate::session::Session;
 use crate::talk::Counters;
+use crate::tls::Client;
 use crate::window::{Span, Window};
 use crate::wire;
 use anyhow::{Context, Result, bail, ensure};
@@ -22,8 +23,15 @@ const PACE: u32 = 20_000;
 pub(crate) struct Scale {
     pub(crate) warm_up: Duration,
     pub(crate) window: Duration,
-    /// Sessions held in the idle cases.
+    /// Sessions held in the idle cases, unless the case holds fewer.
     pub(crate) idle_sessions: usize,
+}
+
+impl Scale {
+    /// Sessions held in an idle case.
+    pub(crate) fn held(&self, case: &Case) -> usize {
+        self.idle_sessions.min(case.connections)
+    }
 }
 
 /// What a run found.
@@ -43,8 +51,8 @@ pub(crate) fn measure(
         proxy.check()?;
     }
     let before = broker.settled().context("left over from an earlier run")?;
-    let address = if case.by_vhost { running.by_vhost } else { running.address };
-    let plan = Plan { address, goal: goal(case) };
+    let plan =
+        Plan { address: running.address(case), goal: goal(case), tls: client(case, running)? };
     let (opened, done, figures) = match case.kind {
         Kind::Connect => connect(case, &plan, running, broker, scale)?,
         Kind::Idle => idle(case, &plan, running, scale)?,
@@ -52,6 +60,15 @@ pub(crate) fn measure(
     };
     verify(case, &before, &broker.settled()?, opened, &done)?;
     Ok(figures)
+}
+
+/// Each run has a client of its own, which remembers no session of another one.
+fn client(case: &Case, running: &Running) -> Result<Option<Client>> {
+    let Some(tls) = case.tls else {
+        return Ok(None);
+    };
+    let certificates = running.certificates.as_ref().context("started without certificates")?;
+    Client::new(tls, certificates).map(Some)
 }
 
 fn goal(case: &Case) -> Goal {
@@ -116,6 +133,7 @@ fn connect(
     broker: &mut BrokerLink,
     scale: Scale,
 ) -> Result<Outcome> {
+    let collected = collect(case, plan)?;
     let mut meter = meter(running);
     let mut window = Window::new(broker, meter.as_mut(), scale.warm_up, scale.window);
     let closed = std::cell::Cell::new(0);
@@ -129,7 +147,17 @@ fn connect(
         },
     )?;
     let span = window.span()?;
-    Ok((closed.get(), Done::default(), common(&span, span.client)?))
+    Ok((collected + closed.get(), Done::default(), common(&span, span.client)?))
+}
+
+/// Opens and closes as many sessions as there will be at once, whose TLS sessions those may then
+/// resume; how many.
+fn collect(case: &Case, plan: &Plan) -> Result<u64> {
+    if !case.tls.is_some_and(|tls| tls.resumed) {
+        return Ok(0);
+    }
+    let plan = Plan { tls: plan.tls.as_ref().map(Client::collecting), ..plan.clone() };
+    Ok(dial::open_all(&plan, 2 * case.connections)?.len() as u64)
 }
 
 fn idle(case: &Case, plan: &Plan, running: &Running, scale: Scale) -> Result<Outcome> {
@@ -139,12 +167,13 @@ fn idle(case: &Case, plan: &Plan, running: &Running, scale: Scale) -> Result<Out
     // What the first session of all allocates belongs to the process, not to a session.
     let mut sessions = dial::open_all(plan, 1)?;
     let empty = settled_memory(pid)?;
-    sessions.extend(dial::open_all(plan, scale.idle_sessions)?);
+    let held = scale.held(case);
+    sessions.extend(dial::open_all(plan, held)?);
     let open = settled_memory(pid)?;
     load::exchange_two(&mut sessions, case.body)?;
     let used = settled_memory(pid)?;
     let received = close_all(&mut sessions)?;
-    let each = |now: u64| (now as f64 - empty as f64) / scale.idle_sessions as f64;
+    let each = |now: u64| (now as f64 - empty as f64) / held as f64;
     let figures = Figures::from([
         (Figure::Idle, each(open)),
         (Figure::IdleUsed, each(used)),

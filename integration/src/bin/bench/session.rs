@@ -1,17 +1,17 @@
 //! The client's end of an open session: reading, writing, closing.
 
+use crate::stream::Stream;
 use crate::walk::{Event, Walker};
 use crate::wire::{self, Args, Method};
 use anyhow::{Context, Result, bail, ensure};
-use std::io::{ErrorKind, Read, Write};
-use std::net::TcpStream;
+use std::io::ErrorKind;
 use std::time::Duration;
 
 /// Without any progress for this long a run has failed.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 /// An open session and what passed over it.
 pub(crate) struct Session {
-    pub(crate) stream: TcpStream,
+    pub(crate) stream: Stream,
     walker: Walker,
     /// Whole messages received.
     pub(crate) received: u64,
@@ -26,11 +26,11 @@ pub(crate) fn close() -> Vec<u8> {
 
 impl Session {
     /// A session over a non-blocking stream, nothing said yet.
-    pub(crate) fn new(stream: TcpStream) -> Self {
+    pub(crate) fn new(stream: Stream) -> Self {
         Self { stream, walker: Walker::default(), received: 0, written: 0 }
     }
 
-    /// Reads once, counts messages and hands other methods to `on`; the octets read.
+    /// Reads once, counts messages and hands other methods to `on`; the octets that came.
     ///
     /// # Errors
     /// At the end of the stream, on malformed frames, on a close from the other side.
@@ -39,14 +39,8 @@ impl Session {
         buffer: &mut [u8],
         mut on: impl FnMut(Method) -> Result<()>,
     ) -> Result<usize> {
-        let count = match self.stream.read(buffer) {
-            Ok(0) => bail!("the other side ended the connection"),
-            Ok(count) => count,
-            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(0),
-            Err(error) => return Err(error).context("reading"),
-        };
-        let received = &mut self.received;
-        self.walker.feed(&buffer[..count], &mut |event| match event {
+        let (walker, received) = (&mut self.walker, &mut self.received);
+        let mut on_event = |event: Event<'_>| match event {
             Event::Message(_) => {
                 *received += 1;
                 Ok(())
@@ -54,8 +48,8 @@ impl Session {
             Event::Method(wire::DELIVER, _) => Ok(()),
             Event::Method(wire::CLOSE | wire::CHANNEL_CLOSE, args) => bail!("{}", reason(args)),
             Event::Method(id, _) => on(id),
-        })?;
-        Ok(count)
+        };
+        self.stream.read(buffer, |data| walker.feed(data, &mut on_event))
     }
 
     /// Writes once, as much as there is room for; the octets written.
@@ -71,7 +65,8 @@ impl Session {
     pub(crate) fn write_whole(&mut self, data: &[u8]) -> Result<()> {
         if !data.is_empty() {
             let count = self.write(data)?;
-            ensure!(count == data.len(), "no room to write {} octets", data.len());
+            let gone = count == data.len() && self.stream.flush()?;
+            ensure!(gone, "no room to write {} octets", data.len());
         }
         Ok(())
     }
@@ -82,9 +77,7 @@ impl Session {
     /// # Errors
     /// When any of it fails or takes longer than ten seconds.
     pub(crate) fn finish(&mut self, rest: &[u8], consuming: bool) -> Result<()> {
-        self.stream.set_nonblocking(false)?;
-        self.stream.set_read_timeout(Some(PATIENCE))?;
-        self.stream.set_write_timeout(Some(PATIENCE))?;
+        self.stream.be_patient(PATIENCE)?;
         self.stream.write_all(rest).context("writing the rest of a message")?;
         self.written += rest.len() as u64;
         if consuming {
@@ -93,7 +86,8 @@ impl Session {
             self.await_method(wire::CANCEL_OK)?;
         }
         self.stream.write_all(&close())?;
-        self.await_method(wire::CLOSE_OK)
+        self.await_method(wire::CLOSE_OK)?;
+        self.stream.end().context("ending")
     }
 
     fn await_method(&mut self, awaited: Method) -> Result<()> {

@@ -45,13 +45,18 @@ fn row(results: &Results, case: &Case, title: &str, figure: Figure, name: &str) 
         });
     }
     row.push(results.ratio(case, figure).map_or_else(String::new, |ratio| ratio_cell(&ratio)));
-    row.push(match case.target(figure) {
-        Some(Target::Ratio(target)) => format!("<= {target}x"),
-        Some(Target::Value(target)) => format!("<= {target}"),
-        None => String::new(),
-    });
+    row.push(target_cell(case, figure));
     row.push(verdict(results, case, figure).to_owned());
     row
+}
+
+fn target_cell(case: &Case, figure: Figure) -> String {
+    let target = match case.target(figure) {
+        Some(Target::Ratio(target)) => format!("<= {target}x"),
+        Some(Target::Value(target)) => format!("<= {target}"),
+        None => return String::new(),
+    };
+    case.goal(figure).map_or_else(|| target.clone(), |goal| format!("{target}, goal {goal}x"))
 }
 
 fn verdict(results: &Results, case: &Case, figure: Figure) -> &'static str {
