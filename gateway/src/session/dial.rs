@@ -49,7 +49,7 @@ impl Port {
 
     fn tls(self, cluster: &Cluster) -> Option<&Origination> {
         match self {
-            Self::Amqp | Self::Other(_) => cluster.tls.amqp.as_deref(),
+            Self::Amqp | Self::Other(_) => cluster.tls.as_deref(),
             Self::Sealed(_) => None,
         }
     }
@@ -116,10 +116,7 @@ fn told(tls: &TlsFacts) -> proxy_header::TlsFacts {
 }
 
 async fn secure(tcp: TcpStream, tls: &Origination, node: &Node) -> Result<Stream, DialError> {
-    let Some(name) = tls.server_name(&node.host) else {
-        let cause = format!("no certificate can bear the name {:?}: set server_name", node.host);
-        return Err(DialError::Tls(cause));
-    };
+    let name = tls.server_name(&node.host);
     match Stream::connect(tcp, tls.config(), name).await {
         Ok(stream) => Ok(stream),
         Err(HandshakeError::Io(error)) => Err(error.into()),
