@@ -29,9 +29,17 @@ impl Files {
     /// What is in a file. One whose marks have not changed is not read.
     pub(super) fn look(&mut self, path: &Path) -> Stamp {
         let before = self.seen.get(path).copied();
-        let now = look(path, before).unwrap_or_else(|error| (Marks::default(), Stamp::Unreadable(error.kind())));
+        let now = look(path, before)
+            .unwrap_or_else(|error| (Marks::default(), Stamp::Unreadable(error.kind())));
         self.seen.insert(path.to_owned(), now);
         now.1
+    }
+
+    /// Looks at all of them.
+    pub(super) fn look_at_all(&mut self, paths: Vec<PathBuf>) {
+        for path in paths {
+            self.look(&path);
+        }
     }
 
     /// What was in a file when it was looked at last.

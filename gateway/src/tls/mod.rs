@@ -63,7 +63,9 @@ impl Tls {
     pub fn report(&self, scrape: &mut Scrape<'_>) {
         let of_listeners = self.listeners.values().flat_map(|listener| {
             let certificates = listener.certificates().into_iter();
-            certificates.map(|leaf| ((Some(listener.listener().0.clone()), None, leaf.name), leaf.not_after))
+            certificates.map(|leaf| {
+                ((Some(listener.listener().0.clone()), None, leaf.name), leaf.not_after)
+            })
         });
         let of_clusters = self.clusters.values().filter_map(|cluster| {
             let cluster = cluster.amqp.as_ref()?;
@@ -79,7 +81,11 @@ impl Tls {
             let end = end.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
             let labels = [listener.as_deref(), cluster.as_deref(), Some(&*certificate)];
             let labels = labels.map(Option::unwrap_or_default);
-            scrape.gauge(&metric_names::CERTIFICATE_EXPIRY_TIMESTAMP_SECONDS, &labels, end.as_secs_f64());
+            scrape.gauge(
+                &metric_names::CERTIFICATE_EXPIRY_TIMESTAMP_SECONDS,
+                &labels,
+                end.as_secs_f64(),
+            );
         }
     }
 }

@@ -15,7 +15,7 @@ use super::files::{Files, Settled, Stamp};
 use super::pair::Leaf;
 use super::problem::{Findings, TlsProblem};
 use super::server::Termination;
-use crate::config::model::{Certificate, ListenerTls, Model};
+use crate::config::model::{Certificate, ClusterTls, ListenerTls, Model};
 use crate::telemetry::metrics::Metrics;
 
 /// How often files are looked at. A change that has been seen twice is taken over.
@@ -127,7 +127,11 @@ impl Set {
         if !said {
             metrics.certificate_reload("failure");
             for TlsProblem { message, advice, .. } in &fatal {
-                error!(cause = message, cure = advice, "changed {what} refused: the old stays in use");
+                error!(
+                    cause = message,
+                    cure = advice,
+                    "changed {what} refused: the old stays in use"
+                );
             }
         }
         self.refused = Some((fatal, 0));
@@ -140,7 +144,9 @@ fn warn_of_end(warned: &mut Warned, of: &Of, leaf: &Leaf, now: SystemTime) {
     let section = of.section();
     let until = format_rfc3339_seconds(*not_after);
     match warned.news(&of.key(), lifetime, now) {
-        Some(0) => warn!(section, certificate = &**name, %until, "certificate has expired: renew it"),
+        Some(0) => {
+            warn!(section, certificate = &**name, %until, "certificate has expired: renew it")
+        }
         Some(days) => {
             let within = if days == 1 { "1 day".to_owned() } else { format!("{days} days") };
             warn!(section, certificate = &**name, %until, "certificate ends within {within}: renew it");
@@ -161,7 +167,9 @@ impl Of {
 
     fn leaf(&self) -> Option<Leaf> {
         match self {
-            Self::Listener(listener, position) => listener.certificates().into_iter().nth(*position),
+            Self::Listener(listener, position) => {
+                listener.certificates().into_iter().nth(*position)
+            }
             Self::Cluster(cluster) => cluster.certificate(),
             Self::Clients(_) | Self::Nodes(_) => None,
         }
@@ -215,18 +223,22 @@ fn all_of(tls: &Tls) -> impl Iterator<Item = (Of, Vec<PathBuf>)> {
 pub(super) fn first_look(model: &Model) -> Files {
     let mut files = Files::default();
     for section in model.listeners.iter().filter_map(|listener| listener.tls.as_ref()) {
-        let certificates = section.certificates.iter().flat_map(of_certificate);
-        for path in certificates.chain(of_clients(section)) {
-            files.look(&path);
-        }
+        files.look_at_all(files_of_listener(section));
     }
     for section in model.clusters.iter().filter_map(|cluster| cluster.tls.as_ref()) {
-        let own = section.certificate.iter().flat_map(of_certificate);
-        for path in own.chain(section.ca.iter().map(|ca| ca.path.clone())) {
-            files.look(&path);
-        }
+        files.look_at_all(files_of_cluster(section));
     }
     files
+}
+
+fn files_of_listener(section: &ListenerTls) -> Vec<PathBuf> {
+    let certificates = section.certificates.iter().flat_map(of_certificate);
+    certificates.chain(of_clients(section)).collect()
+}
+
+fn files_of_cluster(section: &ClusterTls) -> Vec<PathBuf> {
+    let own = section.certificate.iter().flat_map(of_certificate);
+    own.chain(section.ca.iter().map(|ca| ca.path.clone())).collect()
 }
 
 fn of_certificate(certificate: &Certificate) -> Vec<PathBuf> {
