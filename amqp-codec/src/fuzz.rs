@@ -6,10 +6,12 @@
 //! what a peer sends.
 
 mod handshakes;
+mod preface;
 mod tables;
 mod tracking;
 
 pub use handshakes::{bridge, client_handshake, server_handshake};
+pub use preface::{client_hello, proxy_header};
 pub use tables::{guard_and_decode, sasl, sasl_init};
 pub use tracking::tracker;
 
@@ -93,11 +95,13 @@ mod tests {
 
     type Body = fn(&[u8]);
 
-    const TARGETS: [(&str, Body); 8] = [
+    const TARGETS: [(&str, Body); 10] = [
         ("bridge", bridge),
         ("client_handshake", client_handshake),
+        ("client_hello", client_hello),
         ("frame_walker", frame_walker),
         ("guard_and_decode", guard_and_decode),
+        ("proxy_header", proxy_header),
         ("sasl", sasl),
         ("sasl_init", sasl_init),
         ("server_handshake", server_handshake),

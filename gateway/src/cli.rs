@@ -15,6 +15,7 @@ use crate::admin::view::AdminState;
 use crate::config::diagnostic::{Problem, to_json};
 use crate::config::model::Model;
 use crate::config::{self, schema};
+use crate::tls::{self, problem::located};
 use operate::Failed;
 
 const NAME: &str = "amqp-gateway";
@@ -122,8 +123,8 @@ enum Command {
     },
     /// Check a configuration file and list all its problems.
     ///
-    /// Each problem comes with file, line, column, cause and advice. Nothing is bound and no name
-    /// is resolved. Exits with 0 if the file is valid, 2 if not.
+    /// Each problem comes with file, line, column, cause and advice. Certificates, keys and
+    /// authorities that it names are read, too. Nothing is bound and no name is resolved. Exits with 0 if the file is valid, 2 if not.
     Check {
         /// The configuration file.
         #[arg(long, value_name = "FILE", default_value = DEFAULT_CONFIG)]
@@ -178,7 +179,7 @@ enum Format {
 }
 
 fn check(config: &Path, format: Format, out: &mut dyn Write) -> io::Result<u8> {
-    let outcome = config::load(config);
+    let outcome = with_files(config, config::load(config));
     let code = if outcome.is_ok() { 0 } else { INVALID };
     let (model, problems) = match outcome {
         Ok((model, warnings)) => (Some(model), warnings),
@@ -194,6 +195,19 @@ fn check(config: &Path, format: Format, out: &mut dyn Write) -> io::Result<u8> {
         }
     }
     Ok(code)
+}
+
+/// Looks at the files, too, that a valid configuration names.
+fn with_files(path: &Path, outcome: config::Outcome) -> config::Outcome {
+    let (model, mut problems) = outcome?;
+    let tls = tls::prepare(&model);
+    let found = match &tls {
+        Ok(tls) => &tls.warnings,
+        Err(wrong) => wrong,
+    };
+    problems.extend(located(path, found));
+    problems.sort_by_key(|problem| (problem.line, problem.column));
+    if tls.is_ok() { Ok((model, problems)) } else { Err(problems) }
 }
 
 fn verdict(config: &Path, model: Option<&Model>, problems: &[Problem]) -> String {

@@ -143,3 +143,23 @@ fn an_output_closed_early_is_no_panic() {
     }
     assert_eq!(start([NAME, "schema"], &mut Closed), Action::Exit(1));
 }
+
+#[test]
+fn check_looks_at_the_files_of_tls_too() {
+    let missing = format!(
+        "{VALID}[listener.amqps]\nbind = '127.0.0.1:5671'\ncluster = 'main'\n\
+         tls.certificates = [{{ bundle = '/nowhere/amqp.pem' }}]\n"
+    );
+    let (action, out) = check_text(&missing, "text");
+    assert_eq!(action, Action::Exit(INVALID));
+    let expected = "\
+DIR/gateway.toml:9:21: error: listener.amqps.tls.certificates: /nowhere/amqp.pem: cannot read it: \
+No such file or directory (os error 2)
+ 9 | tls.certificates = [{ bundle = '/nowhere/amqp.pem' }]
+   |                     ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+   help: write the path of an existing PEM file
+
+DIR/gateway.toml: invalid: 1 error
+";
+    assert_eq!(out, expected);
+}

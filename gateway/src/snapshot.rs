@@ -30,12 +30,12 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// Builds a snapshot.
+    /// Builds a snapshot. `tls` was made of the same model.
     #[must_use]
-    pub fn new(model: &Model, revision: u64, tls: &Tls) -> Self {
+    pub fn new(model: &Model, tls: &Tls, revision: u64) -> Self {
         let clusters = model.clusters.iter().map(|cluster| {
             let tls = tls.clusters.get(&cluster.name).cloned().unwrap_or_default();
-            (cluster.name.clone(), Arc::new(Cluster::new(cluster, &tls)))
+            (cluster.name.clone(), Arc::new(Cluster::new(cluster).with_tls(tls)))
         });
         let clusters: HashMap<_, _> = clusters.collect();
         let routes = RouteTable::new(model);

@@ -35,9 +35,9 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("socket", &[]),
     ("stream", &["config::model"]),
     ("telemetry", &["config::model", "stream"]),
-    ("tls", &["config::model", "stream", "telemetry"]),
+    ("tls", &["config::model", "config::diagnostic", "stream", "telemetry"]),
     ("cluster", &["config::model", "tls"]),
-    ("snapshot", &["config::model", "route", "cluster"]),
+    ("snapshot", &["config::model", "route", "cluster", "tls"]),
     ("worker", &["telemetry::counters"]),
     // Who serves: none of these three knows another.
     ("listener", &["config::model", "gate", "socket", "stream", "telemetry", "tls"]),
@@ -57,7 +57,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         ],
     ),
     ("admin::view", &[]),
-    ("health", &["config::model", "cluster", "socket", "telemetry::metrics"]),
+    ("health", &["config::model", "cluster", "socket", "telemetry::metrics", "tls"]),
     ("health::machine", &["config::model", "cluster::condition"]),
     ("health::partition", &[]),
     // On top of some of them.
@@ -81,7 +81,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("http::pulse", &[]),
     ("http::redirect", &[]),
     ("admin", &[]),
-    ("drain", &["config::model", "cluster", "snapshot", "session", "stream"]),
+    ("drain", &["config::model", "cluster", "snapshot", "session", "stream", "tls"]),
     // Who puts it together.
     (
         "app",
@@ -104,7 +104,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "drain",
         ],
     ),
-    ("cli", &["config", "admin::view"]),
+    ("cli", &["config", "admin::view", "tls"]),
     ("main", &["app", "cli"]),
 ];
 

@@ -33,6 +33,12 @@ pub enum Suite {
     Proton,
     /// AMQP 1.0, Node.js.
     Rhea,
+    /// MQTT, Python.
+    Paho,
+    /// STOMP, Python.
+    StompPy,
+    /// RabbitMQ streams, Python.
+    Rstream,
 }
 
 impl Suite {
@@ -46,6 +52,8 @@ impl Suite {
             Self::AmqpTools => 22,
             Self::Proton => 12,
             Self::Rhea => 8,
+            Self::Paho | Self::StompPy => 7,
+            Self::Rstream => 3,
         }
     }
 }
@@ -82,19 +90,22 @@ pub struct Report(BTreeMap<String, Option<String>>);
 ///
 /// # Errors
 /// When the client is not installed, or a script dies before its end. With TLS, when the suite is
-/// not one of lapin, pika and amqplib.
+/// one of AMQP 1.0 or librabbitmq.
 pub async fn run_suite(suite: Suite, place: impl Into<Place>) -> Result<Report> {
     let place = place.into();
-    let client = match (suite, &place.tls) {
+    let (client, script) = match (suite, &place.tls) {
         (Suite::Lapin, _) => return lapin::run(&place).await,
-        (Suite::Pika, _) => Client::Pika,
-        (Suite::Amqplib, _) => Client::Amqplib,
+        (Suite::Pika, _) => (Client::Pika, "suite"),
+        (Suite::Amqplib, _) => (Client::Amqplib, "suite"),
+        (Suite::Paho, _) => (Client::Plugins, "mqtt"),
+        (Suite::StompPy, _) => (Client::Plugins, "stomp12"),
+        (Suite::Rstream, _) => (Client::Plugins, "stream"),
         (_, Some(_)) => bail!("{suite:?} has no checks with TLS"),
         (Suite::AmqpTools, None) => return amqp_tools::run(place.address).await,
-        (Suite::Proton, None) => Client::Proton,
-        (Suite::Rhea, None) => Client::Rhea,
+        (Suite::Proton, None) => (Client::Proton, "suite"),
+        (Suite::Rhea, None) => (Client::Rhea, "suite"),
     };
-    Script::start(client, "suite", place, &[])?.report().await
+    Script::start(client, script, place, &[])?.report().await
 }
 
 /// Runs the idle checks of pika, amqplib and lapin at once: connections stay silent for `seconds`

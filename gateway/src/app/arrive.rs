@@ -36,6 +36,9 @@ impl Hall {
     pub(super) fn receive(&self, accepted: Accepted) {
         let Accepted { stream, mut arrival, passage } = accepted;
         arrival.protocol = self.entrance.protocol.clone();
+        if self.entrance.notes_local {
+            arrival.local = stream.local_addr().ok();
+        }
         if self.entrance.is_open() {
             self.seat(arrival, stream.into(), passage);
             return;

@@ -26,11 +26,9 @@ use arrive::Hall;
 use crate::admin::{self, AdminError, AdminServer, BoundAdmin, Sources};
 use crate::cluster::lookup::Lookup;
 use crate::cluster::report::HealthEvent;
+use crate::config;
 use crate::config::diagnostic::Problem;
-use crate::config::{
-    self,
-    model::{Model, Protocol},
-};
+use crate::config::model::{Model, Protocol, ProxyOut};
 use crate::drain::Keeper;
 use crate::gate::Gate;
 use crate::health::Health;
@@ -46,7 +44,8 @@ use crate::telemetry::log::{self, FilterError};
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::output::SinkError;
 use crate::telemetry::sink::Sink;
-use crate::tls::{self, Tls, problem::TlsProblem};
+use crate::tls::problem::located;
+use crate::tls::{self, Tls};
 use crate::worker::handshakes::HandshakeThreads;
 use crate::worker::{self, Clock, Workers};
 
@@ -85,10 +84,7 @@ pub enum StartError {
 /// Everything that keeps it from starting.
 pub fn run(path: &Path) -> Result<(), StartError> {
     let (model, warnings) = config::load(path).map_err(StartError::Config)?;
-    let file = path.display().to_string();
-    let tls = tls::prepare(&model).map_err(|problems| {
-        StartError::Config(problems.into_iter().map(|p| problem(&file, p)).collect())
-    })?;
+    let tls = tls::prepare(&model).map_err(|wrong| StartError::Config(located(path, &wrong)))?;
     let sink = Sink::open(&model.log)?;
     let dispatch = log::dispatch(model.log.level, sink.handle())?;
     let result = tracing::dispatcher::with_default(&dispatch, || {
@@ -96,18 +92,12 @@ pub fn run(path: &Path) -> Result<(), StartError> {
             warn!("{}", warning.message);
         }
         for warning in &tls.warnings {
-            warn!("{}", warning.message);
+            warn!("{}: {}", warning.message, warning.advice);
         }
         start(&model, &tls, &sink, &dispatch)
     });
     sink.flush(Duration::from_secs(2));
     result
-}
-
-/// A problem of a file that the configuration names.
-fn problem(file: &str, found: TlsProblem) -> Problem {
-    let TlsProblem { place, fatal, message, advice } = found;
-    Problem::at(file, place, fatal, message, advice)
 }
 
 /// What a running gateway is made of.
@@ -137,7 +127,7 @@ fn start(model: &Model, tls: &Tls, sink: &Sink, dispatch: &Dispatch) -> Result<(
     let with_tls = listeners.iter().any(|listener| listener.entrance.tls.is_some());
     let shared = Arc::new(Shared {
         name: model.gateway.name.clone(),
-        snapshot: ArcSwap::from_pointee(Snapshot::new(model, 1, tls)),
+        snapshot: ArcSwap::from_pointee(Snapshot::new(model, tls, 1)),
         registry: Registry::default(),
         ended: Ended::default(),
         metrics: Arc::new(Metrics::new()),
@@ -199,6 +189,7 @@ fn start(model: &Model, tls: &Tls, sink: &Sink, dispatch: &Dispatch) -> Result<(
 /// Binds everything, or tells all that cannot be bound.
 fn bind_all(model: &Model, tls: &Tls) -> Result<(Vec<Listener>, Option<BoundAdmin>), StartError> {
     let workers = worker::count(model.gateway.workers);
+    let notes_local = model.clusters.iter().any(|c| c.proxy_protocol != ProxyOut::Off);
     let mut problems = Vec::new();
     let mut listeners = Vec::new();
     for listener in &model.listeners {
@@ -216,10 +207,8 @@ fn bind_all(model: &Model, tls: &Tls) -> Result<(Vec<Listener>, Option<BoundAdmi
             }
         }
         let gate = Arc::new(Gate::new(listener.max_connections.unwrap_or(usize::MAX)));
-        let entrance = Arc::new(Entrance {
-            protocol: listener.protocol.clone(),
-            tls: tls.listeners.get(&listener.name).cloned(),
-        });
+        let termination = tls.listeners.get(&listener.name).cloned();
+        let entrance = Arc::new(Entrance::new(listener, termination, notes_local));
         listeners.push(Listener { name: listener.name.clone(), gate, entrance, sockets });
     }
     let admin = match model.admin.as_ref().map(|admin| admin::bind(admin.bind)) {

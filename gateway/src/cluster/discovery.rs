@@ -192,14 +192,13 @@ mod tests {
     use crate::cluster::Key;
     use crate::cluster::target::Target;
     use crate::config::model::{NodeAddress, samples};
-    use crate::tls::OfCluster;
 
     /// r1 by address, then a name, then r2 by address.
     fn cluster() -> Cluster {
         let address = NodeAddress { host: "rabbit.internal".to_owned(), port: Some(5672) };
         let named = model::Node { address, ..samples::node("new", 5672) };
         let nodes = vec![samples::node("r1", 1), named, samples::node("r2", 2)];
-        Cluster::new(&samples::cluster("main", nodes), &OfCluster::default())
+        Cluster::new(&samples::cluster("main", nodes))
     }
 
     fn found(last: &[u8]) -> Answer {
@@ -282,10 +281,7 @@ mod tests {
         assert_eq!(named.pause(), Some(Duration::from_secs(3)));
         take_on(&named, &found(&[5]));
         assert_eq!(named.pause(), Some(Duration::from_secs(30)));
-        let literal = Cluster::new(
-            &samples::cluster("main", vec![samples::node("r1", 1)]),
-            &OfCluster::default(),
-        );
+        let literal = Cluster::new(&samples::cluster("main", vec![samples::node("r1", 1)]));
         assert_eq!(literal.pause(), None);
     }
 }

@@ -30,6 +30,7 @@ use target::Target;
 
 use crate::config::model::{self, ClusterName, Strategy};
 use crate::tls::OfCluster;
+use crate::tls::client::Origination;
 
 /// A cluster and its nodes.
 #[derive(Debug)]
@@ -38,8 +39,10 @@ pub struct Cluster {
     pub name: ClusterName,
     /// What the configuration says of it.
     pub model: model::Cluster,
-    /// TLS with its nodes.
-    pub tls: OfCluster,
+    /// TLS with its nodes, if it is spoken.
+    pub tls: Option<Arc<Origination>>,
+    /// TLS with their management APIs, if one is behind https.
+    pub https: Option<Arc<Origination>>,
     /// Who may connect to a node now, and who waits; `None` = everybody may.
     pub admission: Option<Admission>,
     nodes: ArcSwap<Vec<Arc<Node>>>,
@@ -52,7 +55,7 @@ pub struct Cluster {
 impl Cluster {
     /// A cluster as configured.
     #[must_use]
-    pub fn new(model: &model::Cluster, tls: &OfCluster) -> Self {
+    pub fn new(model: &model::Cluster) -> Self {
         let nodes = model.nodes.iter().filter_map(|section| {
             let target = Target::at(section.address.literal()?);
             Some(Arc::new(Node::new(&model.name, section, &target)))
@@ -60,13 +63,20 @@ impl Cluster {
         Self {
             name: model.name.clone(),
             model: model.clone(),
-            tls: tls.clone(),
+            tls: None,
+            https: None,
             admission: model.admission.as_ref().map(Admission::new),
             nodes: ArcSwap::from_pointee(nodes.collect()),
             names: Names::new(&model.nodes),
             turn: AtomicUsize::new(0),
             rebalancing: AtomicBool::new(false),
         }
+    }
+
+    /// With this TLS.
+    #[must_use]
+    pub fn with_tls(self, OfCluster { amqp, https }: OfCluster) -> Self {
+        Self { tls: amqp, https, ..self }
     }
 
     /// While it is being rebalanced, new sessions go where the fewest are, whatever the strategy, and nobody is brought
@@ -248,7 +258,7 @@ mod tests {
             backup,
             ..samples::node(&format!("r{i}"), 5672 + i as u16)
         });
-        Cluster::new(&samples::cluster("main", nodes.collect()), &OfCluster::default())
+        Cluster::new(&samples::cluster("main", nodes.collect()))
     }
 
     fn name(lease: Option<Lease>) -> Option<String> {
@@ -349,10 +359,7 @@ mod tests {
 
     fn checked(checks: &[Check], nodes: Vec<model::Node>) -> Cluster {
         let health = Arc::new(Health { checks: checks.to_vec(), ..Health::default() });
-        Cluster::new(
-            &model::Cluster { health, ..samples::cluster("main", nodes) },
-            &OfCluster::default(),
-        )
+        Cluster::new(&model::Cluster { health, ..samples::cluster("main", nodes) })
     }
 
     /// The node for a vhost, and for a source.
@@ -363,10 +370,7 @@ mod tests {
 
     fn hashing(balance: Strategy) -> Cluster {
         let nodes = (0..3).map(|i| samples::node(&format!("r{i}"), 5672 + i)).collect();
-        Cluster::new(
-            &model::Cluster { balance, ..samples::cluster("main", nodes) },
-            &OfCluster::default(),
-        )
+        Cluster::new(&model::Cluster { balance, ..samples::cluster("main", nodes) })
     }
 
     #[test]
@@ -413,7 +417,7 @@ mod tests {
         let slow_start = Duration::from_secs(30);
         let nodes = (0..2).map(|i| samples::node(&format!("r{i}"), 5672 + i)).collect();
         let model = model::Cluster { slow_start, ..samples::cluster("main", nodes) };
-        let cluster = Cluster::new(&model, &OfCluster::default());
+        let cluster = Cluster::new(&model);
         cluster.nodes()[1].condition.set_verdict(Verdict::Down);
         let mut held: Vec<_> =
             (0..100).filter_map(|_| cluster.choose(&[], &KEY, Instant::now())).collect();

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::ops::Range;
+use std::path::Path;
 
 use serde::Serialize;
 
@@ -78,6 +79,34 @@ impl Problem {
     }
 }
 
+/// A problem of what the configuration names, such as a file.
+#[derive(Debug, Clone)]
+pub struct Elsewhere {
+    /// Where it is named.
+    pub place: Place,
+    /// How bad it is.
+    pub severity: Severity,
+    /// What is wrong.
+    pub message: String,
+    /// What would be right.
+    pub advice: String,
+}
+
+/// Problems of what the configuration at `path` names, as those of the configuration itself. Its text is read again, for
+/// the lines that are shown.
+#[must_use]
+pub fn found_elsewhere(path: &Path, found: Vec<Elsewhere>) -> Vec<Problem> {
+    let text = super::read(path).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let file = path.display().to_string();
+    let mut report = Report::new(&file, &text);
+    for Elsewhere { place, severity, message, advice } in found {
+        let span = report.value_at(place);
+        report.add(severity, span, message, advice);
+    }
+    report.into_problems()
+}
+
 /// For a terminal: place and message, the source line with the place marked, the advice.
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -139,6 +168,21 @@ impl<'a> Report<'a> {
         Place { line, column: before.chars().count() + 1 }
     }
 
+    /// The value that begins at a place: a text, a table in one line, or the rest of the line.
+    fn value_at(&self, Place { line, column }: Place) -> Range<usize> {
+        let source = self.source_line(line);
+        let before = source.char_indices().nth(column.saturating_sub(1));
+        let before = before.map_or(source.len(), |(at, _)| at);
+        let value = &source[before..];
+        let end = match value.chars().next() {
+            Some(quote @ ('"' | '\'')) => value[1..].find(quote).map(|end| end + 2),
+            Some('{') => value.find('}').map(|end| end + 1),
+            _ => None,
+        };
+        let start = self.line_starts.get(line.saturating_sub(1)).copied().unwrap_or(0) + before;
+        start..start + end.unwrap_or(value.len())
+    }
+
     /// An error of the TOML parser. After the first one of a line the others only repeat it.
     pub(super) fn syntax_error(&mut self, error: &toml::de::Error) {
         let span = error.span().unwrap_or(0..0);
@@ -173,7 +217,7 @@ impl<'a> Report<'a> {
     }
 
     fn source_line(&self, line: usize) -> &'a str {
-        let start = self.line_starts.get(line - 1).copied().unwrap_or(0);
+        let start = self.line_starts.get(line.saturating_sub(1)).copied().unwrap_or(0);
         self.text.get(start..).and_then(|rest| rest.lines().next()).unwrap_or("")
     }
 }

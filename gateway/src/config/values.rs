@@ -9,6 +9,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use super::defaults::text as duration_text;
+use super::model::CIPHER_SUITES;
 use super::pattern::Pattern;
 pub(super) use address::{
     management_url, node_address, server_address, server_name, socket_address,
@@ -81,6 +82,20 @@ pub(super) fn plain_text(text: &str) -> Parsed<&str> {
         return fault("this text has control characters", "write printable characters only");
     }
     Ok(text)
+}
+
+/// A cipher suite, as the IANA registry names it.
+pub(super) fn cipher_suite(text: &str) -> Parsed<&str> {
+    let names = CIPHER_SUITES.map(|suite| suite.name);
+    if names.contains(&text) {
+        return Ok(text);
+    }
+    let all = names.join(", ");
+    let advice = match similar(text, names.into_iter()) {
+        Some(name) => format!("did you mean {name:?}? All that there are: {all}"),
+        None => format!("write some of: {all}"),
+    };
+    fault(format!("there is no cipher suite {text:?}, or it is not safe"), advice)
 }
 
 /// A text that fits where AMQP has a short string.

@@ -66,7 +66,7 @@ impl Stage {
         let model = model(cluster);
         let shared = Arc::new(Shared {
             name: model.gateway.name.clone(),
-            snapshot: ArcSwap::from_pointee(Snapshot::new(&model, 1, &Tls::default())),
+            snapshot: ArcSwap::from_pointee(Snapshot::new(&model, &Tls::default(), 1)),
             registry: Registry::default(),
             ended: Ended::default(),
             metrics: Arc::default(),

@@ -215,14 +215,10 @@ mod tests {
 
     use super::*;
     use crate::config::model::samples;
-    use crate::tls::OfCluster;
 
     fn news(nodes: u16) -> (News, Arc<Vec<Arc<Node>>>) {
         let nodes = (1..=nodes).map(|n| samples::node(&format!("r{n}"), n));
-        let cluster = Arc::new(Cluster::new(
-            &samples::cluster("main", nodes.collect()),
-            &OfCluster::default(),
-        ));
+        let cluster = Arc::new(Cluster::new(&samples::cluster("main", nodes.collect())));
         let (events, _) = broadcast::channel(8);
         let nodes = cluster.nodes();
         (News::new(cluster, Arc::new(Metrics::new()), events), nodes)

@@ -217,7 +217,6 @@ mod tests {
     use super::*;
     use crate::cluster::condition::BrokerSays;
     use crate::config::model::{self, samples};
-    use crate::tls::OfCluster;
 
     const KEY: Key<'_> =
         Key { source: IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), target: "/api/queues" };
@@ -231,7 +230,7 @@ mod tests {
             model::Node { management, backup: i == 3, ..samples::node(&format!("r{i}"), 5672 + i) }
         };
         let nodes = [0, 1, 2, 3, 9].into_iter().map(node).collect();
-        let cluster = Cluster::new(&samples::cluster("main", nodes), &OfCluster::default());
+        let cluster = Cluster::new(&samples::cluster("main", nodes));
         HttpCluster::new(Arc::new(cluster))
     }
 

@@ -1,24 +1,40 @@
 //! What a client passes before its first byte of AMQP: a PROXY header, and TLS.
 
+mod hello;
+mod proxy;
+
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ipnet::IpNet;
+use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::time::timeout_at;
 
-use crate::config::model::Protocol;
+use crate::config::model::{self, Protocol, ProxyIn};
 use crate::stream::arrival::Arrival;
 use crate::stream::{HandshakeError, Stream};
 use crate::telemetry::access::Phase;
+use crate::tls;
 use crate::tls::server::Termination;
+
+/// Octets of one read: a PROXY header fits, and nearly every ClientHello.
+const READ: usize = 2 * 1024;
 
 /// What the clients of a listener pass.
 #[derive(Debug)]
 pub struct Entrance {
     /// What they speak behind it.
     pub protocol: Protocol,
+    /// Does a PROXY header come first?
+    pub proxy_protocol: ProxyIn,
+    /// Who may send one.
+    pub trusted_proxies: Vec<IpNet>,
     /// TLS that the gateway ends, if any.
     pub tls: Option<Arc<Termination>>,
+    /// Do nodes want to be told where clients have connected to?
+    pub notes_local: bool,
 }
 
 /// Why a client was turned away.
@@ -39,10 +55,27 @@ impl Refused {
 }
 
 impl Entrance {
-    /// Does AMQP come at once?
+    /// The entrance of a listener, with its TLS.
+    #[must_use]
+    pub fn new(
+        listener: &model::Listener,
+        tls: Option<Arc<Termination>>,
+        notes_local: bool,
+    ) -> Self {
+        Self {
+            protocol: listener.protocol.clone(),
+            proxy_protocol: listener.proxy_protocol,
+            trusted_proxies: listener.trusted_proxies.clone(),
+            tls,
+            notes_local,
+        }
+    }
+
+    /// Do sessions begin at once?
     #[must_use]
     pub fn is_open(&self) -> bool {
-        self.tls.is_none()
+        let sealed = matches!(self.protocol, Protocol::TlsPassthrough { .. });
+        self.tls.is_none() && !sealed && self.proxy_protocol == ProxyIn::Off
     }
 
     /// Leads a client through, within `timeout` of its accept. What is found out of it goes to `arrival`.
@@ -51,40 +84,56 @@ impl Entrance {
     /// Why it was turned away.
     pub async fn admit(
         &self,
-        tcp: TcpStream,
+        mut tcp: TcpStream,
         arrival: &mut Arrival,
         timeout: Duration,
     ) -> Result<Stream, Refused> {
-        let deadline = arrival.accepted + timeout;
-        match &self.tls {
-            None => Ok(tcp.into()),
-            Some(tls) => {
-                let handshake = secure(tls, tcp, arrival);
-                timeout_at(deadline.into(), handshake).await.unwrap_or_else(|_| {
-                    let detail = format!("no TLS connection after {timeout:?}");
-                    Err(Refused::new(Phase::Tls, "handshake-timeout", detail))
-                })
-            }
+        if self.proxy_protocol != ProxyIn::Off {
+            self.introduce(&mut tcp, arrival).await?;
         }
+        let deadline = arrival.accepted + timeout;
+        let secured = self.secure(tcp, arrival);
+        timeout_at(deadline.into(), secured).await.unwrap_or_else(|_| {
+            let detail = format!("no TLS handshake within {timeout:?}");
+            Err(Refused::new(Phase::Tls, "tls-timeout", detail))
+        })
+    }
+
+    fn trusts(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        self.trusted_proxies.iter().any(|network| network.contains(&address))
+    }
+
+    async fn secure(&self, mut tcp: TcpStream, arrival: &mut Arrival) -> Result<Stream, Refused> {
+        let Some(termination) = &self.tls else {
+            if matches!(self.protocol, Protocol::TlsPassthrough { .. }) {
+                hello::of_passthrough(&mut tcp, arrival).await?;
+            }
+            return Ok(tcp.into());
+        };
+        hello::of_termination(&mut tcp, arrival).await?;
+        let said = std::mem::take(&mut arrival.said);
+        let stream = match Stream::accept(tcp, termination.config(), said).await {
+            Ok(stream) => stream,
+            Err(HandshakeError::Io(error)) => {
+                return Err(Refused::new(Phase::Tls, "client-gone", error));
+            }
+            Err(HandshakeError::Tls(error)) => {
+                let (reason, detail) = tls::failure::reason(&error);
+                return Err(Refused { phase: Phase::Tls, reason, detail });
+            }
+        };
+        arrival.tls = stream.tls().cloned().map(|mut facts| {
+            let leaf = stream.peer_certificates().first();
+            facts.certificate = leaf.map(|leaf| Box::new(tls::facts_of(leaf)));
+            Box::new(facts)
+        });
+        Ok(stream)
     }
 }
 
-async fn secure(
-    tls: &Termination,
-    tcp: TcpStream,
-    arrival: &mut Arrival,
-) -> Result<Stream, Refused> {
-    let said = std::mem::take(&mut arrival.said);
-    let stream = match Stream::accept(tcp, tls.config(), said).await {
-        Ok(stream) => stream,
-        Err(HandshakeError::Io(error)) => {
-            return Err(Refused::new(Phase::Tls, "client-gone", error));
-        }
-        Err(HandshakeError::Tls(error)) => {
-            let (reason, detail) = crate::tls::failure::reason(&error);
-            return Err(Refused::new(Phase::Tls, reason, detail));
-        }
-    };
-    arrival.tls = stream.tls().cloned().map(Box::new);
-    Ok(stream)
+/// Reads more of what the client says. False at its end.
+async fn more(tcp: &mut TcpStream, arrival: &mut Arrival) -> std::io::Result<bool> {
+    arrival.said.reserve(READ);
+    Ok(tcp.read_buf(&mut arrival.said).await? > 0)
 }

@@ -4,11 +4,16 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use amqp_codec::preface::proxy_header::{self, Outgoing};
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use super::registry::Session;
 use crate::cluster::Cluster;
 use crate::cluster::node::Node;
+use crate::config::model::ProxyOut;
+use crate::stream::facts::TlsFacts;
 use crate::stream::{HandshakeError, Stream};
 use crate::tls::client::Origination;
 
@@ -44,7 +49,7 @@ impl Port {
 
     fn tls(self, cluster: &Cluster) -> Option<&Origination> {
         match self {
-            Self::Amqp | Self::Other(_) => cluster.tls.amqp.as_deref(),
+            Self::Amqp | Self::Other(_) => cluster.tls.as_deref(),
             Self::Sealed(_) => None,
         }
     }
@@ -55,12 +60,16 @@ impl Port {
 /// # Errors
 /// Why there is no connection.
 pub(super) async fn dial(
+    session: &Session,
     (cluster, node, port): (&Cluster, &Node, Port),
     patience: Duration,
 ) -> Result<Stream, DialError> {
     let connecting = async {
-        let tcp = TcpStream::connect(port.on(node)).await?;
+        let mut tcp = TcpStream::connect(port.on(node)).await?;
         tcp.set_nodelay(true)?;
+        if cluster.model.proxy_protocol != ProxyOut::Off {
+            introduce(session, cluster, &mut tcp).await?;
+        }
         match port.tls(cluster) {
             None => Ok(tcp.into()),
             // Boxed: most clusters have none, and what waits for it is part of every handshake.
@@ -70,11 +79,44 @@ pub(super) async fn dial(
     timeout(patience, connecting).await.unwrap_or_else(|_| Err(timed_out()))
 }
 
-async fn secure(tcp: TcpStream, tls: &Origination, node: &Node) -> Result<Stream, DialError> {
-    let Some(name) = tls.server_name(&node.host) else {
-        let cause = format!("no certificate can bear the name {:?}: set server_name", node.host);
-        return Err(DialError::Tls(cause));
+/// Tells the node who the client is, before all else: the PROXY protocol.
+async fn introduce(session: &Session, cluster: &Cluster, tcp: &mut TcpStream) -> io::Result<()> {
+    let arrival = &session.arrival;
+    let destination = match arrival.local {
+        Some(local) => local,
+        None => tcp.local_addr()?,
     };
+    let id = format!("{:016x}", session.id.0);
+    let tls = arrival.tls.as_deref().map(told);
+    let header = Outgoing {
+        authority: arrival.sni.as_deref(),
+        unique_id: Some(id.as_bytes()),
+        tls: tls.as_ref(),
+        ..Outgoing::new(arrival.client, destination)
+    };
+    let header = match cluster.model.proxy_protocol {
+        ProxyOut::V1 => header.v1(),
+        ProxyOut::V2 | ProxyOut::Off => header.v2(),
+    };
+    tcp.write_all(&header).await
+}
+
+fn told(tls: &TlsFacts) -> proxy_header::TlsFacts {
+    let certificate = tls.certificate.as_deref();
+    proxy_header::TlsFacts {
+        tls: true,
+        certificate: certificate.is_some() && !tls.resumed,
+        session_certificate: certificate.is_some(),
+        // One that is not good ends the handshake.
+        verify: 0,
+        version: Some(tls.version.to_owned()),
+        common_name: certificate.and_then(|shown| shown.common_name.as_deref()).map(str::to_owned),
+        cipher: Some(tls.cipher.to_owned()),
+    }
+}
+
+async fn secure(tcp: TcpStream, tls: &Origination, node: &Node) -> Result<Stream, DialError> {
+    let name = tls.server_name(&node.host);
     match Stream::connect(tcp, tls.config(), name).await {
         Ok(stream) => Ok(stream),
         Err(HandshakeError::Io(error)) => Err(error.into()),

@@ -15,6 +15,7 @@ use super::end::{End, Phase, Who};
 use super::io::poll_take;
 use super::registry::Session;
 use crate::cluster::Cluster;
+use crate::config::model::ProxyOut;
 use crate::stream::Stream;
 
 /// Who has to be kept from a node, if it sees a loopback address and the client is elsewhere.
@@ -22,7 +23,9 @@ pub(super) fn local_only(node: &Stream, client: IpAddr, cluster: &Cluster) -> Op
     let users = &cluster.model.loopback_users;
     let loopback = |ip: IpAddr| ip.to_canonical().is_loopback();
     let seen_local = node.tcp().local_addr().map_or(true, |seen| loopback(seen.ip()));
-    (!users.is_empty() && seen_local && !loopback(client)).then(|| LocalOnly::new(users.clone()))
+    let told = cluster.model.proxy_protocol != ProxyOut::Off;
+    (!users.is_empty() && !told && seen_local && !loopback(client))
+        .then(|| LocalOnly::new(users.clone()))
 }
 
 /// A client of AMQP 1.0 whose login is not known yet.

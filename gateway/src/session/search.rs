@@ -76,7 +76,7 @@ impl Search {
             let (cluster, node) = (&lease.node().cluster, &lease.node().name);
             debug!(session = %session.id.0, %cluster, %node, "connecting to node");
             let target = (&*self.cluster, &**lease.node(), self.port);
-            let dialing = dial::dial(target, self.dial_patience());
+            let dialing = dial::dial(session, target, self.dial_patience());
             match watched(dialing, &mut watch).await? {
                 Ok(stream) => return Ok(Found::Node(stream, lease)),
                 Err(error) => self.not_connected(shared, lease.node(), &error),

@@ -19,6 +19,8 @@ pub struct Arrival {
     pub client: SocketAddr,
     /// The proxy that announced it.
     pub proxy: Option<SocketAddr>,
+    /// Where it connected to, if nodes want to be told.
+    pub local: Option<SocketAddr>,
     /// The server name that it asked for in its TLS handshake (RFC 6066), whoever ends that.
     pub sni: Option<Box<str>>,
     /// What its TLS handshake with the gateway came to, if there was one.
@@ -37,6 +39,7 @@ impl Arrival {
             accepted: Instant::now(),
             client,
             proxy: None,
+            local: None,
             sni: None,
             tls: None,
             said: Vec::new(),

@@ -1,5 +1,6 @@
 //! TLS with nodes.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -78,11 +79,14 @@ impl Origination {
     }
 
     /// The name that a node's certificate has to bear: that of the configuration, else `host`, where the gateway
-    /// connects to. `None` if that can be in no certificate.
+    /// connects to. One that can stand in no certificate becomes 0.0.0.0, which stands in none.
     #[must_use]
-    pub fn server_name(&self, host: &str) -> Option<ServerName<'static>> {
-        let name = self.model.server_name.as_deref().unwrap_or(host);
-        ServerName::try_from(name.trim_end_matches('.')).ok().map(|name| name.to_owned())
+    pub fn server_name(&self, host: &str) -> ServerName<'static> {
+        let name = self.model.server_name.as_deref().unwrap_or(host).trim_end_matches('.');
+        match ServerName::try_from(name) {
+            Ok(name) => name.to_owned(),
+            Err(_) => ServerName::from(IpAddr::from(Ipv4Addr::UNSPECIFIED)),
+        }
     }
 
     /// The cluster that it belongs to.

@@ -60,12 +60,12 @@ pub(super) fn load(
         true => chain_file.and_then(|file| signer(&file, provider)),
         false => pem::read(&named.key).and_then(|file| signer(&file, provider)),
     };
-    if let Some(fault) = readable_by_everybody(&named.key) {
-        findings.warning(about(&named.key), fault);
-    }
     // Both faults are told, if both have one.
     let chain = chain.map_err(|fault| findings.error(about(&named.chain), fault)).ok();
     let signer = signer.map_err(|fault| findings.error(about(&named.key), fault)).ok();
+    if let Some(fault) = signer.as_ref().and_then(|_| readable_by_everybody(&named.key)) {
+        findings.warning(about(&named.key), fault);
+    }
     let (chain, signer) = (chain?, signer?);
     let leaf = leaf(&chain).map_err(|fault| findings.error(about(&named.chain), fault)).ok()?;
     let not_now = validity_fault(&leaf, SystemTime::now());

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use crate::config::diagnostic::{Elsewhere, Problem, Severity, found_elsewhere};
 use crate::config::model::Place;
 
 /// What is wrong with a file, and what would be right. It never holds anything of a key.
@@ -15,6 +16,18 @@ pub struct TlsProblem {
     pub message: String,
     /// What would be right.
     pub advice: String,
+}
+
+/// The same problems, with the lines of the configuration at `path` that they belong to.
+#[must_use]
+pub fn located(path: &Path, problems: &[TlsProblem]) -> Vec<Problem> {
+    let problems = problems.iter().map(|problem| Elsewhere {
+        place: problem.place.unwrap_or(Place { line: 1, column: 1 }),
+        severity: if problem.fatal { Severity::Error } else { Severity::Warning },
+        message: problem.message.clone(),
+        advice: problem.advice.clone(),
+    });
+    found_elsewhere(path, problems.collect())
 }
 
 /// What is wrong, before it is known where.

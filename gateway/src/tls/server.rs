@@ -224,3 +224,6 @@ fn warn_of_idle_suites(
         findings.warning(about, Fault::new(what, format!("add \"{suite}\"")));
     }
 }
+
+#[cfg(test)]
+mod tests;

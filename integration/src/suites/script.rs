@@ -27,6 +27,8 @@ pub enum Client {
     Proton,
     /// rhea, from npm.
     Rhea,
+    /// paho, stomp.py and rstream, from PyPI.
+    Plugins,
 }
 
 /// A running script; dropping it kills it.
@@ -54,6 +56,7 @@ impl Script {
         let interop = target::interop()?;
         let (program, path) = match client {
             Client::Pika => (interop.join("venv/bin/python"), format!("pika/{script}.py")),
+            Client::Plugins => (interop.join("venv/bin/python"), format!("plugins/{script}.py")),
             Client::Proton => (PathBuf::from("/usr/bin/python3"), format!("proton/{script}.py")),
             Client::Amqplib => (PathBuf::from("node"), format!("amqplib/{script}.js")),
             Client::Rhea => (PathBuf::from("node"), format!("rhea/{script}.js")),

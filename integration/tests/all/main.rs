@@ -18,6 +18,7 @@ mod front;
 mod half_close;
 mod handover;
 mod harness;
+mod harness_protocols;
 mod harness_tls;
 mod health;
 mod jammed;

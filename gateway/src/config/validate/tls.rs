@@ -7,7 +7,7 @@ use super::Context;
 use crate::config::defaults;
 use crate::config::file::{self, At};
 use crate::config::model::{
-    Certificate, ClientAuth, ClusterTls, Identity, ListenerTls, PemFile, TlsVersion,
+    CIPHER_SUITES, Certificate, ClientAuth, ClusterTls, Identity, ListenerTls, PemFile, TlsVersion,
 };
 use crate::config::values;
 
@@ -24,9 +24,10 @@ pub(super) fn of_listener(
     let certificates = file.certificates.iter().flatten();
     let suites = file.cipher_suites.iter().flatten();
     let suites = suites.filter_map(|name| {
-        context.text(&format!("{section}.cipher_suites"), name, values::plain_text)
+        context.text(&format!("{section}.cipher_suites"), name, values::cipher_suite)
     });
-    let cipher_suites = suites.collect();
+    let cipher_suites: Vec<Arc<str>> = suites.collect();
+    check_cipher_suites(context, section, file, &cipher_suites);
     let client_crl = file.client_crl.iter().flatten();
     let client_crl =
         client_crl.filter_map(|path| pem_file(context, &format!("{section}.client_crl"), path));
@@ -43,6 +44,35 @@ pub(super) fn of_listener(
         client_ca,
         client_crl,
         strict_sni: file.strict_sni.unwrap_or(defaults::STRICT_SNI),
+    }
+}
+
+/// Each version that may be spoken needs a suite.
+fn check_cipher_suites(
+    context: &mut Context<'_, '_>,
+    section: &str,
+    file: &file::ListenerTls,
+    named: &[Arc<str>],
+) {
+    let written = file.cipher_suites.iter().flatten();
+    let (Some(first), true) = (written.clone().next(), written.count() == named.len()) else {
+        return;
+    };
+    let of = |version| {
+        CIPHER_SUITES.iter().filter(move |suite| suite.version == version).map(|suite| suite.name)
+    };
+    let missing = |version| !of(version).any(|name| named.iter().any(|named| **named == *name));
+    let tls12 = file.min_version.unwrap_or(TlsVersion::Tls12) == TlsVersion::Tls12;
+    if missing(TlsVersion::Tls13) {
+        let some = of(TlsVersion::Tls13).collect::<Vec<_>>().join(", ");
+        let message = format!("{section}.cipher_suites has none of TLS 1.3");
+        context.report.error(first.span(), message, format!("add some of: {some}"));
+    }
+    if tls12 && missing(TlsVersion::Tls12) {
+        let some = of(TlsVersion::Tls12).collect::<Vec<_>>().join(", ");
+        let message = format!("{section}.cipher_suites has none of TLS 1.2");
+        let advice = format!("set min_version = \"1.3\", or add some of: {some}");
+        context.report.error(first.span(), message, advice);
     }
 }
 

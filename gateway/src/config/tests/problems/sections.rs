@@ -81,3 +81,31 @@ fn log_outputs_come_with_their_key() {
     let found = with("[gateway]\ngroup = 'g'");
     says(&found, "7:9", "error gateway.group has no effect", "add user");
 }
+
+#[test]
+fn each_version_of_tls_that_may_be_spoken_needs_a_cipher_suite() {
+    let text = |keys: &str| {
+        format!(
+            "[listener.amqps]\nbind = '0.0.0.0:5671'\ncluster = 'main'\n[listener.amqps.tls]\n\
+             certificates = [{{ bundle = 'x.pem' }}]\n{keys}\n"
+        )
+    };
+    let tls = |keys: &str| with(&text(keys));
+    let found = tls("cipher_suites = ['TLS_RSA_WITH_AES_128_CBC_SHA']");
+    says(&found, "11:18", "there is no cipher suite \"TLS_RSA_WITH", "TLS_AES_128_GCM_SHA256, ");
+    let found = tls("cipher_suites = ['TLS_AES_128_GCM_SHA265']");
+    says(&found, "11:18", "there is no cipher suite", "did you mean \"TLS_AES_128_GCM_SHA256\"?");
+    let found = tls("cipher_suites = ['TLS_AES_128_GCM_SHA256']");
+    says(
+        &found,
+        "11:18",
+        "has none of TLS 1.2",
+        "min_version = \"1.3\", or add some of: TLS_ECDHE",
+    );
+    let found = tls("cipher_suites = ['TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256']");
+    says(&found, "11:18", "has none of TLS 1.3", "add some of: TLS_AES_128_GCM_SHA256, ");
+    let both = "['TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256', 'TLS_AES_128_GCM_SHA256']";
+    let fine = |keys: &str| assert_eq!(problems(&format!("{SMALLEST}{}", text(keys))), []);
+    fine(&format!("cipher_suites = {both}"));
+    fine("min_version = '1.3'\ncipher_suites = ['TLS_AES_128_GCM_SHA256']");
+}

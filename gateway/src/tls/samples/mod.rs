@@ -1,5 +1,7 @@
 //! Certificates, keys and lists in files, for tests.
 
+mod meet;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -9,6 +11,8 @@ use rcgen::{
     ExtendedKeyUsagePurpose, IsCa, KeyIdMethod, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256,
     PKCS_RSA_SHA256, RevokedCertParams, SerialNumber, SignatureAlgorithm,
 };
+
+pub(super) use meet::{Client, meet};
 
 use crate::config::model::{Certificate, ClientAuth, ListenerTls, PemFile, Place, TlsVersion};
 
