@@ -11,6 +11,7 @@ use super::exchange::{Exchange, Reason};
 use super::headers::Asker;
 use super::pulse::{Limits, Pulse};
 use super::{HttpListener, Shared, connection};
+use crate::config::model::ProxyIn;
 use crate::gate::Passage;
 use crate::listener::accept::Accepted;
 use crate::stream::Stream;
@@ -51,7 +52,8 @@ impl Client {
     /// Who asks, for the node to know.
     pub(super) fn asker(&self) -> Asker {
         let address = self.arrival.client.ip().to_canonical();
-        let trusted = self.listener.trusted.iter().any(|network| network.contains(&address));
+        let proxies = &self.listener.entrance.trusted_proxies;
+        let trusted = proxies.iter().any(|network| network.contains(&address));
         let tls = self.speaks == Speaks::Https;
         Asker { address, port: self.local.port(), tls, trusted }
     }
@@ -72,16 +74,18 @@ pub(super) async fn serve(shared: Arc<Shared>, listener: Arc<HttpListener>, acce
     }
     let speaks = arrived.as_ref().map_or(Speaks::Http, |(_, speaks)| *speaks);
     let limits = Limits { head, idle: IDLE };
+    let said = std::mem::take(&mut arrival.said);
     let client = Arc::new(Client {
         listener,
-        local,
+        // A proxy tells where the client has connected to.
+        local: arrival.local.unwrap_or(local),
         speaks,
         pulse: Mutex::new(Pulse::new(limits, arrival.accepted)),
         arrival,
         _passage: passage,
     });
     match arrived {
-        Ok((stream, _)) => connection::serve(shared, client, stream).await,
+        Ok((stream, _)) => connection::serve(shared, client, said, stream).await,
         // A port that is only looked at is no news.
         Err(None) => {}
         Err(Some((reason, detail))) => Exchange::ended(&shared, &client, reason, detail),
@@ -95,18 +99,20 @@ async fn admit(
     arrival: &mut Arrival,
     head: Duration,
 ) -> Result<(Stream, Speaks), Option<(Reason, String)>> {
-    if listener.entrance.tls.is_none() {
-        return Ok((tcp.into(), Speaks::Http));
+    let entrance = &listener.entrance;
+    if entrance.tls.is_some() && entrance.proxy_protocol == ProxyIn::Off {
+        // Whoever speaks plain HTTP here can be told so in HTTP, as long as nobody has read any of it.
+        let mut first = [0];
+        let deadline = arrival.accepted + head;
+        match timeout_at(deadline.into(), tcp.peek(&mut first)).await {
+            Ok(Ok(1..)) if first[0] == HANDSHAKE_RECORD => {}
+            Ok(Ok(1..)) => return Ok((tcp.into(), Speaks::PlainOnTls)),
+            Ok(Ok(0) | Err(_)) | Err(_) => return Err(None),
+        }
     }
-    let mut first = [0];
-    let deadline = arrival.accepted + head;
-    match timeout_at(deadline.into(), tcp.peek(&mut first)).await {
-        Ok(Ok(1..)) if first[0] == HANDSHAKE_RECORD => {}
-        Ok(Ok(1..)) => return Ok((tcp.into(), Speaks::PlainOnTls)),
-        Ok(Ok(0) | Err(_)) | Err(_) => return Err(None),
-    }
-    match listener.entrance.admit(tcp, arrival, head).await {
-        Ok(stream) => Ok((stream, Speaks::Https)),
+    let speaks = if entrance.tls.is_some() { Speaks::Https } else { Speaks::Http };
+    match entrance.admit(tcp, arrival, head).await {
+        Ok(stream) => Ok((stream, speaks)),
         Err(refused) => Err(Some((Reason::Refused(refused.reason), refused.detail))),
     }
 }

@@ -27,7 +27,7 @@ pub enum Reason {
     NodeSilent,
     NodeLost,
     Loop,
-    PlainOnTls,
+    NotTls,
     Cut,
     /// Turned away at the entrance, in that one's words.
     Refused(&'static str),
@@ -45,7 +45,7 @@ impl Reason {
         Self::NodeSilent,
         Self::NodeLost,
         Self::Loop,
-        Self::PlainOnTls,
+        Self::NotTls,
         Self::Cut,
     ];
 
@@ -62,7 +62,7 @@ impl Reason {
             Self::NodeSilent => "node-silent",
             Self::NodeLost => "node-lost",
             Self::Loop => "loop",
-            Self::PlainOnTls => "plain-on-tls",
+            Self::NotTls => "not-tls",
             Self::Cut => "cut",
             Self::Refused(reason) => reason,
         }

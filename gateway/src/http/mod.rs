@@ -28,7 +28,6 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use hyper::header::HeaderValue;
-use ipnet::IpNet;
 use tokio::runtime::Builder;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -89,8 +88,6 @@ struct HttpListener {
     name: ListenerName,
     http: Http,
     entrance: Arc<Entrance>,
-    /// Networks of proxies whose word on their clients counts.
-    trusted: Vec<IpNet>,
     cluster: Option<Arc<HttpCluster>>,
 }
 
@@ -155,8 +152,7 @@ async fn run(
             Some(used.entry(name.clone()).or_insert_with(new).clone())
         });
         let Listener { name, gate, entrance, sockets } = bound;
-        let trusted = model.trusted_proxies;
-        let listener = Arc::new(HttpListener { name, http, entrance, trusted, cluster });
+        let listener = Arc::new(HttpListener { name, http, entrance, cluster });
         for socket in sockets.into_iter().flatten() {
             let address = socket.local_addr().map_or_else(|_| "?".into(), |a| a.to_string());
             let acceptor = Acceptor {

@@ -49,7 +49,7 @@ async fn direct(
     let bad = StatusCode::BAD_REQUEST;
     if client.speaks == Speaks::PlainOnTls {
         let text = "This port speaks https.";
-        return wrong(bad, text, Reason::PlainOnTls, exchange);
+        return wrong(bad, text, Reason::NotTls, exchange);
     }
     if request.method() == Method::CONNECT {
         let text = "This is no proxy to other places.";
