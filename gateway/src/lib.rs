@@ -13,6 +13,7 @@ pub mod config;
 pub mod drain;
 pub mod gate;
 pub mod health;
+pub mod http;
 pub mod listener;
 pub mod route;
 pub mod session;

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use futures_util::future::join_all;
+use futures_util::future::{FutureExt, join_all};
 use thiserror::Error;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::broadcast::{self, error::RecvError};
@@ -28,10 +28,11 @@ use crate::cluster::lookup::Lookup;
 use crate::cluster::report::HealthEvent;
 use crate::config;
 use crate::config::diagnostic::Problem;
-use crate::config::model::{Model, ProxyOut};
+use crate::config::model::{Model, Protocol, ProxyOut};
 use crate::drain::Keeper;
 use crate::gate::Gate;
 use crate::health::Health;
+use crate::http::{self, HttpServer};
 use crate::listener::accept::Acceptor;
 use crate::listener::entrance::Entrance;
 use crate::listener::{self, Listener};
@@ -44,6 +45,7 @@ use crate::telemetry::metrics::Metrics;
 use crate::telemetry::output::SinkError;
 use crate::telemetry::sink::Sink;
 use crate::tls::problem::located;
+use crate::tls::watch::Watch;
 use crate::tls::{self, Tls};
 use crate::worker::handshakes::HandshakeThreads;
 use crate::worker::{self, Clock, Workers};
@@ -93,7 +95,7 @@ pub fn run(path: &Path) -> Result<(), StartError> {
         for warning in &tls.warnings {
             warn!("{}: {}", warning.message, warning.advice);
         }
-        start(&model, &tls, &sink, &dispatch)
+        start(&model, &Arc::new(tls), &sink, &dispatch)
     });
     sink.flush(Duration::from_secs(2));
     result
@@ -112,10 +114,17 @@ struct Gateway {
     arrivals: TaskTracker,
     stop_accepting: CancellationToken,
     keeper: Arc<Keeper>,
+    tls: Arc<Tls>,
     admin: Option<AdminServer>,
+    http: Option<HttpServer>,
 }
 
-fn start(model: &Model, tls: &Tls, sink: &Sink, dispatch: &Dispatch) -> Result<(), StartError> {
+fn start(
+    model: &Model,
+    tls: &Arc<Tls>,
+    sink: &Sink,
+    dispatch: &Dispatch,
+) -> Result<(), StartError> {
     let (listeners, admin) = bind_all(model, tls)?;
     raise_file_limit(model);
     privileges::drop_to(model).map_err(StartError::User)?;
@@ -132,6 +141,7 @@ fn start(model: &Model, tls: &Tls, sink: &Sink, dispatch: &Dispatch) -> Result<(
         access: model.log.access.then(|| AccessLog::new(sink.handle())),
     });
     let gates = listeners.iter().map(|l| (l.name.clone(), l.gate.clone())).collect();
+    let (http, listeners) = with_http(model, listeners);
     let health = Health::new(shared.name.clone(), shared.metrics.clone());
     let keeper = Arc::new(Keeper::new(shared.clone(), model.gateway.drain_rate));
     let mut gateway = Gateway {
@@ -145,7 +155,9 @@ fn start(model: &Model, tls: &Tls, sink: &Sink, dispatch: &Dispatch) -> Result<(
         arrivals: TaskTracker::new(),
         stop_accepting: CancellationToken::new(),
         keeper,
+        tls: tls.clone(),
         admin: None,
+        http: None,
     };
     let control = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     control.block_on(async {
@@ -158,6 +170,7 @@ fn start(model: &Model, tls: &Tls, sink: &Sink, dispatch: &Dispatch) -> Result<(
         gateway.collect(sink);
         gateway.admin = admin.map(|bound| bound.start(gateway.sources())).transpose()?;
         gateway.spawn_tasks(clock, &lookup);
+        gateway.http = http::start(gateway.http_setup(model), http, dispatch)?;
         gateway.accept(listeners);
         info!("ready");
         if !stopped {
@@ -168,6 +181,9 @@ fn start(model: &Model, tls: &Tls, sink: &Sink, dispatch: &Dispatch) -> Result<(
     })?;
     if let Some(admin) = gateway.admin.take() {
         admin.stop();
+    }
+    if let Some(http) = gateway.http.take() {
+        http.join();
     }
     drop(control);
     gateway.handshakes.stop();
@@ -186,6 +202,8 @@ fn bind_all(model: &Model, tls: &Tls) -> Result<(Vec<Listener>, Option<BoundAdmi
     let mut listeners = Vec::new();
     for listener in &model.listeners {
         let mut sockets = Vec::new();
+        // HTTP has one thread for all.
+        let workers = if matches!(listener.protocol, Protocol::Http(_)) { 1 } else { workers };
         for &address in &listener.bind {
             match listener::bind(address, workers) {
                 Ok(of_address) => sockets.push(of_address),
@@ -210,6 +228,20 @@ fn bind_all(model: &Model, tls: &Tls) -> Result<(Vec<Listener>, Option<BoundAdmi
         None => None,
     };
     if problems.is_empty() { Ok((listeners, admin)) } else { Err(StartError::Bind(problems)) }
+}
+
+/// Parts the listeners that speak HTTP from the others.
+fn with_http(
+    model: &Model,
+    listeners: Vec<Listener>,
+) -> (Vec<(config::model::Listener, Listener)>, Vec<Listener>) {
+    let (http, others): (Vec<_>, Vec<_>) = model
+        .listeners
+        .iter()
+        .cloned()
+        .zip(listeners)
+        .partition(|(model, _)| matches!(model.protocol, Protocol::Http(_)));
+    (http, others.into_iter().map(|(_, listener)| listener).collect())
 }
 
 fn advice(error: &std::io::Error) -> &'static str {
@@ -300,10 +332,23 @@ impl Gateway {
             self.health.watch(cluster.clone());
             self.tasks.spawn(cluster.clone().keep_discovered(lookup.clone()));
         }
+        let files = Watch::new(&self.tls, self.shared.metrics.clone());
+        self.tasks.spawn(files.run(self.stop_accepting.clone()));
         self.tasks.spawn(watch::keep_time(self.shared.clone(), clock));
         let (keeper, stop) = (self.keeper.clone(), self.stop_accepting.clone());
         self.tasks.spawn(wake_on_news(self.health.subscribe(), keeper.clone(), stop.clone()));
         self.tasks.spawn(async move { stop.run_until_cancelled(keeper.run()).await });
+    }
+
+    fn http_setup(&self, model: &Model) -> http::Setup {
+        http::Setup {
+            name: self.shared.name.clone(),
+            clusters: self.shared.snapshot.load().clusters.clone(),
+            gate: self.gate.clone(),
+            head: model.gateway.handshake_timeout,
+            metrics: self.shared.metrics.clone(),
+            access: self.shared.access.clone(),
+        }
     }
 
     /// Starts the accept loops: one a worker for every address.
@@ -344,14 +389,22 @@ impl Gateway {
     /// Stops accepting, and closes all sessions.
     async fn stop(&self, model: &Model, sink: &Sink, mut signals: Signals) {
         self.stop_accepting.cancel();
+        if let Some(http) = &self.http {
+            http.stop();
+        }
         // Everybody who was accepted has begun a session when the drain looks for sessions.
         self.arrivals.close();
         self.arrivals.wait().await;
         let (rate, timeout) = (model.gateway.drain_rate, model.gateway.drain_timeout);
         let sessions = self.shared.registry.len();
         info!(sessions, %rate, ?timeout, "stopping: closing sessions with 320; a second signal cuts them");
-        let cut = signals.stop(sink);
-        drain::drain(&self.shared, rate, timeout, cut).await;
+        let cut = signals.stop(sink).shared();
+        let requests = async {
+            if let Some(http) = &self.http {
+                http.finish(timeout, cut.clone()).await;
+            }
+        };
+        tokio::join!(drain::drain(&self.shared, rate, timeout, cut.clone()), requests);
         self.health.stop().await;
     }
 }

@@ -4,6 +4,7 @@ pub mod admission;
 pub mod balance;
 pub mod condition;
 pub mod discovery;
+pub mod left_out;
 pub mod lookup;
 pub mod node;
 pub mod notices;

@@ -11,15 +11,12 @@ use amqp_codec::reply::CloseReason;
 use arc_swap::{ArcSwap, ArcSwapOption};
 
 use super::condition::Condition;
+use super::left_out::LeftOut;
 use super::notices::Notices;
 use super::report::Report;
 use super::target::Target;
 use crate::config::model::{self, ClusterName, ManagementUrl};
 
-/// How long a node that failed is left out at first; doubled by each further failure.
-const SKIP_FIRST: Duration = Duration::from_millis(500);
-/// How long it is left out at most.
-const SKIP_LONGEST: Duration = Duration::from_secs(8);
 /// The log tells that the gateway itself cannot reach a node at most so often.
 const COMPLAIN_EVERY: Duration = Duration::from_secs(10);
 
@@ -56,9 +53,7 @@ pub struct Node {
     learned: ArcSwapOption<Learned>,
     lessons: AtomicU64,
     sessions: AtomicUsize,
-    failures: AtomicU32,
-    /// Milliseconds after `born` until which it is left out; 0 = it is not.
-    skip_until: AtomicU64,
+    left_out: LeftOut,
     /// Milliseconds after `born` from when on there may be a complaint again.
     complain_from: AtomicU64,
     born: Instant,
@@ -86,8 +81,7 @@ impl Node {
             learned: ArcSwapOption::empty(),
             lessons: AtomicU64::new(0),
             sessions: AtomicUsize::new(0),
-            failures: AtomicU32::new(0),
-            skip_until: AtomicU64::new(0),
+            left_out: LeftOut::default(),
             complain_from: AtomicU64::new(0),
             born: Instant::now(),
         }
@@ -122,7 +116,7 @@ impl Node {
     /// Did its last connection fail, and has none succeeded since?
     #[must_use]
     pub fn is_left_out(&self) -> bool {
-        self.skip_until.load(Ordering::Relaxed) != 0
+        self.left_out.has_failed()
     }
 
     /// What its last handshake told of it.
@@ -157,49 +151,26 @@ impl Node {
         self.max_connections.is_none_or(|max| self.sessions() < max)
     }
 
-    /// May it be tried at `now`?
-    ///
-    /// When its time of being left out is over, the one who asks first gets it as a trial; for the others it stays
-    /// left out until that trial succeeds or as long again.
+    /// May it be tried at `now`? See [`LeftOut::try_usable`].
     pub fn try_usable(&self, now: Instant) -> bool {
-        let until = self.skip_until.load(Ordering::Relaxed);
-        if until == 0 {
-            return true;
-        }
-        let now = self.millis(now);
-        if now < until {
-            return false;
-        }
-        let again = now + millis(self.skip_time());
-        let swapped =
-            self.skip_until.compare_exchange(until, again, Ordering::Relaxed, Ordering::Relaxed);
-        swapped.is_ok()
+        self.left_out.try_usable(now)
     }
 
     /// Is it left out at `now`? Changes nothing.
     #[must_use]
     pub fn is_skipped(&self, now: Instant) -> bool {
-        self.millis(now) < self.skip_until.load(Ordering::Relaxed)
+        self.left_out.is_out(now)
     }
 
     /// It did not answer: leave it out for a while. Returns for how long.
     pub fn failed(&self, now: Instant) -> Duration {
         self.notices.failed();
-        let until = self.skip_until.load(Ordering::Relaxed);
-        if let Some(left) = until.checked_sub(self.millis(now)).filter(|_| until > 0) {
-            // Others have found out at the same time: that is one failure, not many.
-            return Duration::from_millis(left);
-        }
-        let skip = self.skip_time();
-        self.failures.fetch_add(1, Ordering::Relaxed);
-        self.skip_until.store(self.millis(now) + millis(skip), Ordering::Relaxed);
-        skip
+        self.left_out.failed(now)
     }
 
     /// It answered. Returns whether it had been failing.
     pub fn answered(&self) -> bool {
-        self.skip_until.store(0, Ordering::Relaxed);
-        let had_failed = self.failures.swap(0, Ordering::Relaxed) > 0;
+        let had_failed = self.left_out.succeeded();
         if had_failed {
             self.notices.served();
         }
@@ -225,14 +196,8 @@ impl Node {
         }
     }
 
-    fn skip_time(&self) -> Duration {
-        let failures = self.failures.load(Ordering::Relaxed).min(8);
-        (SKIP_FIRST * 2_u32.pow(failures)).min(SKIP_LONGEST)
-    }
-
     fn millis(&self, now: Instant) -> u64 {
-        // Never 0, which means "not left out".
-        millis(now.saturating_duration_since(self.born)) + 1
+        millis(now.saturating_duration_since(self.born))
     }
 }
 
@@ -282,35 +247,6 @@ mod tests {
     fn node() -> Node {
         let limited = model::Node { max_connections: Some(1), ..samples::node("r1", 5672) };
         Node::sample("main", &limited)
-    }
-
-    #[test]
-    fn a_failed_node_is_left_out_then_tried_by_one_session_only() {
-        let (node, start) = (node(), Instant::now());
-        assert!(node.try_usable(start));
-        let skip = node.failed(start);
-        assert!(!node.try_usable(start + skip / 2));
-        let later = start + skip + Duration::from_millis(2);
-        assert!(node.try_usable(later), "the trial");
-        assert!(!node.try_usable(later), "everybody else waits for the trial");
-        assert!(node.answered());
-        assert!(node.try_usable(later));
-        assert!(!node.answered());
-    }
-
-    #[test]
-    fn repeated_failures_leave_it_out_longer_but_not_forever() {
-        let (node, start) = (node(), Instant::now());
-        let mut now = start;
-        let skips: Vec<_> = (0..8)
-            .map(|_| {
-                let skip = node.failed(now);
-                now += skip + Duration::from_millis(1);
-                skip
-            })
-            .collect();
-        assert!(skips.windows(2).all(|w| w[0] <= w[1]));
-        assert_eq!(skips.last(), Some(&SKIP_LONGEST));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The access record: one line a session, at its end. `docs/access-log.md` explains each field.
 
+mod http;
+
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
@@ -8,6 +10,7 @@ use super::log;
 use super::sink::{SinkHandle, Style};
 use crate::config::model::{LogFormat, LogLevel};
 use crate::stream::facts::TlsFacts;
+pub use http::HttpRecord;
 
 /// What is known of a session at its end; what is `None` is left out of the line.
 ///

@@ -145,10 +145,25 @@ impl Metrics {
         self.observe(&self.recorder.register_histogram(&key, &METADATA), waited);
     }
 
+    /// A request to an HTTP listener is answered, or has ended otherwise. `labels` are listener, cluster, node, and class of
+    /// the status.
+    pub fn http_request(&self, labels: [&str; 4], took: Duration) {
+        let listener = key(&names::HTTP_REQUEST_SECONDS, &[labels[0].to_owned()]);
+        let key = key(&names::HTTP_REQUESTS_TOTAL, &labels.map(str::to_owned));
+        self.recorder.register_counter(&key, &METADATA).increment(1);
+        self.observe(&self.recorder.register_histogram(&listener, &METADATA), took);
+    }
+
     /// A check of a node failed, or could not be made.
     pub fn node_probe_failed(&self, cluster: &str, node: &str, check: &str, reason: &str) {
         let values = [cluster, node, check, reason].map(str::to_owned);
         let key = key(&names::NODE_PROBE_FAILURES_TOTAL, &values);
+        self.recorder.register_counter(&key, &METADATA).increment(1);
+    }
+
+    /// Files of TLS had changed: `success` or `failure`.
+    pub fn certificate_reload(&self, result: &'static str) {
+        let key = key(&names::CERTIFICATE_RELOADS_TOTAL, &[result.to_owned()]);
         self.recorder.register_counter(&key, &METADATA).increment(1);
     }
 
@@ -289,6 +304,7 @@ fn build_recorder(gauge_lifetime: Duration) -> PrometheusRecorder {
     let builder = set(builder, &names::HANDSHAKE_SECONDS, HANDSHAKE_BUCKETS);
     let builder = set(builder, &names::TLS_HANDSHAKE_SECONDS, HANDSHAKE_BUCKETS);
     let builder = set(builder, &names::ADMISSION_WAIT_SECONDS, HANDSHAKE_BUCKETS);
+    let builder = set(builder, &names::HTTP_REQUEST_SECONDS, HANDSHAKE_BUCKETS);
     let builder = set(builder, &names::SESSION_DURATION_SECONDS, DURATION_BUCKETS);
     builder.idle_timeout(MetricKindMask::GAUGE, Some(gauge_lifetime)).build_recorder()
 }

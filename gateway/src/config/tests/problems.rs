@@ -1,6 +1,7 @@
 //! Each rule, with the place it is reported at and the advice that comes with it.
 
 mod health;
+mod http;
 mod later;
 mod routes;
 mod sections;

@@ -1,5 +1,7 @@
 //! `[cluster.NAME]` and its nodes.
 
+mod management;
+
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
@@ -33,6 +35,7 @@ fn cluster(
 ) -> Cluster {
     let section = format!("cluster.{}", name.as_str());
     warn_unused(context, &section, name);
+    management::check(context, &section, name, file, listeners);
     let name = ClusterName(context.name(&section, name).into());
     let nodes = nodes(context, &section, file, listeners);
     let loopback_users = loopback_users(context, &section, file.loopback_users.as_deref());
@@ -152,11 +155,14 @@ fn nodes(
         warn_of_loop(context, &key, text, &address, listeners);
         let key = format!("{section}.management");
         let management = file.management.as_ref();
-        let management =
-            management.and_then(|text| context.take(&key, text, values::management_url));
+        let management = management.and_then(|text| {
+            let url = context.take(&key, text, values::management_url)?;
+            let address = NodeAddress { host: (*url.host).to_owned(), port: Some(url.port) };
+            warn_of_loop(context, &key, text, &address, listeners);
+            Some(url)
+        });
         nodes.push(Node { management, ..node(name, address, file) });
     }
-    warn_unasked(context, section, file);
     warn_of_strangers(context, section, file, listeners);
     nodes
 }
@@ -186,20 +192,6 @@ fn warn_of_strangers(
         );
         let advice = "to those the gateway refuses guest and anonymous logins, as the node would; see loopback_users";
         context.report.warning(local.span(), message, advice.to_owned());
-    }
-}
-
-/// Warns of management addresses that nobody may log in to.
-fn warn_unasked(context: &mut Context<'_, '_>, section: &str, file: &file::Cluster) {
-    let username = file.health.as_ref().and_then(|health| health.username.as_ref());
-    let mut nodes = file.node.iter().flat_map(|named| &named.0);
-    let management = nodes.find_map(|(_, node)| node.management.as_ref());
-    let explicit = file.health.as_ref().is_some_and(|health| health.checks.is_some());
-    let misread = context.dropped.mistake_under(&format!("{section}.health"));
-    if let (Some(management), None, false, false) = (management, username, explicit, misread) {
-        let message = format!("{section}: management is not asked without a username");
-        let advice = format!("add username and password_file to [{section}.health]");
-        context.report.warning(management.span(), message, advice);
     }
 }
 

@@ -41,8 +41,9 @@ pub(super) fn warn_unreachable(
         let dropped = &context.dropped;
         let misread = dropped.mistake_under(&format!("{key}.")) || dropped.mistake_under("route");
         let has_cluster = listener.cluster.is_some();
-        let redirects = listener.redirect_to_https.is_some();
-        if !routed && !has_cluster && !misread && !redirects {
+        // Which is an error where HTTP is balanced.
+        let is_http = listener.protocol.as_deref() == Some(&file::Protocol::Http);
+        if !routed && !has_cluster && !misread && !is_http {
             context.report.warning(
                 name.span(),
                 format!("{key} has no cluster and no route leads anywhere: it refuses everyone"),
@@ -93,6 +94,8 @@ fn trusted_proxies(
                 "add trusted_proxies = [\"10.0.0.0/8\"]: those that may send a PROXY header";
             context.report.error(expected.span(), message, advice.to_owned());
         }
+        // With HTTP they may send X-Forwarded-For, too.
+        (None, Some(_)) if file.protocol.as_deref() == Some(&file::Protocol::Http) => {}
         (None, Some(given)) if !context.dropped.mistake_under(&format!("{section}.proxy")) => {
             let message = format!("{key} has no effect without proxy_protocol");
             let advice = "add proxy_protocol = \"required\" or \"optional\", or remove it";

@@ -17,7 +17,7 @@ use super::http::{Answer, Api};
 use crate::config::model::{Login, ManagementUrl};
 
 /// Without statistics, which would be gathered from all nodes.
-const OVERVIEW: &str = "overview?disable_stats=true&enable_queue_totals=true";
+pub(super) const OVERVIEW: &str = "overview?disable_stats=true&enable_queue_totals=true";
 /// After so long a question that was not offered is asked again: the broker may have been upgraded.
 const ASK_AGAIN: Duration = Duration::from_secs(300);
 /// After so long a node that did not tell who it is is asked again.

@@ -4,6 +4,7 @@ pub mod amqp;
 pub mod connection;
 pub mod icmp;
 pub mod management;
+pub mod overview;
 pub mod roundtrip;
 pub mod script;
 pub mod tap;

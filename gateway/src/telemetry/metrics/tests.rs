@@ -124,6 +124,7 @@ fn every_series_has_the_help_text_and_type_of_the_table() {
     metrics.session_ended("amqp", "drained", SECOND);
     metrics.handshake(Stage::Total, SECOND);
     metrics.admission("main", SECOND);
+    metrics.http_request(["x", "x", "x", "x"], SECOND);
     metrics.add_collector(|scrape| {
         for metric in names::ALL.iter().filter(|metric| metric.name.starts_with("amqp_")) {
             let labels = vec!["x"; metric.labels.len()];

@@ -66,6 +66,7 @@ fn name(protocol: file::Protocol) -> &'static str {
 
 fn http(context: &mut Context<'_, '_>, section: &str, file: &file::Listener) -> Http {
     let Some(port) = &file.redirect_to_https else {
+        need_cluster(context, section, file);
         return Http::Balance(file.balance.as_deref().copied().unwrap_or(HttpStrategy::RoundRobin));
     };
     let useless = [
@@ -77,6 +78,18 @@ fn http(context: &mut Context<'_, '_>, section: &str, file: &file::Listener) -> 
         context.report.warning(place, message, "keep one of the two".to_owned());
     }
     Http::RedirectToHttps(to_port(port).unwrap_or(NonZeroU16::MIN))
+}
+
+/// Routes go by what AMQP clients say: for HTTP there is the listener's cluster or none.
+fn need_cluster(context: &mut Context<'_, '_>, section: &str, file: &file::Listener) {
+    if let (None, Some(protocol)) = (&file.cluster, &file.protocol)
+        && !context.dropped.mistake_under(&format!("{section}.cluster"))
+        && !context.dropped.mistake_under(&format!("{section}.redirect_to_https"))
+    {
+        let message = format!("{section} with protocol = \"http\" needs a cluster");
+        let advice = "add cluster = \"NAME\": routes are for AMQP clients; or redirect_to_https";
+        context.report.error(protocol.span(), message, advice.to_owned());
+    }
 }
 
 fn node_port(
