@@ -21,6 +21,7 @@ mod harness;
 mod harness_protocols;
 mod harness_tls;
 mod health;
+mod identity;
 mod jammed;
 mod late;
 mod limits;
