@@ -1,0 +1,1 @@
+//! The management of a real cluster, through an HTTP listener.
