@@ -29,6 +29,8 @@ impl Gateway {
             }
             scrape.counter(&names::LOG_LINES_DROPPED_TOTAL, &[], sink.dropped());
         });
+        let tls = self.tls.clone();
+        metrics.add_collector(move |scrape| tls.report(scrape));
         let workers = Arc::downgrade(&self.workers);
         metrics.add_collector(move |scrape| {
             if let Some(workers) = workers.upgrade() {

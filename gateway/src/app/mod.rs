@@ -45,6 +45,7 @@ use crate::telemetry::metrics::Metrics;
 use crate::telemetry::output::SinkError;
 use crate::telemetry::sink::Sink;
 use crate::tls::problem::located;
+use crate::tls::watch::Watch;
 use crate::tls::{self, Tls};
 use crate::worker::handshakes::HandshakeThreads;
 use crate::worker::{self, Clock, Workers};
@@ -94,7 +95,7 @@ pub fn run(path: &Path) -> Result<(), StartError> {
         for warning in &tls.warnings {
             warn!("{}: {}", warning.message, warning.advice);
         }
-        start(&model, &tls, &sink, &dispatch)
+        start(&model, &Arc::new(tls), &sink, &dispatch)
     });
     sink.flush(Duration::from_secs(2));
     result
@@ -113,11 +114,17 @@ struct Gateway {
     arrivals: TaskTracker,
     stop_accepting: CancellationToken,
     keeper: Arc<Keeper>,
+    tls: Arc<Tls>,
     admin: Option<AdminServer>,
     http: Option<HttpServer>,
 }
 
-fn start(model: &Model, tls: &Tls, sink: &Sink, dispatch: &Dispatch) -> Result<(), StartError> {
+fn start(
+    model: &Model,
+    tls: &Arc<Tls>,
+    sink: &Sink,
+    dispatch: &Dispatch,
+) -> Result<(), StartError> {
     let (listeners, admin) = bind_all(model, tls)?;
     raise_file_limit(model);
     privileges::drop_to(model).map_err(StartError::User)?;
@@ -148,6 +155,7 @@ fn start(model: &Model, tls: &Tls, sink: &Sink, dispatch: &Dispatch) -> Result<(
         arrivals: TaskTracker::new(),
         stop_accepting: CancellationToken::new(),
         keeper,
+        tls: tls.clone(),
         admin: None,
         http: None,
     };
@@ -324,6 +332,8 @@ impl Gateway {
             self.health.watch(cluster.clone());
             self.tasks.spawn(cluster.clone().keep_discovered(lookup.clone()));
         }
+        let files = Watch::new(&self.tls, self.shared.metrics.clone());
+        self.tasks.spawn(files.run(self.stop_accepting.clone()));
         self.tasks.spawn(watch::keep_time(self.shared.clone(), clock));
         let (keeper, stop) = (self.keeper.clone(), self.stop_accepting.clone());
         self.tasks.spawn(wake_on_news(self.health.subscribe(), keeper.clone(), stop.clone()));

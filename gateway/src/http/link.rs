@@ -59,7 +59,7 @@ async fn secure(cluster: &Cluster, node: &HttpNode, tcp: TcpStream) -> io::Resul
     let name = tls.server_name(&node.url.host);
     Stream::connect(tcp, tls.config(), name).await.map_err(|error| match error {
         HandshakeError::Io(error) => error,
-        HandshakeError::Tls(error) => io::Error::other(tls::failure::reason(&error).1),
+        HandshakeError::Tls(error) => io::Error::other(tls::failure::of_node(&error).1),
     })
 }
 

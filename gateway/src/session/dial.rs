@@ -121,7 +121,7 @@ async fn secure(tcp: TcpStream, tls: &Origination, node: &Node) -> Result<Stream
         Ok(stream) => Ok(stream),
         Err(HandshakeError::Io(error)) => Err(error.into()),
         Err(HandshakeError::Tls(error)) => {
-            Err(DialError::Tls(crate::tls::failure::reason(&error).1))
+            Err(DialError::Tls(crate::tls::failure::of_node(&error).1))
         }
     }
 }

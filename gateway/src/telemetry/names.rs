@@ -159,6 +159,11 @@ metrics! {
         "From the head of a request to the last byte of its answer; a WebSocket counts to its end."
     HTTP_NODE_UP = "amqp_gateway_http_node_up" Gauge Count ["cluster", "node"]
         "1 while the management of the node answers the check of HTTP listeners, or is not known yet."
+    CERTIFICATE_EXPIRY_TIMESTAMP_SECONDS = "amqp_gateway_certificate_expiry_timestamp_seconds"
+        Gauge Timestamp ["listener", "cluster", "certificate"]
+        "When a certificate in use ends: one of a listener, or what the gateway shows the nodes of a cluster."
+    CERTIFICATE_RELOADS_TOTAL = "amqp_gateway_certificate_reloads_total" Counter Count ["result"]
+        "Changed files of TLS; success: in use from the next TLS handshake on; failure: refused, the old ones stay in use."
     LOG_LINES_DROPPED_TOTAL = "amqp_gateway_log_lines_dropped_total" Counter Count []
         "Log lines and access records lost because their output was too slow or failing."
     PROCESS_CPU_SECONDS_TOTAL = "process_cpu_seconds_total" Counter Seconds []

@@ -95,6 +95,16 @@ impl Origination {
         &self.cluster
     }
 
+    /// Its section of the configuration, by name.
+    pub(super) fn section(&self) -> &str {
+        &self.section
+    }
+
+    /// Its section of the configuration.
+    pub(super) fn model(&self) -> &ClusterTls {
+        &self.model
+    }
+
     /// What the gateway shows of itself.
     #[must_use]
     pub fn certificate(&self) -> Option<Leaf> {

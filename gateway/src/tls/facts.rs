@@ -13,7 +13,7 @@ use crate::stream::facts::ClientCertificate;
 
 /// Longest text taken from a certificate, in bytes. One that is longer ends in `…`.
 const LONGEST: usize = 512;
-/// Most subject alternative names that are kept.
+/// Most subject alternative names that are kept of a client.
 const MOST_NAMES: usize = 64;
 
 const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
@@ -26,7 +26,7 @@ pub fn facts_of(certificate: &CertificateDer<'_>) -> ClientCertificate {
     ClientCertificate {
         subject: bounded(parsed.tbs_certificate().subject()).into(),
         common_name: common_name(&parsed).map(Into::into),
-        sans: alternative_names(&parsed).map(|name| name.text.into()).collect(),
+        sans: alternative_names(&parsed).take(MOST_NAMES).map(|name| name.text.into()).collect(),
     }
 }
 
@@ -85,7 +85,7 @@ fn alternative_names(certificate: &Certificate) -> impl Iterator<Item = Alternat
     let mut extensions = certificate.tbs_certificate().extensions().into_iter().flatten();
     let names = extensions.find(|extension| extension.extn_id == SUBJECT_ALT_NAME);
     let names = names.and_then(|names| Vec::<Any>::from_der(names.extn_value.as_bytes()).ok());
-    names.into_iter().flatten().filter_map(|name| alternative_name(&name)).take(MOST_NAMES)
+    names.into_iter().flatten().filter_map(|name| alternative_name(&name))
 }
 
 fn alternative_name(name: &Any) -> Option<AlternativeName> {
@@ -140,5 +140,101 @@ impl Write for Bounded {
         self.0.push_str(&text[..end]);
         self.0.push('…');
         Err(fmt::Error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use rcgen::string::{BmpString, TeletexString};
+    use rcgen::{CertificateParams, DnType, DnValue, KeyPair, SanType};
+
+    use super::*;
+
+    fn certificate(change: impl FnOnce(&mut CertificateParams)) -> CertificateDer<'static> {
+        let mut params = CertificateParams::default();
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        change(&mut params);
+        let key = KeyPair::generate().expect("a key");
+        params.self_signed(&key).expect("a certificate").der().clone()
+    }
+
+    fn named(value: DnValue) -> CertificateDer<'static> {
+        certificate(|params| params.distinguished_name.push(DnType::CommonName, value))
+    }
+
+    #[test]
+    fn a_certificate_says_who_its_owner_is() {
+        let facts = facts_of(&certificate(|params| {
+            let name = &mut params.distinguished_name;
+            name.push(DnType::CountryName, "CH");
+            name.push(DnType::OrganizationName, "Orders, \"fast\"");
+            name.push(DnType::CommonName, "app 1");
+            params.subject_alt_names = vec![
+                SanType::DnsName("App.test".try_into().expect("ASCII")),
+                SanType::Rfc822Name("app@test".try_into().expect("ASCII")),
+                SanType::URI("spiffe://test/app".try_into().expect("ASCII")),
+                SanType::IpAddress("10.0.0.1".parse().expect("an address")),
+                SanType::IpAddress("fd00::1".parse().expect("an address")),
+            ];
+        }));
+        assert_eq!(facts.common_name.as_deref(), Some("app 1"));
+        assert_eq!(&*facts.subject, r#"CN=app 1,O=Orders\, \"fast\",C=CH"#);
+        let sans: Vec<_> = facts.sans.iter().map(|name| &**name).collect();
+        assert_eq!(sans, ["App.test", "app@test", "spiffe://test/app", "10.0.0.1", "fd00::1"]);
+    }
+
+    #[test]
+    fn names_in_old_encodings_are_read() {
+        let common_name = |value| facts_of(&named(value)).common_name.map(String::from);
+        let bmp = DnValue::BmpString(BmpString::try_from("Zürich €").expect("BMP"));
+        assert_eq!(common_name(bmp).as_deref(), Some("Zürich €"));
+        let teletex = DnValue::TeletexString(TeletexString::try_from("app").expect("ASCII"));
+        assert_eq!(common_name(teletex).as_deref(), Some("app"));
+    }
+
+    #[test]
+    fn what_is_kept_of_a_certificate_is_bounded() {
+        let facts = facts_of(&certificate(|params| {
+            params.distinguished_name.push(DnType::CommonName, "é".repeat(10_000));
+            let name = |i| SanType::DnsName(format!("a{i}.test").try_into().expect("ASCII"));
+            params.subject_alt_names = (0..1000).map(name).collect();
+        }));
+        let common_name = facts.common_name.expect("a name");
+        assert!(common_name.len() <= LONGEST + 3 && common_name.ends_with('…'));
+        assert!(facts.subject.len() <= LONGEST + 3 && facts.subject.ends_with('…'));
+        assert_eq!(facts.sans.len(), MOST_NAMES);
+    }
+
+    #[test]
+    fn a_name_that_is_none_does_not_hide_the_others() {
+        let mut der = certificate(|params| {
+            let names = ["first.test", "secnd.test"];
+            let name = |name: &str| SanType::DnsName(name.try_into().expect("ASCII"));
+            params.subject_alt_names = names.map(name).to_vec();
+        })
+        .to_vec();
+        let at = der.windows(5).position(|part| part == b"first").expect("its name");
+        der[at] = 0xff;
+        let facts = facts_of(&der.into());
+        assert_eq!(&*facts.sans[0], "\u{fffd}irst.test");
+        assert_eq!(&*facts.sans[1], "secnd.test");
+    }
+
+    proptest! {
+        #[test]
+        fn no_certificate_makes_it_panic(changes in proptest::collection::vec((0usize..600, any::<u8>()), 1..8)) {
+            let mut der = named("app".into()).to_vec();
+            for (at, byte) in changes {
+                let length = der.len();
+                der[at % length] = byte;
+            }
+            let der = CertificateDer::from(der);
+            let facts = facts_of(&der);
+            prop_assert!(facts.subject.len() <= LONGEST + 3);
+            if let Some(parsed) = parse(&der) {
+                let _ = (host_names(&parsed), display_name(&parsed), validity(&parsed));
+            }
+        }
     }
 }

@@ -7,9 +7,12 @@ pub mod client;
 pub mod failure;
 pub mod problem;
 pub mod server;
+pub mod watch;
 
 mod choose;
+mod expiry;
 mod facts;
+mod files;
 mod names;
 mod pair;
 mod pem;
@@ -19,15 +22,19 @@ mod trust;
 #[cfg(test)]
 mod samples;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use client::Origination;
 pub use facts::facts_of;
+use files::Files;
 use problem::{Findings, TlsProblem};
 use server::{Alpn, Termination};
 
 use crate::config::model::{Cluster, ClusterName, ListenerName, Model, Protocol};
+use crate::telemetry::metrics::Scrape;
+use crate::telemetry::names as metric_names;
 
 /// All that is needed for TLS, of a whole configuration.
 #[derive(Debug, Default)]
@@ -38,6 +45,8 @@ pub struct Tls {
     pub clusters: HashMap<ClusterName, OfCluster>,
     /// What hardly is as it was meant.
     pub warnings: Vec<TlsProblem>,
+    /// What was in its files before they were loaded.
+    files: Files,
 }
 
 /// TLS with the nodes of a cluster.
@@ -49,13 +58,45 @@ pub struct OfCluster {
     pub https: Option<Arc<Origination>>,
 }
 
+impl Tls {
+    /// Tells until when its certificates are valid. Of those with the same name the first end counts.
+    pub fn report(&self, scrape: &mut Scrape<'_>) {
+        let of_listeners = self.listeners.values().flat_map(|listener| {
+            let certificates = listener.certificates().into_iter();
+            certificates.map(|leaf| {
+                ((Some(listener.listener().0.clone()), None, leaf.name), leaf.not_after)
+            })
+        });
+        let of_clusters = self.clusters.values().filter_map(|cluster| {
+            let cluster = cluster.amqp.as_ref()?;
+            let leaf = cluster.certificate()?;
+            Some(((None, Some(cluster.cluster().0.clone()), leaf.name), leaf.not_after))
+        });
+        let mut ends = BTreeMap::new();
+        for (labels, end) in of_listeners.chain(of_clusters) {
+            let first = ends.entry(labels).or_insert(end);
+            *first = end.min(*first);
+        }
+        for ((listener, cluster, certificate), end) in ends {
+            let end = end.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+            let labels = [listener.as_deref(), cluster.as_deref(), Some(&*certificate)];
+            let labels = labels.map(Option::unwrap_or_default);
+            scrape.gauge(
+                &metric_names::CERTIFICATE_EXPIRY_TIMESTAMP_SECONDS,
+                &labels,
+                end.as_secs_f64(),
+            );
+        }
+    }
+}
+
 /// Reads certificates, keys and authorities.
 ///
 /// # Errors
 /// Everything that keeps them from being used, warnings included.
 pub fn prepare(model: &Model) -> Result<Tls, Vec<TlsProblem>> {
     let mut findings = Findings::default();
-    let mut tls = Tls::default();
+    let mut tls = Tls { files: watch::first_look(model), ..Tls::default() };
     for listener in &model.listeners {
         let Some(section) = &listener.tls else { continue };
         let alpn = match listener.protocol {

@@ -14,17 +14,21 @@ const LARGEST: u64 = 64 * 1024 * 1024;
 
 /// All of a file.
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, Fault> {
+    open(path).and_then(all_of).map_err(|error| unreadable(&error))
+}
+
+/// All of an open file, within bounds.
+pub(super) fn all_of(file: File) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    open(path)
-        .and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes))
-        .map_err(|error| unreadable(&error))?;
+    file.take(LARGEST + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > LARGEST {
-        return Err(Fault::new("it is larger than 64 MiB", "name a PEM file"));
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "it is larger than 64 MiB"));
     }
     Ok(bytes)
 }
 
-fn open(path: &Path) -> io::Result<File> {
+/// Opens what is a file.
+pub(super) fn open(path: &Path) -> io::Result<File> {
     // A pipe or a device would keep its reader waiting.
     if !fs::metadata(path)?.is_file() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a file"));

@@ -101,6 +101,16 @@ impl Termination {
         &self.listener
     }
 
+    /// Its section of the configuration, by name.
+    pub(super) fn section(&self) -> &str {
+        &self.section
+    }
+
+    /// Its section of the configuration.
+    pub(super) fn model(&self) -> &ListenerTls {
+        &self.model
+    }
+
     /// The certificates in use, in the order of the configuration.
     #[must_use]
     pub fn certificates(&self) -> Vec<Leaf> {

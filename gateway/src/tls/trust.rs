@@ -41,12 +41,10 @@ pub(super) fn clients(
     findings: &mut Findings,
 ) -> Option<Clients> {
     let made_of = |authorities, revoked| MadeOf { auth: model.client_auth, authorities, revoked };
-    let ca = match (&model.client_ca, model.client_auth) {
-        (Some(ca), ClientAuth::Optional | ClientAuth::Required) => ca,
-        _ => {
-            let verifier = WebPkiClientVerifier::no_client_auth();
-            return Some(Clients { verifier, made_of: made_of(Vec::new(), Vec::new()) });
-        }
+    let asked = model.client_auth != ClientAuth::None;
+    let Some(ca) = model.client_ca.as_ref().filter(|_| asked) else {
+        let verifier = WebPkiClientVerifier::no_client_auth();
+        return Some(Clients { verifier, made_of: made_of(Vec::new(), Vec::new()) });
     };
     let authorities = authorities(&format!("{section}.client_ca"), ca, findings);
     let key = format!("{section}.client_crl");

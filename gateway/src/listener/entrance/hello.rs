@@ -46,7 +46,9 @@ async fn hello(
     loop {
         match client_hello::read(&arrival.said) {
             Ok(Progress::Hello(hello)) => {
-                arrival.sni = hello.server_name.map(String::into_boxed_str).or(arrival.sni.take());
+                if let Some(name) = hello.server_name {
+                    arrival.sni = Some(name.into_boxed_str());
+                }
                 return Ok(Ok(()));
             }
             Ok(Progress::More) => {}

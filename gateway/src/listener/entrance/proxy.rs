@@ -33,7 +33,10 @@ impl Entrance {
         let deadline = arrival.accepted + PATIENCE;
         match timeout_at(deadline.into(), header(tcp, arrival)).await {
             Ok(header) => match header? {
-                Some(header) => Ok(note(arrival, *header)),
+                Some(header) => {
+                    note(arrival, *header);
+                    Ok(())
+                }
                 None if required => {
                     let detail = "no PROXY header comes first: does the proxy send one?";
                     Err(Refused::new(Phase::Accept, "proxy-missing", detail))

@@ -39,7 +39,7 @@ pub(in crate::tls) fn meet(
     client: &Arc<ClientConfig>,
     server: &Arc<ServerConfig>,
     name: &str,
-) -> Result<Met, Parted> {
+) -> Result<Met, Box<Parted>> {
     let name = ServerName::try_from(name.to_owned()).expect("a name");
     let mut client: Connection =
         ClientConnection::new(client.clone(), name).expect("a client").into();
@@ -50,7 +50,7 @@ pub(in crate::tls) fn meet(
         pass(&mut server, &mut client, &mut wrong_client);
     }
     if wrong_client.is_some() || wrong_server.is_some() {
-        return Err(Parted { server: wrong_server, client: wrong_client });
+        return Err(Box::new(Parted { server: wrong_server, client: wrong_client }));
     }
     assert!(!client.is_handshaking() && !server.is_handshaking());
     let suite = server.negotiated_cipher_suite().expect("a suite");

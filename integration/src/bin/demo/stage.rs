@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::Result;
+use integration::certificates::{Authority, Issued};
 use integration::ports::PortBlock;
 use integration::{GatewayProcess, RabbitCluster, gateway_process, target};
 
@@ -26,8 +27,16 @@ pub(crate) struct Stage {
     gateway: GatewayProcess,
     /// The only address that clients know.
     pub(crate) listener: SocketAddr,
-    admin: SocketAddr,
+    addresses: Addresses,
+    authority: Authority,
     _ports: PortBlock,
+}
+
+/// Where the gateway listens besides.
+struct Addresses {
+    tls: SocketAddr,
+    management: SocketAddr,
+    admin: SocketAddr,
 }
 
 impl Stage {
@@ -41,24 +50,29 @@ impl Stage {
         )?;
         let ports = PortBlock::claim()?;
         let address = |index| SocketAddr::from(([127, 0, 0, 1], ports.port(index)));
-        let (listener, admin) = (address(0), address(1));
-        let gateway = GatewayProcess::start(&config(listener, admin, &main, &blue)).await?;
-        Ok(Self { main, blue, gateway, listener, admin, _ports: ports })
+        let listener = address(0);
+        let addresses = Addresses { tls: address(1), management: address(2), admin: address(3) };
+        let authority = Authority::new("demo")?;
+        let certificate = authority.server(&["localhost", "127.0.0.1"])?.write("gateway")?;
+        let config = config(listener, &addresses, &certificate, [&main, &blue]);
+        let gateway = GatewayProcess::start(&config).await?;
+        Ok(Self { main, blue, gateway, listener, addresses, authority, _ports: ports })
     }
 
     /// Addresses to try by hand.
     pub(crate) fn hints(&self) -> String {
-        let Self { main, blue, gateway, listener, admin, .. } = self;
-        let (main, blue) = (main.mgmt_url(1), blue.mgmt_url(1));
-        let dir = gateway.dir().display();
+        let Self { gateway, listener, authority, .. } = self;
+        let Addresses { tls, management, admin } = &self.addresses;
+        let (dir, authority) = (gateway.dir().display(), authority.file().display());
         format!(
             "
 The gateway listens at {listener}: vhost orders goes to cluster main, billing to blue.
 Try it by hand, in another terminal:
   amqp-publish --url=amqp://app:secret@{listener}/orders -r {QUEUE} -b hello
   amqp-consume --url=amqp://app:secret@{listener}/billing -q {QUEUE} -c 3 cat
+  the same with TLS         amqps://app:secret@{tls}, authority {authority}
+  RabbitMQ's management     https://{management} (guest, guest): that of main, through the gateway
   metrics of the gateway    http://{admin}/metrics
-  RabbitMQ's own consoles   main {main}  blue {blue}  (guest, guest)
   configuration and log     {dir}/gateway.toml  {dir}/gateway.log
 Ctrl-C stops all of it.
 "
@@ -140,10 +154,12 @@ fn of_node(metrics: &str, name: &str, cluster: &RabbitCluster, n: usize, label: 
 
 fn config(
     listener: SocketAddr,
-    admin: SocketAddr,
-    main: &RabbitCluster,
-    blue: &RabbitCluster,
+    addresses: &Addresses,
+    certificate: &Issued,
+    [main, blue]: [&RabbitCluster; 2],
 ) -> String {
+    let Addresses { tls, management, admin } = addresses;
+    let bundle = certificate.bundle.display();
     format!(
         "# Two clusters behind one address.
 [gateway]
@@ -151,6 +167,16 @@ drain_timeout = \"5s\"
 
 [listener.amqp]
 bind = \"{listener}\"
+
+[listener.amqps]
+bind = \"{tls}\"
+tls.certificates = [{{ bundle = \"{bundle}\" }}]
+
+[listener.management]
+bind = \"{management}\"
+protocol = \"http\"
+cluster = \"main\"
+tls.certificates = [{{ bundle = \"{bundle}\" }}]
 
 [[route]]
 vhost = \"orders\"
