@@ -17,9 +17,10 @@ use socket2::{SockRef, Socket};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::tap::{Tap, TapReactor};
-use super::{Wrong, dial};
+use super::{Wrong, dial, secured};
 use crate::cluster::node::Node;
 use crate::config::model::Health;
+use crate::tls::client::Origination;
 
 /// Seconds. Checks find a dead node sooner; this is for the broker to find a dead gateway.
 const HEARTBEAT: u16 = 30;
@@ -31,6 +32,8 @@ pub struct Settings {
     pub node: Arc<Node>,
     /// Login and vhost.
     pub health: Arc<Health>,
+    /// TLS with it, if it is spoken.
+    pub tls: Option<Arc<Origination>>,
     /// What the broker's operator sees it called.
     pub name: String,
 }
@@ -64,6 +67,8 @@ impl Monitor {
         let stream = dial(&settings.node).await?;
         let socket = SockRef::from(&stream).try_clone();
         let socket = Cut(socket.map_err(|error| Wrong::io("socket", &error))?);
+        let tls = settings.tls.as_ref().map(|tls| (&**tls, &*settings.node.host));
+        let stream = secured(stream, tls).await?;
         let tap = Mutex::new(Some(Tap::new(stream, settings.node.clone())));
         let connect = async move |_: AMQPUri, _: Runtime<_>| {
             let tap = tap.lock().unwrap_or_else(PoisonError::into_inner).take();
