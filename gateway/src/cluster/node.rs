@@ -44,6 +44,8 @@ pub struct Node {
     pub backup: bool,
     /// Where its management API answers.
     pub management: Option<ManagementUrl>,
+    /// The host of that URL as it is configured, as its certificate has to bear it.
+    pub management_host: Arc<str>,
     /// What its checks, its broker and the operator say of it.
     pub condition: Condition,
     /// What its checks found last.
@@ -75,6 +77,11 @@ impl Node {
             max_connections: section.max_connections,
             backup: target.is_backup_in(section),
             management: target.management(section),
+            management_host: section
+                .management
+                .as_ref()
+                .map(|url| url.host.clone())
+                .unwrap_or_default(),
             condition: Condition::default(),
             report: ArcSwap::default(),
             notices: Notices::default(),

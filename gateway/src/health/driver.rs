@@ -15,7 +15,8 @@ use super::probe::connection::Settings;
 use super::probe::management::{Findings, ManagementCheck};
 use super::probe::roundtrip::RoundtripCheck;
 use super::probe::view::ViewProbe;
-use super::probe::{Done, Wrong, icmp, script, tcp, timed};
+use super::probe::{Done, Site, Wrong, icmp, script, tcp, timed};
+use crate::cluster::Cluster;
 use crate::cluster::condition::{Fitness, Verdict};
 use crate::cluster::node::Node;
 use crate::cluster::notices::Noticed;
@@ -33,7 +34,7 @@ pub(super) async fn drive(
     stop: CancellationToken,
 ) {
     let health = news.cluster.model.health.clone();
-    let mut questions = Questions::new(&node, &health, &gateway);
+    let mut questions = Questions::new(&node, &news.cluster, &gateway);
     let mut judge = Judge::new(node.clone(), health.clone(), news.clone());
     let rounds = Box::pin(judge.rounds(&mut questions));
     let views = Box::pin(views(&node, &health, &news));
@@ -62,20 +63,23 @@ struct Answers {
 }
 
 impl Questions {
-    fn new(node: &Arc<Node>, health: &Arc<Health>, gateway: &str) -> Self {
+    fn new(node: &Arc<Node>, cluster: &Cluster, gateway: &str) -> Self {
+        let health = &cluster.model.health;
         let settings = |purpose: &str| Settings {
             node: node.clone(),
             health: health.clone(),
+            proxy_protocol: cluster.model.proxy_protocol,
+            tls: cluster.tls.clone(),
             name: format!("amqp-gateway {gateway} {purpose}"),
         };
         let asks = |check| health.checks.contains(&check);
         let queue = format!("{}.{gateway}.{}", health.queue, node.name);
         let roundtrip = || RoundtripCheck::new(settings("health roundtrip"), queue);
-        let management = node.management.clone().filter(|_| asks(Check::Management));
+        let management = Site::of(node, cluster).filter(|_| asks(Check::Management));
         Self {
             amqp: asks(Check::Amqp).then(|| AmqpCheck::new(settings("health"))),
             roundtrip: asks(Check::ChannelRoundtrip).then(roundtrip),
-            management: management.map(|url| ManagementCheck::new(url, health.login.as_ref())),
+            management: management.map(|site| ManagementCheck::new(site, health.login.as_ref())),
             node: node.clone(),
             health: health.clone(),
         }
@@ -335,9 +339,10 @@ fn is_vouched_for(check: Check, wrong: &Wrong, vouched: bool) -> bool {
 
 /// Asks a node how it sees its cluster, again and again. This may hang, and has a pace of its own.
 async fn views(node: &Arc<Node>, health: &Health, news: &News) {
-    let url = node.management.clone().filter(|_| health.checks.contains(&Check::Management));
-    let Some(url) = url else { return std::future::pending().await };
-    let mut probe = ViewProbe::new(url, health.login.as_ref());
+    let site = Site::of(node, &news.cluster);
+    let site = site.filter(|_| health.checks.contains(&Check::Management));
+    let Some(site) = site else { return std::future::pending().await };
+    let mut probe = ViewProbe::new(site, health.login.as_ref());
     loop {
         let broker = node.report.load().broker.clone();
         let seen = match broker.filter(|_| node.condition.verdict() != Verdict::Down) {

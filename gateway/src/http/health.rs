@@ -13,8 +13,8 @@ use crate::cluster::condition::Verdict;
 use crate::cluster::report::Outcome;
 use crate::config::model::Health;
 use crate::health::machine::{Machine, Round, Rules};
-use crate::health::probe::Wrong;
 use crate::health::probe::overview::OverviewCheck;
+use crate::health::probe::{Site, Wrong};
 
 /// How often it is looked at whether the cluster has other nodes, and whether connections have waited for too long.
 const LOOK_EVERY: std::time::Duration = std::time::Duration::from_secs(1);
@@ -48,7 +48,8 @@ async fn drive(shared: Arc<Shared>, cluster: Arc<HttpCluster>, node: Arc<HttpNod
         last: None,
         machine: Machine::new(Rules::from(&**health)),
     };
-    let mut check = OverviewCheck::new(node.url.clone(), health.login.as_ref());
+    let Some(site) = Site::of(&node.node, &cluster.cluster) else { return };
+    let mut check = OverviewCheck::new(site, health.login.as_ref());
     loop {
         let begun = tokio::time::Instant::now();
         let result = ask(&mut check, health).await;

@@ -13,8 +13,8 @@ use hyper::StatusCode;
 use serde_json::Value;
 
 use super::Wrong;
-use super::http::{Answer, Api};
-use crate::config::model::{Login, ManagementUrl};
+use super::http::{Answer, Api, Site};
+use crate::config::model::Login;
 
 /// Without statistics, which would be gathered from all nodes.
 pub(super) const OVERVIEW: &str = "overview?disable_stats=true&enable_queue_totals=true";
@@ -60,8 +60,8 @@ pub struct Findings {
 impl ManagementCheck {
     /// Not connected yet.
     #[must_use]
-    pub fn new(url: ManagementUrl, login: Option<&Login>) -> Self {
-        let api = Api::new(url, login);
+    pub fn new(site: Site, login: Option<&Login>) -> Self {
+        let api = Api::new(site, login);
         let identity = Identity::default();
         Self { api, not_offered: HashMap::new(), learned_over: 0, identity }
     }

@@ -15,12 +15,21 @@ mod http;
 use std::io;
 use std::time::{Duration, Instant, SystemTime};
 
+use amqp_codec::preface::proxy_header::Outgoing;
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tokio_util::either::Either;
 
 use crate::cluster::node::Node;
 use crate::cluster::report::{CheckReport, Outcome};
-use crate::config::model::Check;
+use crate::config::model::{Check, ProxyOut};
 use crate::socket::own_fault;
+use crate::tls::client::Origination;
+use crate::tls::failure;
+
+pub use http::Site;
 
 /// Longest text kept of what went wrong, in bytes.
 const LONGEST_TEXT: usize = 300;
@@ -57,9 +66,22 @@ impl Wrong {
         Self { outcome: Outcome::Misconfigured, ..Self::failed(reason, text) }
     }
 
-    /// An error of a socket. `what` was to be done.
+    /// What keeps TLS from being spoken with the check's own counterpart says nothing about the node.
+    #[must_use]
+    pub fn of_check(self) -> Self {
+        match self.reason {
+            "certificate" => Self { outcome: Outcome::Misconfigured, ..self },
+            _ => self,
+        }
+    }
+
+    /// An error of a socket, or of TLS on it. `what` was to be done.
     #[must_use]
     pub fn io(what: &str, error: &io::Error) -> Self {
+        if let Some(error) = failure::in_io(error) {
+            let (reason, text) = failure::of_node(error);
+            return Self::failed(reason, format!("{what}: {text}"));
+        }
         if let Some(fault) = own_fault(error) {
             return Self::misconfigured(fault.reason, format!("{what}: {error}: {}", fault.cure));
         }
@@ -122,6 +144,35 @@ async fn dial(node: &Node) -> Result<TcpStream, Wrong> {
     let stream = TcpStream::connect(node.address).await.map_err(failed)?;
     stream.set_nodelay(true).map_err(failed)?;
     Ok(stream)
+}
+
+/// Tells the node who connects, where its cluster wants to be told: this connection's own addresses.
+///
+/// Not the header LOCAL, which is made for checks: before 3.11.19 and 3.12.1 it crashes RabbitMQ's acceptor.
+async fn introduce(stream: &mut TcpStream, version: ProxyOut) -> Result<(), Wrong> {
+    let failed = |error: io::Error| Wrong::io("PROXY header", &error);
+    if version == ProxyOut::Off {
+        return Ok(());
+    }
+    let (own, node) = (stream.local_addr().map_err(failed)?, stream.peer_addr().map_err(failed)?);
+    let header = Outgoing::new(own, node);
+    let header = if version == ProxyOut::V1 { header.v1() } else { header.v2() };
+    stream.write_all(&header).await.map_err(failed)
+}
+
+/// A connection to a node, with TLS or without.
+type NodeStream = Either<TcpStream, Box<TlsStream<TcpStream>>>;
+
+/// Handshakes over TLS, if there is to be any, with whoever can prove to be `host`.
+async fn secured(
+    stream: TcpStream,
+    tls: Option<(&Origination, &str)>,
+) -> Result<NodeStream, Wrong> {
+    let Some((tls, host)) = tls else { return Ok(Either::Left(stream)) };
+    let handshake = TlsConnector::from(tls.config()).connect(tls.server_name(host), stream);
+    let stream = Box::pin(handshake).await;
+    let stream = stream.map_err(|error| Wrong::io(&format!("TLS with {host}"), &error))?;
+    Ok(Either::Right(Box::new(stream)))
 }
 
 fn shorten(mut text: String) -> String {

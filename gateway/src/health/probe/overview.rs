@@ -3,10 +3,10 @@
 use hyper::StatusCode;
 
 use super::Wrong;
-use super::http::Api;
+use super::http::{Api, Site};
 use super::management::OVERVIEW;
 use crate::cluster::report::Outcome;
-use crate::config::model::{Login, ManagementUrl};
+use crate::config::model::Login;
 
 /// The check and its connection.
 #[derive(Debug)]
@@ -18,8 +18,8 @@ pub struct OverviewCheck {
 impl OverviewCheck {
     /// Not connected yet. Without a login, to be asked for one is an answer.
     #[must_use]
-    pub fn new(url: ManagementUrl, login: Option<&Login>) -> Self {
-        Self { api: Api::new(url, login), logs_in: login.is_some() }
+    pub fn new(site: Site, login: Option<&Login>) -> Self {
+        Self { api: Api::new(site, login), logs_in: login.is_some() }
     }
 
     /// Asks. What a check that passed has to remark, the operator should know.

@@ -15,15 +15,15 @@ use async_rs::Tokio;
 use async_rs::traits::Reactor;
 use futures_io::{AsyncRead, AsyncWrite};
 use futures_util::Stream;
-use tokio::net::TcpStream;
 use tokio_util::compat::{Compat, TokioAsyncReadCompatExt};
 
+use super::NodeStream;
 use crate::cluster::node::Node;
 
 /// A connection to a node, whose start and tune are kept for [`Node::learn`].
 #[derive(Debug)]
 pub struct Tap {
-    stream: Compat<TcpStream>,
+    stream: Compat<NodeStream>,
     listening: Option<Box<Listening>>,
 }
 
@@ -37,7 +37,7 @@ struct Listening {
 impl Tap {
     /// Listens in on a connection to `node` that has just been made.
     #[must_use]
-    pub fn new(stream: TcpStream, node: Arc<Node>) -> Self {
+    pub(super) fn new(stream: NodeStream, node: Arc<Node>) -> Self {
         let (handshake, learned) = (ClientHandshake::default(), Learned::default());
         let listening = Some(Box::new(Listening { handshake, learned, node }));
         Self { stream: stream.compat(), listening }

@@ -9,8 +9,8 @@ use hyper::StatusCode;
 use serde_json::Value;
 
 use super::Wrong;
-use super::http::Api;
-use crate::config::model::{Login, ManagementUrl};
+use super::http::{Api, Site};
+use crate::config::model::Login;
 use crate::health::partition::View;
 
 const NODES: &str = "nodes?columns=name,running,partitions,mem_alarm,disk_free_alarm,being_drained";
@@ -38,8 +38,8 @@ pub struct Seen {
 impl ViewProbe {
     /// Not connected yet.
     #[must_use]
-    pub fn new(url: ManagementUrl, login: Option<&Login>) -> Self {
-        Self { api: Api::new(url, login) }
+    pub fn new(site: Site, login: Option<&Login>) -> Self {
+        Self { api: Api::new(site, login) }
     }
 
     /// Asks the node that calls itself `broker`. `None` if it does not know itself by that name.

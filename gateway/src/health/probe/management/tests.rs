@@ -12,6 +12,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::*;
 use crate::cluster::report::Outcome;
+use crate::config::model::ManagementUrl;
 
 const OK: (u16, &str) = (200, r#"{"status":"ok"}"#);
 /// It takes the question, and never answers.
@@ -58,7 +59,7 @@ impl Broker {
 
     fn check(&self, password: &str) -> ManagementCheck {
         let login = Login { username: "health".into(), password: password.into() };
-        ManagementCheck::new(self.url.clone(), Some(&login))
+        ManagementCheck::new(Site { url: self.url.clone(), tls: None }, Some(&login))
     }
 
     fn was_asked(&self, question: &str) -> usize {
@@ -182,7 +183,9 @@ async fn an_api_that_does_not_answer_or_breaks_is_silent() {
     assert_eq!((wrong.reason, wrong.silent), ("status", true));
     let url = broker.url.clone();
     drop(broker);
-    let closed = async || ManagementCheck::new(url.clone(), None).check(LIMIT).await;
+    let closed = async || {
+        ManagementCheck::new(Site { url: url.clone(), tls: None }, None).check(LIMIT).await
+    };
     let deadline = Instant::now() + Duration::from_secs(20);
     loop {
         match closed().await.expect_err("nobody answers as whom we ask for") {

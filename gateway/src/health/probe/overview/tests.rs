@@ -4,6 +4,7 @@ use axum::Router;
 use axum::routing::get;
 
 use super::*;
+use crate::config::model::ManagementUrl;
 
 /// A check of a management that answers with this status.
 async fn answered(status: StatusCode, login: bool) -> Result<Option<Wrong>, Wrong> {
@@ -14,7 +15,7 @@ async fn answered(status: StatusCode, login: bool) -> Result<Option<Wrong>, Wron
     let host = "127.0.0.1".into();
     let url = ManagementUrl { tls: false, host, port, prefix: "/prefix".into() };
     let login = login.then(|| Login { username: "health".into(), password: "wrong".into() });
-    let result = OverviewCheck::new(url, login.as_ref()).check().await;
+    let result = OverviewCheck::new(Site { url, tls: None }, login.as_ref()).check().await;
     serving.abort();
     result
 }
