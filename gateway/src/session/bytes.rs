@@ -57,8 +57,8 @@ impl Bytes<'_> {
     async fn refuse_stranger(&mut self) -> End {
         close::patiently(self.session, close::shut(self.client)).await;
         End::new(Who::Gateway, Phase::Connect, "access-refused").with_detail(
-            "to the node the client would look local, and guest might log in: set proxy_protocol of the cluster, or \
-             loopback_users = [] if its brokers let no user in from their own host alone",
+            "to the node at a loopback address the client would look local, and guest might log in: name the node by \
+             another address of its host, or set loopback_users = [] if its broker has none",
         )
     }
 }

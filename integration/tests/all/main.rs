@@ -28,6 +28,7 @@ mod identity;
 mod jammed;
 mod late;
 mod limits;
+mod proxy_protocol;
 mod rebalance;
 mod shared;
 mod silence;
