@@ -28,5 +28,7 @@ mod rebalance;
 mod shared;
 mod silence;
 mod strangers;
+mod tls_nodes;
+mod tls_reload;
 mod verdicts;
 mod workers;
