@@ -40,13 +40,27 @@ pub async fn get_json(url: &str) -> Result<Value> {
 /// # Errors
 /// When there is no answer or the status is not 2xx; names the URL and what came back.
 pub async fn post_json(url: &str, document: &Value) -> Result<()> {
+    send_json("POST", url, document).await
+}
+
+/// PUT of a JSON document.
+///
+/// # Errors
+/// As [`post_json`].
+pub async fn put_json(url: &str, document: &Value) -> Result<()> {
+    send_json("PUT", url, document).await
+}
+
+async fn send_json(method: &'static str, url: &str, document: &Value) -> Result<()> {
     let (url, text) = (url.to_owned(), document.to_string());
     tokio::task::spawn_blocking(move || {
-        let request = agent(POST_DEADLINE).post(&url).header("content-type", "application/json");
-        let mut response = request.send(text).with_context(|| format!("POST {url}"))?;
+        let agent = agent(POST_DEADLINE);
+        let request = if method == "PUT" { agent.put(&url) } else { agent.post(&url) };
+        let request = request.header("content-type", "application/json");
+        let mut response = request.send(text).with_context(|| format!("{method} {url}"))?;
         if !response.status().is_success() {
             let body = response.body_mut().read_to_string()?;
-            bail!("POST {url}: status {}, {body}", response.status());
+            bail!("{method} {url}: status {}, {body}", response.status());
         }
         Ok(())
     })

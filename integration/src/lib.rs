@@ -9,6 +9,7 @@ pub mod crowd;
 pub mod gateway_process;
 pub mod haproxy;
 pub mod http;
+pub mod http_peer;
 pub mod name_server;
 pub mod namespace;
 pub mod openssl;

@@ -76,10 +76,16 @@ impl RabbitCluster {
         SocketAddr::from(([127, 0, 0, 1], self.files.ports(n).of(protocol)))
     }
 
-    /// The management address of node `n` over TLS, `https://127.0.0.1:PORT`: [`Builder::tls`].
+    /// Where node `n` serves management.
     #[must_use]
-    pub fn mgmt_tls_url(&self, n: usize) -> String {
-        format!("https://127.0.0.1:{}", self.files.ports(n).management_tls)
+    pub fn mgmt_addr(&self, n: usize) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], self.files.ports(n).management))
+    }
+
+    /// Where node `n` serves management over TLS, if it was told to: [`Builder::tls`].
+    #[must_use]
+    pub fn mgmt_tls_addr(&self, n: usize) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], self.files.ports(n).management_tls))
     }
 
     /// The management address of node `n`, `http://127.0.0.1:PORT`.

@@ -39,6 +39,8 @@ pub enum Suite {
     StompPy,
     /// RabbitMQ streams, Python.
     Rstream,
+    /// The management UI in a browser.
+    ManagementUi,
 }
 
 impl Suite {
@@ -54,6 +56,7 @@ impl Suite {
             Self::Rhea => 8,
             Self::Paho | Self::StompPy => 7,
             Self::Rstream => 3,
+            Self::ManagementUi => 6,
         }
     }
 }
@@ -100,6 +103,7 @@ pub async fn run_suite(suite: Suite, place: impl Into<Place>) -> Result<Report> 
         (Suite::Paho, _) => (Client::Plugins, "mqtt"),
         (Suite::StompPy, _) => (Client::Plugins, "stomp12"),
         (Suite::Rstream, _) => (Client::Plugins, "stream"),
+        (Suite::ManagementUi, _) => (Client::Browser, "management"),
         (_, Some(_)) => bail!("{suite:?} has no checks with TLS"),
         (Suite::AmqpTools, None) => return amqp_tools::run(place.address).await,
         (Suite::Proton, None) => (Client::Proton, "suite"),

@@ -85,7 +85,7 @@ impl Builder {
     }
 
     /// Every node has TLS listeners for AMQP and management, too: see
-    /// [`RabbitCluster::amqps_addr`] and [`RabbitCluster::mgmt_tls_url`].
+    /// [`RabbitCluster::amqps_addr`] and [`RabbitCluster::mgmt_tls_addr`].
     #[must_use]
     pub fn tls(mut self, tls: Tls) -> Self {
         self.listeners.tls = Some(tls);

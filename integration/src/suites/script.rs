@@ -29,6 +29,8 @@ pub enum Client {
     Rhea,
     /// paho, stomp.py and rstream, from PyPI.
     Plugins,
+    /// Debian's Chromium, led by playwright-core, from npm.
+    Browser,
 }
 
 /// A running script; dropping it kills it.
@@ -59,6 +61,7 @@ impl Script {
             Client::Plugins => (interop.join("venv/bin/python"), format!("plugins/{script}.py")),
             Client::Proton => (PathBuf::from("/usr/bin/python3"), format!("proton/{script}.py")),
             Client::Amqplib => (PathBuf::from("node"), format!("amqplib/{script}.js")),
+            Client::Browser => (PathBuf::from("node"), format!("browser/{script}.js")),
             Client::Rhea => (PathBuf::from("node"), format!("rhea/{script}.js")),
         };
         let mut command = Command::new(&program);

@@ -107,6 +107,26 @@ async fn a_node_that_asks_for_proxy_headers_shows_what_they_say() {
 }
 
 #[tokio::test]
+async fn mqtt_and_stomp_with_proxy_headers_pass_behind_haproxy_only() {
+    let node = RabbitCluster::builder("fronted").proxy_protocol();
+    let node = node.protocol(Protocol::Mqtt).protocol(Protocol::Stomp).start().await.unwrap();
+    let ports = PortBlock::claim().unwrap();
+    for (suite, protocol, index) in
+        [(Suite::Paho, Protocol::Mqtt, 0), (Suite::StompPy, Protocol::Stomp, 1)]
+    {
+        let front = SocketAddr::from(([127, 0, 0, 1], ports.port(index)));
+        let behind = node.addr(protocol, 1);
+        let listen = format!("listen one\n  bind {front}\n  server one {behind} send-proxy-v2");
+        let _haproxy = HaProxy::start(&listen, front).await.unwrap();
+        let report = run_suite(suite, front).await.unwrap();
+        assert_eq!(report.failures(), Vec::<String>::new(), "{suite:?}");
+        let mut bare = Peer::connect(behind).await.unwrap();
+        bare.send_raw(b"\x10\x00CONNECT\n\n\0").await.unwrap();
+        assert_eq!(bare.read_until_gone().await.unwrap(), b"");
+    }
+}
+
+#[tokio::test]
 async fn the_headers_that_are_read_are_those_that_haproxy_sends() {
     let authority = Authority::new("ca").unwrap();
     let server = authority.server(&["localhost"]).unwrap().write("server").unwrap();

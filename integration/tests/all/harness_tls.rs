@@ -29,6 +29,12 @@ async fn client_libraries_pass_over_tls_what_they_pass_in_the_clear() {
             assert_eq!(report.len(), suite.checks(), "{suite:?} {version:?}: a check is missing");
         }
     }
+    let tls = ClientTls::new(&authority, "localhost");
+    for place in [node.mgmt_addr(1).into(), Place::over(node.mgmt_tls_addr(1), &tls)] {
+        let report = run_suite(Suite::ManagementUi, place.clone()).await.unwrap();
+        assert_eq!(report.failures(), Vec::<String>::new(), "{place:?}");
+        assert_eq!(report.len(), Suite::ManagementUi.checks(), "{place:?}: a check is missing");
+    }
 }
 
 #[tokio::test]

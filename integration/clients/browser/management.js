@@ -1,0 +1,90 @@
+// The management UI in Chromium, as a person uses it. Usage: management.js HOST PORT
+// By HTTPS if TLS_CA is set; who the server is, it does not look at.
+// One line a check on standard output: 'ok NAME' or 'FAIL NAME why'.
+'use strict';
+const { chromium } = require('playwright-core');
+const [host, port] = process.argv.slice(2);
+const scheme = process.env.TLS_CA === undefined ? 'http' : 'https';
+
+const base = `${scheme}://${host}:${port}/`;
+const queue = `browser-${process.pid}-${Date.now()}`;
+const problems = [];
+
+async function check(name, run) {
+  try {
+    await run();
+    console.log(`ok ${name}`);
+  } catch (problem) {
+    console.log(`FAIL ${name} ${String(problem.stack || problem).replace(/\s+/g, ' ').slice(0, 600)}`);
+  }
+}
+
+function assert(holds, why) {
+  if (!holds) throw new Error(why);
+}
+
+(async () => {
+  // A browser of root's has no sandbox.
+  const browser = await chromium.launch({
+    executablePath: '/usr/bin/chromium',
+    args: ['--no-sandbox', '--no-proxy-server'],
+  });
+  const page = await (await browser.newContext({ ignoreHTTPSErrors: true })).newPage();
+  page.setDefaultTimeout(30000);
+  page.on('pageerror', (error) => problems.push(String(error)));
+  page.on('requestfailed', (request) => {
+    // A page that is left gives up what it was still asking for.
+    const why = request.failure().errorText;
+    if (why !== 'net::ERR_ABORTED') problems.push(`${request.url()}: ${why}`);
+  });
+  page.on('response', (response) => {
+    if (response.status() >= 500) problems.push(`${response.url()}: ${response.status()}`);
+  });
+
+  await check('log-in', async () => {
+    await page.goto(base);
+    await login();
+    await page.locator('a[href="#/queues"]').first().waitFor();
+  });
+  await check('nodes-are-listed', async () => {
+    await page.goto(`${base}#/`);
+    await page.locator('table.list a[href^="#/nodes/"]').first().waitFor();
+  });
+  await check('declare-a-queue', async () => {
+    await page.goto(`${base}#/queues`);
+    await page.getByRole('heading', { name: 'Add a new queue' }).click();
+    const form = page.locator('form[action="#/queues"][method="put"]');
+    await form.locator('input[name="name"]').fill(queue);
+    await form.locator('input[type="submit"]').click();
+    await row().waitFor();
+  });
+  await check('queues-are-listed-again', async () => {
+    await page.goto(`${base}#/connections`);
+    await page.goto(`${base}#/queues`);
+    await row().waitFor();
+  });
+  await check('publish-and-get', async () => {
+    await row().locator('a').first().click();
+    await page.getByRole('heading', { name: 'Publish message' }).click();
+    const form = page.locator('form[action="#/exchanges/publish"]');
+    await form.locator('textarea[name="payload"]').fill('from a browser');
+    await form.locator('input[type="submit"]').click();
+    await page.getByText('Message published').waitFor();
+    await page.locator('.form-popup-info span', { hasText: 'Close' }).click();
+    await page.getByRole('heading', { name: 'Get messages' }).click();
+    await page.locator('form[action="#/queues/get"] input[type="submit"]').click();
+    await page.getByText('from a browser').first().waitFor();
+  });
+  await check('no-request-failed', async () => assert(!problems.length, problems.join('; ')));
+  await browser.close();
+
+  async function login() {
+    await page.locator('input[name="username"]').fill('admin');
+    await page.locator('input[name="password"]').fill('admin');
+    await page.locator('input[type="submit"]').click();
+  }
+
+  function row() {
+    return page.locator('table.list tr', { hasText: queue });
+  }
+})().catch((error) => { console.error(error); process.exit(1); });

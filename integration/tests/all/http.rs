@@ -1,0 +1,163 @@
+//! The management of a real cluster, through an HTTP listener.
+
+use std::collections::HashSet;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use integration::certificates::Authority;
+use integration::rabbit::Tls;
+use integration::{RabbitCluster, http, wait};
+use serde_json::json;
+
+use crate::front::SOON;
+use crate::http_front::{HttpFront, HttpSetup};
+use crate::shared;
+
+const QUICK: &str = "interval = \"300ms\"\nfast_interval = \"100ms\"\ntimeout = \"1s\"";
+
+fn urls(cluster: &RabbitCluster) -> Vec<String> {
+    (1..=cluster.node_count()).map(|n| cluster.mgmt_url(n)).collect()
+}
+
+fn api(gateway: SocketAddr, path: &str) -> String {
+    format!("http://guest:guest@{gateway}/api/{path}")
+}
+
+/// Which node answers.
+async fn answers(gateway: SocketAddr) -> String {
+    let overview = http::get_json(&api(gateway, "overview")).await.unwrap();
+    overview["node"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn the_api_works_through_the_gateway_with_large_bodies_both_ways() {
+    let cluster = &shared::setup().await.cluster;
+    let front = HttpSetup::default().managed(urls(cluster)).health(QUICK).start().await;
+    let queue = api(front.address, "queues/orders/through-http");
+    http::put_json(&queue, &json!({ "durable": true })).await.unwrap();
+    assert_eq!(http::get_json(&queue).await.unwrap()["name"], "through-http");
+    let large = json!({ "text": "x".repeat(4 * 1024 * 1024) });
+    let parameter = json!({ "name": "through-http", "value": large });
+    let definitions = json!({ "global_parameters": [parameter] });
+    http::post_json(&api(front.address, "definitions"), &definitions).await.unwrap();
+    let path = "global-parameters/through-http";
+    let read = http::get_json(&api(front.address, path)).await.unwrap();
+    assert!(read["value"] == large, "it came back otherwise");
+    let (status, page) = http::get(&format!("http://{}/", front.address)).await.unwrap();
+    assert!(status == 200 && page.contains("RabbitMQ Management"), "{status} {page}");
+}
+
+#[tokio::test]
+async fn requests_go_round_all_nodes_and_last_to_one_that_is_drained() {
+    let cluster = &shared::setup().await.cluster;
+    let front = HttpSetup::default().managed(urls(cluster)).health(QUICK).start().await;
+    let mut seen = HashSet::new();
+    for _ in 0..3 {
+        seen.insert(answers(front.address).await);
+    }
+    assert_eq!(seen.len(), 3, "{seen:?}");
+    let drained = integration::command::run(&front.gateway, &["disable", "main/n1"]).await.unwrap();
+    assert_eq!(drained.code, Some(0), "{}", drained.error);
+    for _ in 0..6 {
+        assert_ne!(answers(front.address).await, cluster.node_name(1));
+    }
+}
+
+#[tokio::test]
+async fn a_hash_gives_a_path_its_node() {
+    let cluster = &shared::setup().await.cluster;
+    let setup = HttpSetup::default().managed(urls(cluster)).health(QUICK);
+    let front = setup.listener("balance = \"uri-hash\"").start().await;
+    let first = answers(front.address).await;
+    for _ in 0..5 {
+        assert_eq!(answers(front.address).await, first);
+    }
+}
+
+/// Reads until told to stop; how often.
+async fn read_until(front: &HttpFront, enough: impl AsyncFn() -> bool) -> usize {
+    let mut client = front.client().await;
+    let mut count = 0;
+    while !enough().await {
+        let head = "GET /api/overview HTTP/1.1\r\nHost: h\r\nAuthorization: Basic Z3Vlc3Q6Z3Vlc3Q=\r\n\r\n";
+        client.send(head).await.unwrap();
+        let (head, text) = client.answered().await.unwrap();
+        assert_eq!(head.status(), 200, "{text}");
+        // And one over a connection of its own.
+        answers(front.address).await;
+        count += 2;
+    }
+    count
+}
+
+#[tokio::test]
+async fn a_killed_node_is_not_noticed_by_whoever_reads() {
+    let cluster = RabbitCluster::builder("killed").nodes(2).start().await.unwrap();
+    let front = HttpSetup::default().managed(urls(&cluster)).health(QUICK).start().await;
+    let log = |text: &str| front.gateway.log().contains(text);
+    wait::until("both to be up", SOON, async || {
+        front.gateway.log().matches("management of the node is up").count() == 2
+    })
+    .await
+    .unwrap();
+    let reading = read_until(&front, async || log("management of the node is down"));
+    let (count, killed) = tokio::join!(reading, cluster.kill_node(2));
+    killed.unwrap();
+    assert!(count > 0);
+    assert_eq!(answers(front.address).await, cluster.node_name(1));
+    let up = "amqp_gateway_http_node_up";
+    assert_eq!(front.gateway.metric(up, &["node=\"n2\""]).await.unwrap(), 0.0);
+    assert!(
+        front.records().iter().all(|record| record["reason"].is_null()),
+        "{:?}",
+        front.records()
+    );
+
+    cluster.kill_node(1).await.unwrap();
+    let (status, text) = http::get(&api(front.address, "overview")).await.unwrap();
+    assert_eq!(status, 503, "{text}");
+    assert!(text.contains("RabbitMQ cluster main cannot be reached"), "{text}");
+    cluster.start_node(1).await.unwrap();
+    let back =
+        async || http::get(&api(front.address, "overview")).await.is_ok_and(|(s, _)| s == 200);
+    wait::until("an answer", Duration::from_secs(60), back).await.unwrap();
+}
+
+#[tokio::test]
+async fn whoever_reads_from_a_hung_node_is_answered_by_another_once_it_is_found_out() {
+    let cluster = RabbitCluster::builder("hung").nodes(2).start().await.unwrap();
+    let health = "interval = \"300ms\"\nfast_interval = \"100ms\"\ntimeout = \"500ms\"\nfall = 2";
+    let front = HttpSetup::default().managed(urls(&cluster)).health(health).start().await;
+    let login = "Authorization: Basic Z3Vlc3Q6Z3Vlc3Q=";
+    cluster.pause_node(2).await.unwrap();
+    // A page of the UI needs no other node, so the one that runs answers it.
+    let mut clients = Vec::new();
+    for _ in 0..4 {
+        let mut client = front.client().await;
+        client.send(&format!("GET / HTTP/1.1\r\nHost: h\r\n{login}\r\n\r\n")).await.unwrap();
+        clients.push(client);
+    }
+    for client in &mut clients {
+        assert_eq!(client.answered().await.unwrap().0.status(), 200);
+    }
+    cluster.resume_node(2).await.unwrap();
+}
+
+#[tokio::test]
+async fn nodes_may_be_reached_by_https() {
+    let authority = Authority::new("ca").unwrap();
+    let server = authority.server(&["localhost", "127.0.0.1"]).unwrap().write("server").unwrap();
+    let cluster = RabbitCluster::builder("byhttps").tls(Tls::new(&authority, &server));
+    let cluster = cluster.start().await.unwrap();
+    let tls = format!("tls = {{ ca = \"{}\" }}", authority.file().display());
+    let setup = HttpSetup::default().cluster(&tls).managed([cluster.mgmt_tls_url(1)]);
+    let front = setup.start().await;
+    assert_eq!(answers(front.address).await, cluster.node_name(1));
+
+    let stranger = Authority::new("stranger").unwrap();
+    let tls = format!("tls = {{ ca = \"{}\" }}", stranger.file().display());
+    let setup = HttpSetup::default().cluster(&tls).managed([cluster.mgmt_tls_url(1)]);
+    let front = setup.start().await;
+    let (status, text) = http::get(&api(front.address, "overview")).await.unwrap();
+    assert!(status == 503 && text.contains("node n1"), "{status} {text}");
+}
