@@ -132,6 +132,24 @@ async fn a_client_that_is_revoked_is_out_at_its_next_connection_even_with_a_tick
 }
 
 #[tokio::test]
+async fn a_ticket_does_not_outlive_the_certificate_that_it_was_given_for() {
+    let front = Front::start(server, |authority| {
+        let ca = authority.file().display();
+        format!("client_auth = \"required\"\nclient_ca = \"{ca}\"")
+    });
+    let front = front.await;
+    let app = front.authority.client("app").unwrap().seconds(8).write("app").unwrap();
+    let tls = front.client().version(Version::Tls12).certificate(&app);
+    let client = SClient::new(front.address, &tls);
+    let session = front.authority.dir().join("session");
+    client.clone().save_session(&session).talk().await.unwrap();
+    let client = client.resume_session(&session);
+    assert!(client.talk().await.unwrap().resumed());
+    wait::until("the end", SOON, async || client.talk().await.is_err()).await.unwrap();
+    front.gateway.wait_for_log("reason=certificate-expired", SOON).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_certificate_that_ends_soon_is_warned_of_and_its_end_is_a_metric() {
     let soon = |authority: &Authority| {
         let leaf = authority.server(&["localhost"]).unwrap().valid(-80, 10);
