@@ -32,5 +32,7 @@ mod shared;
 mod silence;
 mod strangers;
 mod tls;
+mod tls_nodes;
+mod tls_reload;
 mod verdicts;
 mod workers;
