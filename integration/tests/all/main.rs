@@ -5,6 +5,7 @@
 mod admission;
 mod balance;
 mod blocked;
+mod browser;
 mod clients;
 mod demo;
 mod discovery;
