@@ -12,7 +12,7 @@
 //! | [`guard`] | is this field table safe to decode? |
 //! | [`wire`] | what does this channel-0 method say, and how is one written? |
 //! | [`sasl`], [`tune`], [`reply`] | who logs in; what was negotiated; why does it close? |
-//! | [`local_only`], [`sasl_init`] | would the node take a stranger for one of its own host? |
+//! | [`login_guard`], [`sasl_init`] | would the node take the client for somebody else? |
 //! | [`handshake`] | what may come next, what must be said, and to whom? |
 //! | [`tracker`] | how many channels and messages has a session seen? |
 //!
@@ -29,7 +29,7 @@ pub mod frame;
 pub mod fuzz;
 pub mod guard;
 pub mod handshake;
-pub mod local_only;
+pub mod login_guard;
 pub mod preface;
 pub mod protocol_header;
 pub mod reply;

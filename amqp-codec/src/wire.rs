@@ -184,6 +184,32 @@ pub fn annotate_start_ok(
     bytes
 }
 
+/// A start-ok frame with another mechanism and response, and all else as it was. `None` if it cannot
+/// be read.
+#[must_use]
+pub fn with_login(frame: &[u8], mechanism: &str, response: &[u8]) -> Option<Vec<u8>> {
+    const TABLE: usize = HEADER + 4;
+    let payload_end = frame.len().checked_sub(1)?;
+    let (table, rest) = guard::split_long_string(frame.get(TABLE..payload_end)?).ok()?;
+    let (_, rest) = split_short_string(rest)?;
+    let (_, locale) = guard::split_long_string(rest).ok()?;
+    let mut bytes = frame.get(..TABLE + 4 + table.len())?.to_vec();
+    bytes.push(u8::try_from(mechanism.len()).ok()?);
+    bytes.extend_from_slice(mechanism.as_bytes());
+    bytes.extend_from_slice(&u32::try_from(response.len()).ok()?.to_be_bytes());
+    bytes.extend_from_slice(response);
+    bytes.extend_from_slice(locale);
+    let size = u32::try_from(bytes.len() - HEADER).ok()?;
+    bytes[3..HEADER].copy_from_slice(&size.to_be_bytes());
+    bytes.push(END);
+    Some(bytes)
+}
+
+fn split_short_string(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (&length, rest) = bytes.split_first()?;
+    rest.split_at_checked(length.into())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -240,6 +266,22 @@ mod tests {
         let largest = annotated.len();
         assert_eq!(annotate_start_ok(&frame, &sent, &entries, largest), annotated);
         assert_eq!(annotate_start_ok(&frame, &sent, &entries, largest - 1), frame);
+    }
+
+    #[test]
+    fn another_login_takes_the_place_of_the_clients_and_nothing_else_changes() {
+        let mut table = FieldTable::default();
+        table.insert(short_string("product"), AMQPValue::LongString("pika".into()));
+        let frame = start_ok(table.clone());
+        let other = with_login(&frame, "PLAIN", b"\0billing\0a longer one").expect("a start-ok");
+        let Ok(AMQPMethod::StartOk(read)) = decode(payload(&other)) else { panic!("{other:?}") };
+        assert_eq!(read.client_properties, table);
+        assert_eq!(read.response.as_bytes(), b"\0billing\0a longer one");
+        assert_eq!((read.mechanism.as_str(), read.locale.as_str()), ("PLAIN", "en_US"));
+        assert_eq!(with_login(&other, "PLAIN", b"\0app\0secret"), Some(frame.clone()));
+        for end in 0..frame.len() - b"\x05en_US\xCE".len() {
+            assert_eq!(with_login(&frame[..end], "PLAIN", b""), None, "cut at {end}");
+        }
     }
 
     /// A table of arrays in arrays, with its length.

@@ -14,6 +14,7 @@ use std::path::PathBuf;
 use amqp_codec::frame::HEADER;
 use amqp_codec::handshake::bridge::{Stage, Step};
 use amqp_codec::handshake::server::Hello;
+use amqp_codec::login_guard::LoginGuard;
 use amqp_codec::protocol_header::AMQP_0_9_1;
 use amqp_codec::tune::Tune;
 use amqp_codec::wire::{self, ConnectionMethod};
@@ -89,7 +90,8 @@ fn owner(decides_at: Stage) -> Owner {
     Owner {
         decides_at,
         rename_vhost: None,
-        local_only: None,
+        guard: LoginGuard::default(),
+        identity: None,
         start: Recording::read("amqp-0-9-1", "pika").said_by("node")[0].clone(),
         mechanisms: vec!["AMQPLAIN".to_owned(), "PLAIN".to_owned()],
         tune: Tune { heartbeat: 20, ..Tune::RABBITMQ_DEFAULT },

@@ -55,6 +55,12 @@ impl Snapshot {
         }
     }
 
+    /// The clusters that a session of a listener may reach.
+    #[must_use]
+    pub fn reachable(&self, listener: &ListenerName) -> &[Arc<Cluster>] {
+        self.offers.get(listener).map_or(&[], |cache| &cache.clusters)
+    }
+
     /// What the gateway offers clients of a listener in a broker's place.
     #[must_use]
     pub fn offer(&self, listener: &ListenerName) -> Arc<Offer> {

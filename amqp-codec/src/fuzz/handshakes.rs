@@ -10,7 +10,7 @@ use crate::handshake::bridge::{Stage, Step};
 use crate::handshake::client::{self, ClientHandshake, Greeting};
 use crate::handshake::pair::{Client, End, Node, Pair};
 use crate::handshake::script::{
-    absent, client_parts, conversation, heard, lost, node, owner, told_node,
+    absent, client_parts, conversation, heard, lost, node, owner, start_ok, told_node,
 };
 use crate::handshake::server::{self, ServerHandshake};
 
@@ -110,16 +110,18 @@ pub fn bridge(data: &[u8]) {
     let mut input = Input(data);
     let choices = input.byte();
     let stage = [Stage::Header, Stage::StartOk, Stage::Open][usize::from(choices & 3).min(2)];
+    let mapped = choices & 32 != 0 && stage != Stage::Header;
     let pipelined = choices & 4 != 0;
     let pieces = input.pieces();
     match (choices >> 3) & 3 {
-        0 => losses(stage, pipelined, &pieces, &mut input),
+        0 => losses(stage, (pipelined, mapped), &pieces, &mut input),
         1 => talk(stage, &pieces),
         _ => strangers(stage, pipelined, &pieces, &mut input),
     }
 }
 
-fn losses(stage: Stage, pipelined: bool, pieces: &[u16], input: &mut Input<'_>) {
+/// With `mapped` the client chooses EXTERNAL, and nodes are told of another login.
+fn losses(stage: Stage, (pipelined, mapped): (bool, bool), pieces: &[u16], input: &mut Input<'_>) {
     let answers = heard(Stage::Header).len();
     let mut nodes = Vec::new();
     for _ in 0..input.byte() & 7 {
@@ -128,7 +130,13 @@ fn losses(stage: Stage, pipelined: bool, pieces: &[u16], input: &mut Input<'_>) 
     }
     nodes.push(node());
     let parked = nodes.iter().any(|node| node.absent);
-    let mut pair = Pair::new(owner(stage), script(&client_parts(), pipelined), nodes);
+    let (mut owner, mut parts) = (owner(stage), client_parts());
+    if mapped {
+        parts[1] = start_ok("EXTERNAL", &[]);
+        owner.mechanisms.push("EXTERNAL".to_owned());
+        owner.identity = Some(("app".to_owned(), "secret".to_owned()));
+    }
+    let mut pair = Pair::new(owner, script(&parts, pipelined), nodes);
     assert_eq!(pair.run(cycled(pieces)), End::Step(Step::Opened));
     // While no node is there, the gateway plays the broker: then start may be its own.
     assert!(pair.client.heard == heard(stage) || parked && pair.client.heard == heard(Stage::Open));

@@ -23,13 +23,17 @@
 //! The machine has no clock and no sockets: its owner feeds bytes, asks [`Bridge::step`] what to
 //! do, and sends what gathers in [`Bridge::to_client`] and [`Bridge::to_node`].
 
+mod login;
+
+use std::fmt;
+
 use thiserror::Error;
 
 use super::HandshakeError;
 use super::client::{Greeting, NodeSaid};
-use super::leg::{Leg, Said, Told};
+use super::leg::{Leg, Said, StartOk, Told};
 use super::server::{ClientSaid, Hello, ServerHandshake};
-use crate::local_only::{self, LocalOnly};
+use crate::login_guard;
 use crate::protocol_header::{self, Guess};
 use crate::reply::{CloseReason, ReplyCode};
 use crate::tune::Tune;
@@ -74,7 +78,7 @@ pub enum Step {
         /// Did the node say it?
         by_node: bool,
     },
-    /// The node would take the client for one of its own host.
+    /// No node may be told of the client's login: see [`Bridge::guard`] and [`Bridge::forbid`].
     Forbidden {
         /// Why it is refused.
         reason: CloseReason,
@@ -97,7 +101,6 @@ pub enum Fault {
 }
 
 /// Both handshakes of one session.
-#[derive(Debug)]
 pub struct Bridge {
     client: ServerHandshake,
     said: Said,
@@ -112,6 +115,16 @@ pub struct Bridge {
     pub to_client: Vec<u8>,
     /// Bytes for the node, in order. The owner sends and clears them.
     pub to_node: Vec<u8>,
+}
+
+/// Without what is on its way, which holds passwords.
+impl fmt::Debug for Bridge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Bridge");
+        shown.field("told", &self.told).field("decided", &self.decided);
+        shown.field("answered", &self.answered()).field("ended", &self.ended);
+        shown.finish_non_exhaustive()
+    }
 }
 
 /// What a node told about itself.
@@ -231,7 +244,7 @@ impl Bridge {
             self.told = Told::Start;
         }
         // A client that says all at once may have said start-ok while the route was still decided.
-        if let (Told::Start, Some((_, hello))) = (self.told, &self.said.start_ok) {
+        if let (Told::Start, Some(StartOk { hello, .. })) = (self.told, &self.said.start_ok) {
             let offered = |hello: &&Hello| mechanisms.contains(&hello.mechanism);
             if hello.as_ref().filter(offered).is_none() {
                 let mechanism = hello.as_ref().map_or("", |hello| &hello.mechanism);
@@ -255,14 +268,6 @@ impl Bridge {
         self.to_node.extend_from_slice(&protocol_header::AMQP_0_9_1);
         self.learned = Learned::default();
         self.leg = Some(Leg::default());
-    }
-
-    /// The node takes this connection for one from its own host, which the client is not on: whom it
-    /// lets in from there alone is refused, and never told to it.
-    pub fn guard(&mut self, local_only: LocalOnly) {
-        if let Some(leg) = &mut self.leg {
-            leg.local_only = Some(local_only);
-        }
     }
 
     /// The node is gone. May another one be tried?
@@ -306,7 +311,7 @@ impl Bridge {
     /// What the client said in start-ok, if it could be read.
     #[must_use]
     pub fn hello(&self) -> Option<&Hello> {
-        self.said.start_ok.as_ref()?.1.as_ref()
+        self.said.start_ok.as_ref()?.hello.as_ref()
     }
 
     /// The vhost that the client opens.
@@ -358,7 +363,7 @@ impl Bridge {
                 if let (Err(error), false) = (&hello, self.decided) {
                     return Err(Fault::Client(error.clone().into()));
                 }
-                self.said.start_ok = Some((raw, hello.ok()));
+                self.said.start_ok = Some(StartOk { raw, hello: hello.ok() });
                 Stage::StartOk
             }
             ClientSaid::SecureOk { raw } => {
@@ -410,7 +415,7 @@ impl Bridge {
             NodeSaid::Start(greeting) => {
                 leg.answered = Answered::Start;
                 if self.told == Told::Nothing {
-                    match local_only::without_anonymous(greeting.frame()) {
+                    match login_guard::without_mistakable(greeting.frame()) {
                         Some(start) => self.to_client.extend(start),
                         None => self.to_client.extend_from_slice(greeting.frame()),
                     }
@@ -479,18 +484,6 @@ impl Bridge {
              which node: use PLAIN or AMQPLAIN"
         );
         self.refused(CloseReason::new(ReplyCode::COMMAND_INVALID, &cause))
-    }
-
-    /// As RabbitMQ refuses a login: with a close that the client understands, or with none.
-    fn forbid(&mut self, cause: &str) -> Step {
-        let reason = CloseReason::new(ReplyCode::ACCESS_REFUSED, cause);
-        self.ended = true;
-        let understands = |h: &Hello| h.properties.has_capability("authentication_failure_close");
-        let told = self.hello().is_some_and(understands);
-        if told {
-            self.refuse(&reason);
-        }
-        Step::Forbidden { reason, told }
     }
 
     fn refused(&mut self, reason: CloseReason) -> Step {

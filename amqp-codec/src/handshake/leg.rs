@@ -1,9 +1,11 @@
 //! One attempt with one node: what it has answered, what it has been told, and what it can be told
 //! next.
 
+use std::fmt;
+
 use super::client::ClientHandshake;
 use super::server::Hello;
-use crate::local_only::LocalOnly;
+use crate::login_guard::LoginGuard;
 use crate::reply::{CloseReason, ReplyCode};
 use crate::tune::{Misfit, Tune};
 use crate::wire;
@@ -27,9 +29,32 @@ pub enum Answered {
 #[derive(Debug, Default)]
 pub(super) struct Said {
     pub(super) header: bool,
-    pub(super) start_ok: Option<(Vec<u8>, Option<Hello>)>,
+    pub(super) start_ok: Option<StartOk>,
+    /// What nodes are told in place of start-ok.
+    pub(super) mapped: Option<StartOk>,
     pub(super) tune_ok: Option<(Vec<u8>, Tune)>,
     pub(super) open: Option<(Vec<u8>, String)>,
+}
+
+/// A start-ok.
+pub(super) struct StartOk {
+    /// The frame, password included.
+    pub(super) raw: Vec<u8>,
+    /// What it says, if it can be read.
+    pub(super) hello: Option<Hello>,
+}
+
+impl fmt::Debug for StartOk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StartOk").field("hello", &self.hello).finish_non_exhaustive()
+    }
+}
+
+impl Said {
+    /// What nodes are told of who logs in.
+    pub(super) fn login(&self) -> Option<&StartOk> {
+        self.mapped.as_ref().or(self.start_ok.as_ref())
+    }
 }
 
 /// What the client has been told so far.
@@ -47,8 +72,8 @@ pub(super) struct Leg {
     pub(super) answered: Answered,
     /// What the node offered.
     pub(super) tune: Option<Tune>,
-    /// Who may not log in there from elsewhere.
-    pub(super) local_only: Option<LocalOnly>,
+    /// Which logins it must not be told of.
+    pub(super) guard: LoginGuard,
     start_ok_sent: bool,
     tune_ok_sent: bool,
     open_sent: bool,
@@ -85,13 +110,13 @@ impl Leg {
 
     /// Why the client's login must not be told to the node that waits for it.
     pub(super) fn objection(&self, said: &Said) -> Option<String> {
-        let (local_only, (_, hello)) = (self.local_only.as_ref()?, said.start_ok.as_ref()?);
+        let StartOk { hello, .. } = said.login()?;
         if self.answered < Answered::Start || self.start_ok_sent {
             return None;
         }
         match hello {
-            Some(hello) => local_only.objection(&hello.mechanism, hello.user.as_deref()),
-            None => Some("a start-ok that cannot be read does not say who logs in".to_owned()),
+            Some(hello) => self.guard.objection(&hello.mechanism, hello.user.as_deref()),
+            None => self.guard.objection_to_unreadable(),
         }
     }
 
@@ -102,7 +127,7 @@ impl Leg {
         annotations: &[(&'static str, String)],
         to_node: &mut Vec<u8>,
     ) {
-        let Some((raw, hello)) = &said.start_ok else {
+        let Some(StartOk { raw, hello }) = said.login() else {
             return;
         };
         if self.answered < Answered::Start || self.start_ok_sent {

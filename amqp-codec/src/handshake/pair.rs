@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 
 use amqp_codec::frame::ENVELOPE;
 use amqp_codec::handshake::bridge::{Bridge, Fault, Opened, Stage, Step};
-use amqp_codec::local_only::LocalOnly;
+use amqp_codec::login_guard::LoginGuard;
 use amqp_codec::protocol_header::LENGTH;
 use amqp_codec::tune::Tune;
 
@@ -113,8 +113,10 @@ pub(crate) struct Owner {
     pub(crate) decides_at: Stage,
     /// As in the configuration.
     pub(crate) rename_vhost: Option<String>,
-    /// Users that the node takes from its own host alone, where the client is elsewhere.
-    pub(crate) local_only: Option<LocalOnly>,
+    /// Which logins nodes must not be told of.
+    pub(crate) guard: LoginGuard,
+    /// User and password that EXTERNAL stands for. It has to be among the mechanisms.
+    pub(crate) identity: Option<(String, String)>,
     /// Our own connection.start.
     pub(crate) start: Vec<u8>,
     /// Mechanisms in it.
@@ -199,6 +201,11 @@ impl Pair {
                         }
                     } else {
                         self.bridge.decided(self.owner.rename_vhost.as_deref());
+                        if let (Some((user, password)), true) =
+                            (&self.owner.identity, self.bridge.wants_mapping())
+                        {
+                            self.bridge.log_in_as(user, password);
+                        }
                     }
                 }
                 Ok(Step::Connect) => match self.nodes.pop_front() {
@@ -215,9 +222,7 @@ impl Pair {
                         self.node = node;
                         self.connected = true;
                         self.bridge.connected();
-                        if let Some(local_only) = self.owner.local_only.clone() {
-                            self.bridge.guard(local_only);
-                        }
+                        self.bridge.guard(self.owner.guard.clone());
                     }
                 },
                 Err(Fault::Node(_)) => {

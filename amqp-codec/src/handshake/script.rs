@@ -4,6 +4,7 @@ use amq_protocol::protocol::connection;
 
 use super::bridge::Stage;
 use super::pair::{Client, Node, Owner};
+use crate::login_guard::LoginGuard;
 use crate::protocol_header;
 use crate::reply::{CloseReason, ReplyCode};
 use crate::table::Table;
@@ -40,6 +41,13 @@ pub(crate) fn start_ok(mechanism: &str, annotations: &[(&str, &str)]) -> Vec<u8>
         response: LongString::from("\0app\0secret"),
         locale: short_string("en_US"),
     }))
+}
+
+/// A start-ok with this response.
+#[cfg(test)]
+pub(crate) fn start_ok_with(mechanism: &str, response: &str) -> Vec<u8> {
+    let response = response.as_bytes();
+    wire::with_login(&start_ok(mechanism, &[]), mechanism, response).unwrap_or_default()
 }
 
 /// A start-ok of this user; does the client understand a refusal of its login?
@@ -121,7 +129,8 @@ pub(crate) fn owner(decides_at: Stage) -> Owner {
     Owner {
         decides_at,
         rename_vhost: None,
-        local_only: None,
+        guard: LoginGuard::default(),
+        identity: None,
         start: start("gateway"),
         mechanisms: vec!["AMQPLAIN".to_owned(), "PLAIN".to_owned()],
         tune: OFFER,

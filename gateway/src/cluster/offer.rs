@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use amqp_codec::handshake::bridge::Learned;
+use amqp_codec::login_guard::EXTERNAL;
 use amqp_codec::tune::Tune;
 use amqp_codec::wire::{
     self, AMQPValue, ConnectionMethod, FieldTable, LongString, Start, short_string,
@@ -14,7 +15,9 @@ use super::node::Node;
 
 /// Mechanisms that can be handed on to a node chosen later: one message, and no channel binding. Never ANONYMOUS:
 /// a node would see the gateway's own address and may take it for a trusted one.
-const MECHANISMS: [&str; 2] = ["AMQPLAIN", "PLAIN"];
+const MECHANISMS: [&str; 2] = ["AMQPLAIN", PLAIN];
+
+const PLAIN: &str = "PLAIN";
 
 /// Capabilities that every RabbitMQ since 3.2 announces.
 const CAPABILITIES: [&str; 9] = [
@@ -32,12 +35,22 @@ const CAPABILITIES: [&str; 9] = [
 /// An offer, ready to send.
 #[derive(Debug, PartialEq)]
 pub struct Offer {
-    /// The connection.start frame.
+    /// What clients are greeted with.
+    pub greeting: Greeting,
+    /// The same with EXTERNAL before all else, for clients whose certificate stands for a login. Nodes are told that
+    /// login by PLAIN: where not all of them take PLAIN, it has no EXTERNAL either.
+    pub with_external: Greeting,
+    /// For connection.tune.
+    pub tune: Tune,
+}
+
+/// A connection.start.
+#[derive(Debug, PartialEq)]
+pub struct Greeting {
+    /// The frame.
     pub start: Vec<u8>,
     /// The mechanisms in it.
     pub mechanisms: Vec<String>,
-    /// For connection.tune.
-    pub tune: Tune,
 }
 
 impl Offer {
@@ -54,14 +67,28 @@ impl Offer {
             .map(str::to_owned)
             .collect();
         let tables: Vec<_> = starts.iter().map(|start| &start.server_properties).collect();
+        let properties = properties(&tables);
+        let plain = mechanisms.iter().any(|mechanism| mechanism == PLAIN);
+        let external = plain.then(|| EXTERNAL.to_owned());
+        let with_external = external.into_iter().chain(mechanisms.iter().cloned()).collect();
+        Self {
+            with_external: Greeting::new(properties.clone(), with_external),
+            greeting: Greeting::new(properties, mechanisms),
+            tune: tune.unwrap_or(Tune::RABBITMQ_DEFAULT),
+        }
+    }
+}
+
+impl Greeting {
+    fn new(server_properties: FieldTable, mechanisms: Vec<String>) -> Self {
         let start = wire::encode(ConnectionMethod::Start(Start {
             version_major: 0,
             version_minor: 9,
-            server_properties: properties(&tables),
+            server_properties,
             mechanisms: LongString::from(mechanisms.join(" ").into_bytes()),
             locales: LongString::from(b"en_US".as_slice()),
         }));
-        Self { start, mechanisms, tune: tune.unwrap_or(Tune::RABBITMQ_DEFAULT) }
+        Self { start, mechanisms }
     }
 }
 
@@ -107,7 +134,7 @@ fn has_capability(properties: &FieldTable, name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use amqp_codec::handshake::client::Greeting;
+    use amqp_codec::handshake::client;
 
     use super::*;
     use crate::config::model::samples;
@@ -125,7 +152,7 @@ mod tests {
         properties.insert(short_string("product"), AMQPValue::LongString("RabbitMQ".into()));
         properties.insert(short_string("version"), AMQPValue::LongString(version.into()));
         properties.insert(short_string("capabilities"), capabilities(|c| c != "direct_reply_to"));
-        let greeting = Greeting::new(wire::encode(ConnectionMethod::Start(Start {
+        let greeting = client::Greeting::new(wire::encode(ConnectionMethod::Start(Start {
             version_major: 0,
             version_minor: 9,
             server_properties: properties,
@@ -135,8 +162,8 @@ mod tests {
         Learned { greeting: Some(greeting), tune: Some(tune) }
     }
 
-    fn read(offer: &Offer) -> Start {
-        let payload = &offer.start[7..offer.start.len() - 1];
+    fn read(greeting: &Greeting) -> Start {
+        let payload = &greeting.start[7..greeting.start.len() - 1];
         match wire::decode(payload) {
             Ok(ConnectionMethod::Start(start)) => start,
             other => panic!("{other:?}"),
@@ -147,8 +174,9 @@ mod tests {
     fn before_any_answer_the_offer_is_rabbitmqs_default() {
         let offer = Offer::common([&node(None)].into_iter());
         assert_eq!(offer.tune, Tune::RABBITMQ_DEFAULT);
-        assert_eq!(offer.mechanisms, ["AMQPLAIN", "PLAIN"]);
-        assert!(has_capability(&read(&offer).server_properties, "publisher_confirms"));
+        assert_eq!(offer.greeting.mechanisms, ["AMQPLAIN", "PLAIN"]);
+        let start = read(&offer.greeting);
+        assert!(has_capability(&start.server_properties, "publisher_confirms"));
     }
 
     #[test]
@@ -157,12 +185,26 @@ mod tests {
         let one = learned("3.10.8", &["PLAIN", "EXTERNAL"], Tune::RABBITMQ_DEFAULT);
         let other = learned("4.1.0", &["ANONYMOUS", "AMQPLAIN", "PLAIN"], small);
         let offer = Offer::common([&node(Some(one)), &node(Some(other)), &node(None)].into_iter());
-        assert_eq!(offer.mechanisms, ["PLAIN"]);
+        assert_eq!(offer.greeting.mechanisms, ["PLAIN"]);
         assert_eq!(offer.tune, small);
-        let properties = read(&offer).server_properties;
+        let properties = read(&offer.greeting).server_properties;
         assert_eq!(wire::text(&properties, "product"), Some("RabbitMQ"));
         assert_eq!(wire::text(&properties, "version"), None);
         assert!(has_capability(&properties, "basic.nack"));
         assert!(!has_capability(&properties, "direct_reply_to"));
+    }
+    #[test]
+    fn external_stands_before_all_else_where_all_nodes_take_the_login_it_stands_for() {
+        let of = |mechanisms: &[&str]| {
+            let node = node(Some(learned("3.10.8", mechanisms, Tune::RABBITMQ_DEFAULT)));
+            Offer::common([&node].into_iter())
+        };
+        let offer = of(&["EXTERNAL", "PLAIN", "AMQPLAIN"]);
+        let start = read(&offer.with_external);
+        assert_eq!(start.mechanisms.as_bytes(), b"EXTERNAL AMQPLAIN PLAIN");
+        assert_eq!(start.server_properties, read(&offer.greeting).server_properties);
+        assert_eq!(read(&offer.greeting).mechanisms.as_bytes(), b"AMQPLAIN PLAIN");
+        let offer = of(&["EXTERNAL", "AMQPLAIN"]);
+        assert_eq!(offer.with_external, offer.greeting);
     }
 }

@@ -1,13 +1,14 @@
-//! Clients from elsewhere at a node that would take them for clients of its own host.
+//! Clients that a node would take for somebody else, for what it sees is the gateway's connection.
 //!
 //! RabbitMQ lets `guest` in from loopback addresses alone, and judges by the address that it sees. From a gateway on its own
-//! host that is a loopback address, whoever the client is. So the gateway judges in its place.
+//! host that is a loopback address, whoever the client is. And where the gateway shows a certificate of its own, EXTERNAL is
+//! the login of whom that certificate names. So the gateway judges in the node's place.
 
 use std::net::IpAddr;
 use std::task::{Context, Poll};
 
 use amqp_codec::handshake::server::MAX_WAITING;
-use amqp_codec::local_only::LocalOnly;
+use amqp_codec::login_guard::{LocalOnly, LoginGuard};
 use amqp_codec::sasl_init::{self, SaslInit};
 
 use super::close;
@@ -17,6 +18,12 @@ use super::registry::Session;
 use crate::cluster::Cluster;
 use crate::config::model::ProxyOut;
 use crate::stream::Stream;
+
+/// Which logins of a client have to be kept from a node.
+pub(super) fn login_guard(node: &Stream, client: IpAddr, cluster: &Cluster) -> LoginGuard {
+    let shows_certificate = cluster.model.tls.as_ref().is_some_and(|tls| tls.certificate.is_some());
+    LoginGuard { local_only: local_only(node, client, cluster), shows_certificate }
+}
 
 /// Who has to be kept from a node, if it sees a loopback address and the client is elsewhere.
 pub(super) fn local_only(node: &Stream, client: IpAddr, cluster: &Cluster) -> Option<LocalOnly> {
@@ -49,7 +56,7 @@ impl Unknown<'_> {
     ///
     /// # Errors
     /// The end of a session that is refused, or that a peer has left.
-    pub(super) async fn admit(&mut self, guard: &LocalOnly, first: &[u8]) -> Result<(), End> {
+    pub(super) async fn admit(&mut self, guard: &LoginGuard, first: &[u8]) -> Result<(), End> {
         self.tell_client(first).await?;
         loop {
             let login = sasl_init::read(self.said.get(sasl_init::HEADER.len()..).unwrap_or(&[]));

@@ -190,7 +190,7 @@ impl Failed {
         let hello = handshake.bridge.hello();
         Self {
             protocol: if handshake.spoke_amqp() { Protocol::Amqp091 } else { Protocol::Unknown },
-            user: hello.and_then(|h| h.user.clone()),
+            user: handshake.bridge.user().map(str::to_owned),
             vhost: handshake.bridge.vhost().map(str::to_owned),
             software: hello.map(registry::Software::of).unwrap_or_default(),
             ..Self::new(end, handshake.search.as_ref())

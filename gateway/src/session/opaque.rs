@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use super::end::{End, Phase, Who};
 use super::io::poll_take;
-use super::local::{Unknown, local_only};
+use super::local::{Unknown, login_guard};
 use super::registry::Session;
 use super::search::{Found, START_PATIENCE, Search, node_failed, unserved};
 use super::{Shared, close};
@@ -58,20 +58,24 @@ impl<'a> Opaque<'a> {
         self.search = Some(Search::new(cluster.clone()));
         loop {
             let (mut node, lease) = self.next_node().await?;
-            let guard = local_only(&node, self.session.arrival.client.ip(), &cluster);
-            if guard.is_some() && !self.said.starts_with(&sasl_init::HEADER) {
+            let guard = login_guard(&node, self.session.arrival.client.ip(), &cluster);
+            let sasl = self.said.starts_with(&sasl_init::HEADER);
+            if guard.local_only.is_some() && !sasl {
                 let cause = "AMQP 1.0 without SASL says nothing of the user".to_owned();
                 return Err(self.unknown(&mut node).refuse(&sasl_init::HEADER, cause).await);
             }
-            match (self.first_answer(&mut node, guard.is_some()).await?, guard) {
-                (Ok(first), guard) => {
+            let guarded = sasl && guard.is_needed();
+            match self.first_answer(&mut node, guarded).await? {
+                Ok(first) => {
                     lease.node().answered();
-                    let Some(guard) = guard else { return Ok(Answer { node, lease, first }) };
+                    if !guarded {
+                        return Ok(Answer { node, lease, first });
+                    }
                     self.awaited = Who::Client;
                     self.unknown(&mut node).admit(&guard, &first).await?;
                     return Ok(Answer { node, lease, first: Vec::new() });
                 }
-                (Err(reason), _) => {
+                Err(reason) => {
                     node_failed(self.shared, lease.node(), reason, &"no answer to AMQP 1.0");
                 }
             }

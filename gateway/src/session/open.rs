@@ -1,6 +1,7 @@
 //! A client's handshake, from its first byte to open-ok: asks the routes, finds a node, and drives the
 //! [bridge](amqp_codec::handshake::bridge) between the two.
 
+mod identity;
 mod upstream;
 
 use std::pin::Pin;
@@ -12,6 +13,7 @@ use amqp_codec::handshake::bridge::{Answered, Bridge, Fault, Opened, Stage, Step
 use amqp_codec::handshake::server::MAX_WAITING;
 use amqp_codec::reply::{CloseReason, ReplyCode};
 use amqp_codec::wire;
+use tokio::io::AsyncWriteExt;
 use tokio::time::Sleep;
 use tracing::info;
 
@@ -61,6 +63,8 @@ pub(super) struct Handshake<'a> {
     /// Once the route is decided.
     pub(super) search: Option<Search>,
     leg: Option<Leg>,
+    /// Is the client offered EXTERNAL?
+    external: bool,
     /// No node was to be had: the client is led to open, where it can be told so.
     parked: bool,
     /// Nodes that dropped the connection after start-ok without a word.
@@ -104,6 +108,7 @@ impl<'a> Handshake<'a> {
             bridge: Bridge::new(annotations),
             search: None,
             leg: None,
+            external: false,
             parked: false,
             dropped: 0,
             client_done: None,
@@ -208,9 +213,16 @@ impl<'a> Handshake<'a> {
             (false, Stage::Open) => self.snapshot.routes.decide_without_more(&facts),
             (false, _) => self.snapshot.routes.decide(&facts),
         };
+        if stage == Stage::Header {
+            self.external = self.offers_external(&decision);
+        }
         match decision {
+            // Which login its certificate stands for is known already; whether it wants that one, start-ok tells.
+            Decision::To(_) if stage == Stage::Header && self.external => self.play_broker(),
             Decision::To(target) => {
-                self.search = Some(Search::new(self.cluster(&target.cluster)?));
+                let cluster = self.cluster(&target.cluster)?;
+                self.map_login(&cluster)?;
+                self.search = Some(Search::new(cluster));
                 self.bridge.decided(target.rename_vhost.as_deref());
                 Ok(())
             }
@@ -232,7 +244,9 @@ impl<'a> Handshake<'a> {
 
     fn play_broker(&mut self) -> Result<(), End> {
         let offer = self.snapshot.offer(&self.session.arrival.listener);
-        self.bridge.play_broker(&offer.start, &offer.mechanisms, offer.tune).map_err(|error| {
+        let greeting = if self.external { &offer.with_external } else { &offer.greeting };
+        let played = self.bridge.play_broker(&greeting.start, &greeting.mechanisms, offer.tune);
+        played.map_err(|error| {
             End::new(Who::Client, Phase::Handshake, "bad-handshake").with_detail(error)
         })
     }
@@ -326,7 +340,7 @@ impl<'a> Handshake<'a> {
         let hello = self.bridge.hello();
         let facts = SessionFacts {
             node: lease.node().clone(),
-            user: hello.and_then(|h| h.user.as_deref()).map(Box::from),
+            user: self.bridge.user().map(Box::from),
             vhost: self.bridge.vhost().map(Arc::from),
             software: hello.map(Software::of).unwrap_or_default(),
             handshake: (client_done - self.session.arrival.accepted, now - client_done),
@@ -348,13 +362,15 @@ impl<'a> Handshake<'a> {
             end.close.iter().for_each(|reason| self.bridge.refuse(reason));
         }
         let told = !self.bridge.to_client.is_empty();
-        if self.flush_client().await.is_err() || !told {
+        if self.flush_client().await.is_err() {
             return;
         }
         let rest = self.bridge.take_client_rest();
         let client = &mut *self.client;
         close::patiently(self.session, async {
             match end.close {
+                // Where AMQP has no word for it, TLS has one.
+                _ if !told => drop(client.shutdown().await),
                 Some(_) if end.who != Who::Client => close::answer_to_close(client, rest).await,
                 _ => close::shut(client).await,
             }

@@ -22,9 +22,13 @@ mod harness;
 mod harness_protocols;
 mod harness_tls;
 mod health;
+<<<<<<< HEAD
 mod http;
 mod http_front;
 mod http_wire;
+=======
+mod identity;
+>>>>>>> a
 mod jammed;
 mod late;
 mod limits;
@@ -32,5 +36,8 @@ mod rebalance;
 mod shared;
 mod silence;
 mod strangers;
+mod tls;
+mod tls_nodes;
+mod tls_reload;
 mod verdicts;
 mod workers;

@@ -122,3 +122,45 @@ pub struct Identity {
     /// Whom the broker knows.
     pub login: Login,
 }
+
+impl Identity {
+    /// Does it stand for a certificate with these names? All conditions given must hold.
+    #[must_use]
+    pub fn matches(&self, common_name: Option<&str>, sans: &[Box<str>]) -> bool {
+        let by_name = self
+            .common_name
+            .as_ref()
+            .map(|pattern| common_name.is_some_and(|name| pattern.matches(name)));
+        let by_san = self.san.as_ref().map(|pattern| sans.iter().any(|name| pattern.matches(name)));
+        match (by_name, by_san) {
+            // The configuration has no such identity: it would stand for everybody.
+            (None, None) => false,
+            (by_name, by_san) => by_name.unwrap_or(true) && by_san.unwrap_or(true),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_identity_stands_for_certificates_that_fulfil_all_it_says() {
+        let pattern = |text: &str| Pattern::parse(text).ok();
+        let matches = |common_name, san, names: (Option<&str>, &[&str])| {
+            let login = Login { username: "app".into(), password: "secret".into() };
+            let identity = Identity { name: "one".into(), common_name, san, login };
+            let sans: Vec<Box<str>> = names.1.iter().map(|name| Box::from(*name)).collect();
+            identity.matches(names.0, &sans)
+        };
+        let app = (Some("app"), ["other.test", "app.test"].as_slice());
+        assert!(matches(pattern("a*"), None, app));
+        assert!(matches(None, pattern("*.test"), app));
+        assert!(matches(pattern("app"), pattern("app.test"), app));
+        assert!(!matches(pattern("app"), pattern("app"), app));
+        assert!(!matches(pattern("app.test"), pattern("app.test"), app));
+        assert!(!matches(pattern("*"), None, (None, app.1)), "no name is not the empty name");
+        assert!(!matches(None, pattern("*"), (Some("app"), &[])));
+        assert!(!matches(None, None, app));
+    }
+}

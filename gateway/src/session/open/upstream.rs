@@ -11,7 +11,7 @@ use super::{Handshake, Heard, Leg, client_gone, ordered, poll_client};
 use crate::cluster::Key;
 use crate::cluster::admission::Refused;
 use crate::session::end::{End, Phase, Who};
-use crate::session::local::local_only;
+use crate::session::local::login_guard;
 use crate::session::search::{Found, START_PATIENCE, Search, node_failed, unserved};
 
 /// A node that drops the connection without a word after at least so long refuses the login; sooner, it has died.
@@ -43,11 +43,9 @@ impl Handshake<'_> {
             Found::NotAdmitted(refused) => return self.unserved(Some(refused)),
         };
         let patience = search.has_another().then(|| Box::pin(tokio::time::sleep(START_PATIENCE)));
-        let guard = local_only(&node, session.arrival.client.ip(), &search.cluster);
+        let guard = login_guard(&node, session.arrival.client.ip(), &search.cluster);
         self.bridge.connected();
-        if let Some(guard) = guard {
-            self.bridge.guard(guard);
-        }
+        self.bridge.guard(guard);
         self.leg = Some(Leg { node, lease, told: Instant::now(), greeted: false, patience });
         Ok(())
     }

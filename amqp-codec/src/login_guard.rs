@@ -1,7 +1,7 @@
-//! Logins that a node takes from its own host alone.
+//! Logins that a node must not be told of, for it would take the client for somebody else.
 //!
-//! A node judges by the address it sees, which is the gateway's. Where that is a loopback address,
-//! the gateway has to keep out whom the node would have kept out.
+//! A node judges some of them by the connection, which is the gateway's: by the address it comes
+//! from (users of the node's own host, ANONYMOUS) and by the certificate shown there (EXTERNAL).
 
 use std::sync::Arc;
 
@@ -9,7 +9,48 @@ use crate::frame::HEADER;
 use crate::guard;
 
 /// The mechanism that needs no name: the node takes its user for a local one.
-const ANONYMOUS: &[u8] = b"ANONYMOUS";
+const ANONYMOUS: &str = "ANONYMOUS";
+
+/// The mechanism by which whoever has shown a certificate is its owner (RFC 4422 appendix A).
+pub const EXTERNAL: &str = "EXTERNAL";
+
+/// What a node would mistake a client for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LoginGuard {
+    /// Somebody on its own host, where these users may log in.
+    pub local_only: Option<LocalOnly>,
+    /// The owner of the certificate that the gateway shows of itself.
+    pub shows_certificate: bool,
+}
+
+impl LoginGuard {
+    /// Is there anything that the node could mistake a client for?
+    #[must_use]
+    pub fn is_needed(&self) -> bool {
+        self.local_only.is_some() || self.shows_certificate
+    }
+
+    /// Why the node must not be told of a login so, if it must not. `user` is what the SASL response
+    /// says in clear.
+    #[must_use]
+    pub fn objection(&self, mechanism: &str, user: Option<&str>) -> Option<String> {
+        if is(EXTERNAL, mechanism.as_bytes()) {
+            return Some(
+                "mechanism 'EXTERNAL' would log in the gateway, whose connection the node sees, and \
+                 not the client"
+                    .to_owned(),
+            );
+        }
+        self.local_only.as_ref()?.objection(mechanism, user)
+    }
+
+    /// Why the node must not be told of a login that cannot be read, if it must not.
+    #[must_use]
+    pub fn objection_to_unreadable(&self) -> Option<String> {
+        let cause = "a start-ok that cannot be read does not say who logs in";
+        self.is_needed().then(|| cause.to_owned())
+    }
+}
 
 /// The users that a node lets in from its own host alone, for a client that is elsewhere.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -24,12 +65,9 @@ impl LocalOnly {
         Self { users }
     }
 
-    /// Why a client from elsewhere may not log in so, if it may not. `user` is what the SASL
-    /// response says in clear.
-    #[must_use]
-    pub fn objection(&self, mechanism: &str, user: Option<&str>) -> Option<String> {
+    fn objection(&self, mechanism: &str, user: Option<&str>) -> Option<String> {
         match user {
-            _ if mechanism.as_bytes().eq_ignore_ascii_case(ANONYMOUS) => {
+            _ if is(ANONYMOUS, mechanism.as_bytes()) => {
                 Some("anonymous logins are taken from the node's own host only".to_owned())
             }
             Some(user) if self.users.iter().any(|only| **only == *user) => {
@@ -44,16 +82,20 @@ impl LocalOnly {
     }
 }
 
-/// The frame of a connection.start without ANONYMOUS, which no client is offered: whom the node
-/// takes for such a client is seldom meant to come by a gateway. `None` if it is not in there, or
-/// the frame cannot be read.
-pub(crate) fn without_anonymous(frame: &[u8]) -> Option<Vec<u8>> {
+fn is(name: &str, mechanism: &[u8]) -> bool {
+    mechanism.eq_ignore_ascii_case(name.as_bytes())
+}
+
+/// The frame of a connection.start without the mechanisms that go by the connection, which no
+/// client is offered: the node means whom it sees there. `None` if they are not in there, or the
+/// frame cannot be read.
+pub(crate) fn without_mistakable(frame: &[u8]) -> Option<Vec<u8>> {
     // Behind class, method and version stand the table and the mechanisms.
     const TABLE: usize = HEADER + 6;
     let (table, rest) = guard::split_long_string(frame.get(TABLE..)?).ok()?;
     let (mechanisms, rest) = guard::split_long_string(rest).ok()?;
     let all = mechanisms.split(|&byte| byte == b' ');
-    let kept: Vec<_> = all.filter(|one| !one.eq_ignore_ascii_case(ANONYMOUS)).collect();
+    let kept: Vec<_> = all.filter(|one| !is(ANONYMOUS, one) && !is(EXTERNAL, one)).collect();
     let kept = kept.join(&b' ');
     if kept.len() == mechanisms.len() {
         return None;
@@ -80,8 +122,9 @@ mod tests {
     use crate::reply::ReplyCode;
     use crate::wire::{self, ConnectionMethod, LongString};
 
-    fn guests() -> LocalOnly {
-        LocalOnly::new(vec!["guest".into(), "ops".into()])
+    fn guests() -> LoginGuard {
+        let users = vec!["guest".into(), "ops".into()];
+        LoginGuard { local_only: Some(LocalOnly::new(users)), shows_certificate: false }
     }
 
     fn offers(mechanisms: &str) -> Vec<u8> {
@@ -91,10 +134,10 @@ mod tests {
     }
 
     /// A handshake at a guarded node that offers all sorts of mechanisms.
-    fn pair(stage: Stage, start_ok: Vec<u8>, local_only: LocalOnly) -> Pair {
+    fn pair(stage: Stage, start_ok: Vec<u8>, guard: LoginGuard) -> Pair {
         let node = Node::new(&[offers("PLAIN ANONYMOUS AMQPLAIN"), wire::tune(OFFER), open_ok()]);
         let mut owner = owner(stage);
-        owner.local_only = Some(local_only);
+        owner.guard = guard;
         owner.mechanisms.extend(["ANONYMOUS", "X"].map(str::to_owned));
         let parts = [header(), start_ok, tune_ok_open(ANSWER)];
         Pair::new(owner, Client::in_turns(&parts), vec![node])
@@ -145,19 +188,21 @@ mod tests {
     }
 
     #[test]
-    fn anonymous_is_taken_out_wherever_it_stands_and_nothing_else() {
+    fn what_goes_by_the_connection_is_taken_out_wherever_it_stands_and_nothing_else() {
         for (before, after) in [
             ("ANONYMOUS", ""),
             ("ANONYMOUS PLAIN", "PLAIN"),
             ("PLAIN anonymous", "PLAIN"),
             ("A ANONYMOUS B", "A B"),
+            ("PLAIN EXTERNAL", "PLAIN"),
+            ("External A ANONYMOUS", "A"),
         ] {
-            assert_eq!(without_anonymous(&offers(before)), Some(offers(after)), "{before}");
+            assert_eq!(without_mistakable(&offers(before)), Some(offers(after)), "{before}");
         }
-        assert_eq!(without_anonymous(&offers("PLAIN ANONYMOUSLY")), None);
+        assert_eq!(without_mistakable(&offers("PLAIN ANONYMOUSLY")), None);
         let whole = offers("PLAIN ANONYMOUS");
         for end in 0..whole.len() - 20 {
-            assert_eq!(without_anonymous(&whole[..end]), None, "cut at {end}");
+            assert_eq!(without_mistakable(&whole[..end]), None, "cut at {end}");
         }
     }
 }
