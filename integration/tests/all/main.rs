@@ -22,13 +22,10 @@ mod harness;
 mod harness_protocols;
 mod harness_tls;
 mod health;
-<<<<<<< HEAD
 mod http;
 mod http_front;
 mod http_wire;
-=======
 mod identity;
->>>>>>> a
 mod jammed;
 mod late;
 mod limits;
