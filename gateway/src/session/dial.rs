@@ -87,11 +87,11 @@ async fn introduce(session: &Session, cluster: &Cluster, tcp: &mut TcpStream) ->
         None => tcp.local_addr()?,
     };
     let id = format!("{:016x}", session.id.0);
-    let tls = arrival.tls.as_deref().map(told);
+    let own = arrival.tls.as_deref().map(told);
     let header = Outgoing {
         authority: arrival.sni.as_deref(),
         unique_id: Some(id.as_bytes()),
-        tls: tls.as_ref(),
+        tls: own.as_ref().or(arrival.proxy_tls.as_deref()),
         ..Outgoing::new(arrival.client, destination)
     };
     let header = match cluster.model.proxy_protocol {
