@@ -150,13 +150,17 @@ async fn nodes_may_be_reached_by_https() {
     let cluster = RabbitCluster::builder("byhttps").tls(Tls::new(&authority, &server));
     let cluster = cluster.start().await.unwrap();
     let tls = format!("tls = {{ ca = \"{}\" }}", authority.file().display());
-    let setup = HttpSetup::default().cluster(&tls).managed([cluster.mgmt_tls_url(1)]);
+    let setup = HttpSetup::default()
+        .cluster(&tls)
+        .managed([format!("https://{}", cluster.mgmt_tls_addr(1))]);
     let front = setup.start().await;
     assert_eq!(answers(front.address).await, cluster.node_name(1));
 
     let stranger = Authority::new("stranger").unwrap();
     let tls = format!("tls = {{ ca = \"{}\" }}", stranger.file().display());
-    let setup = HttpSetup::default().cluster(&tls).managed([cluster.mgmt_tls_url(1)]);
+    let setup = HttpSetup::default()
+        .cluster(&tls)
+        .managed([format!("https://{}", cluster.mgmt_tls_addr(1))]);
     let front = setup.start().await;
     let (status, text) = http::get(&api(front.address, "overview")).await.unwrap();
     assert!(status == 503 && text.contains("node n1"), "{status} {text}");
