@@ -7,7 +7,7 @@ use rustls::server::UnbufferedServerConnection;
 use rustls::unbuffered::{
     ConnectionState, EncodeError, EncryptError, UnbufferedConnectionCommon, UnbufferedStatus,
 };
-use rustls::{CommonState, Error};
+use rustls::{CommonState, Error, ProtocolVersion};
 
 /// Most octets that a record adds to what it carries: header, content type, tag, nonce (RFC 5246, 8446).
 const RECORD_EXTRA: usize = 64;
@@ -88,6 +88,13 @@ impl Engine {
             Self::Client(end) => goodbye(&mut **end, held, &mut alert),
         };
         outgoing.extend_from_slice(alert.get(..written).unwrap_or_default());
+    }
+
+    /// Is it the peer who has the last word of the handshake? What a server of TLS 1.3 says after it are tickets, for which
+    /// nobody waits.
+    pub(super) fn ends_by_listening(&self) -> bool {
+        let tls13 = Some(ProtocolVersion::TLSv1_3);
+        matches!(self, Self::Server(end) if end.protocol_version() == tls13)
     }
 
     /// What the handshake came to.

@@ -66,7 +66,9 @@ async fn run(
     loop {
         // Data may stand right behind the last word of the handshake.
         let looked = engine.look(&mut held, &mut outgoing, |text| plain.extend_from_slice(text));
-        if !outgoing.is_empty() {
+        let only_tickets = looked.as_ref().is_ok_and(|looked| looked.stand != Stand::Handshake)
+            && engine.ends_by_listening();
+        if !outgoing.is_empty() && !only_tickets {
             tcp.write_all(&outgoing).await?;
             outgoing.clear();
         }
@@ -75,8 +77,10 @@ async fn run(
         if looked.stand != Stand::Handshake {
             let facts = Box::new(facts(engine.state()));
             held.shrink_to_fit();
+            outgoing.shrink_to_fit();
             let ended = looked.stand == Stand::PeerClosed;
-            return Ok(Tls { tcp, state: State::new(engine, facts, (held, plain), ended) });
+            let state = State::new(engine, facts, (held, plain), outgoing, ended);
+            return Ok(Tls { tcp, state });
         }
         if held.len() > MOST_HELD {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "too long a message").into());

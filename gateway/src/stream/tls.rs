@@ -5,6 +5,7 @@
 
 use std::cell::RefCell;
 use std::io;
+use std::ops::Range;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -20,13 +21,18 @@ const BULK: usize = 256 * 1024;
 const MOST_HELD: usize = 96 * 1024;
 /// The longest record (RFC 5246, section 6.2.3).
 const LONGEST_RECORD: usize = 5 + 16 * 1024 + 2048;
+/// Most octets of records that wait for the next write, to be sent in one call with it: tickets, above all.
+const AHEAD: usize = 4 * 1024;
+/// Reads that bring no data before other sessions get their turn: records may be empty.
+const ROUNDS: usize = 4;
 
 thread_local! {
     /// What was held back, then one read.
     static INCOMING: RefCell<Box<[u8]>> =
         RefCell::new(vec![0; MOST_HELD + BULK].into_boxed_slice());
-    /// One write.
-    static OUTGOING: RefCell<Box<[u8]>> = RefCell::new(vec![0; room_for(BULK)].into_boxed_slice());
+    /// What waited, then one write.
+    static OUTGOING: RefCell<Box<[u8]>> =
+        RefCell::new(vec![0; AHEAD + room_for(BULK)].into_boxed_slice());
 }
 
 /// A TLS connection whose handshake is over.
@@ -56,23 +62,16 @@ pub(super) struct State {
 }
 
 impl State {
-    /// Right after the handshake, with what came behind it: records that are not whole, and plain text.
+    /// Right after the handshake, with what came behind it: records that are not whole, and plain text. `outgoing` goes
+    /// with the first write.
     pub(super) fn new(
         engine: Engine,
         facts: Box<TlsFacts>,
         (held, plain): (Vec<u8>, Vec<u8>),
+        outgoing: Vec<u8>,
         ended: bool,
     ) -> Self {
-        Self {
-            engine,
-            facts,
-            held,
-            plain,
-            outgoing: Vec::new(),
-            taken: 0,
-            ended,
-            said_goodbye: false,
-        }
+        Self { engine, facts, held, plain, outgoing, taken: 0, ended, said_goodbye: false }
     }
 
     /// Are there records that the peer has not taken yet?
@@ -112,6 +111,22 @@ impl State {
             self.held.extend_from_slice(rest);
         }
         Ok(())
+    }
+
+    /// Encrypts `plain` into `buffer`, behind what waits if that is little. Where in it stands what is to be sent.
+    fn encrypt(&mut self, plain: &[u8], buffer: &mut [u8]) -> Result<Range<usize>, rustls::Error> {
+        let Self { engine, held, outgoing, taken, .. } = self;
+        let (ahead, room) = buffer.split_at_mut(AHEAD);
+        let end = AHEAD + engine.encrypt(plain, held, room, outgoing)?;
+        let waiting = &outgoing[*taken..];
+        if waiting.len() > AHEAD {
+            return Ok(AHEAD..end);
+        }
+        let start = AHEAD - waiting.len();
+        ahead[start..].copy_from_slice(waiting);
+        *outgoing = Vec::new();
+        *taken = 0;
+        Ok(start..end)
     }
 }
 
@@ -170,12 +185,13 @@ impl AsyncRead for Tls {
         if out.remaining() == 0 || self.state.give_kept(out) {
             return Poll::Ready(Ok(()));
         }
-        loop {
+        for _ in 0..ROUNDS {
             if self.state.ended {
                 return Poll::Ready(Ok(()));
             }
+            let unsent = self.state.outgoing.len();
             let ended = self.poll_records(cx, out);
-            if self.state.has_unsent() {
+            if self.state.outgoing.len() > unsent {
                 // An answer to a change of keys, or an alert; whoever writes next sends what is left of it.
                 let _ = self.poll_unsent(cx)?;
             }
@@ -184,6 +200,8 @@ impl AsyncRead for Tls {
                 return Poll::Ready(Ok(()));
             }
         }
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 }
 
@@ -193,26 +211,27 @@ impl AsyncWrite for Tls {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        ready!(self.poll_unsent(cx))?;
+        if self.state.outgoing.len() > AHEAD {
+            ready!(self.poll_unsent(cx))?;
+        }
         let plain = &bytes[..bytes.len().min(BULK)];
         if plain.is_empty() {
             return Poll::Ready(Ok(0));
         }
         OUTGOING.with_borrow_mut(|buffer| {
             let Self { tcp, state } = &mut *self;
-            let State { engine, held, outgoing, .. } = state;
-            let records = engine
-                .encrypt(plain, held, buffer, outgoing)
+            let records = state
+                .encrypt(plain, buffer)
                 .map_err(|error| io::Error::new(io::ErrorKind::BrokenPipe, error))?;
-            let mut records = &buffer[..records];
-            while outgoing.is_empty() && !records.is_empty() {
+            let mut records = &buffer[records];
+            while state.outgoing.is_empty() && !records.is_empty() {
                 match Pin::new(&mut *tcp).poll_write(cx, records)? {
                     Poll::Ready(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                     Poll::Ready(sent) => records = &records[sent..],
                     Poll::Pending => break,
                 }
             }
-            outgoing.extend_from_slice(records);
+            state.outgoing.extend_from_slice(records);
             Poll::Ready(Ok(plain.len()))
         })
     }

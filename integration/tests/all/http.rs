@@ -15,7 +15,7 @@ use crate::shared;
 
 const QUICK: &str = "interval = \"300ms\"\nfast_interval = \"100ms\"\ntimeout = \"1s\"";
 
-fn urls(cluster: &RabbitCluster) -> Vec<String> {
+pub(crate) fn urls(cluster: &RabbitCluster) -> Vec<String> {
     (1..=cluster.node_count()).map(|n| cluster.mgmt_url(n)).collect()
 }
 
@@ -153,7 +153,8 @@ async fn nodes_may_be_reached_by_https() {
     let setup = HttpSetup::default()
         .cluster(&tls)
         .managed([format!("https://{}", cluster.mgmt_tls_addr(1))]);
-    let front = setup.start().await;
+    let front = setup.health("checks = [\"tcp\"]\ninterval = \"300ms\"").start().await;
+    front.gateway.wait_for_log("management of the node is up", SOON).await.unwrap();
     assert_eq!(answers(front.address).await, cluster.node_name(1));
 
     let stranger = Authority::new("stranger").unwrap();
