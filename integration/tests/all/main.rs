@@ -5,6 +5,7 @@
 mod admission;
 mod balance;
 mod blocked;
+mod browser;
 mod clients;
 mod demo;
 mod discovery;
@@ -34,5 +35,7 @@ mod shared;
 mod silence;
 mod strangers;
 mod tls;
+mod tls_nodes;
+mod tls_reload;
 mod verdicts;
 mod workers;
