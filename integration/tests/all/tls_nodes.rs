@@ -38,7 +38,8 @@ impl Secure {
 
     /// A gateway whose `[cluster.main.tls]` has these lines.
     async fn gateway(&self, tls: &str) -> GatewayProcess {
-        let (amqp, management) = (self.node.amqps_addr(1), self.node.mgmt_tls_url(1));
+        let (amqp, management) =
+            (self.node.amqps_addr(1), format!("https://{}", self.node.mgmt_tls_addr(1)));
         GatewayProcess::start(&format!(
             "[gateway]\nname = \"gw\"\n[admin]\nbind = \"{}\"\n\
              [listener.amqp]\nbind = \"{}\"\ncluster = \"main\"\n\

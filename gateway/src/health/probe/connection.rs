@@ -17,9 +17,9 @@ use socket2::{SockRef, Socket};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::tap::{Tap, TapReactor};
-use super::{Wrong, dial, secured};
+use super::{Wrong, dial, introduce, secured};
 use crate::cluster::node::Node;
-use crate::config::model::Health;
+use crate::config::model::{Health, ProxyOut};
 use crate::tls::client::Origination;
 
 /// Seconds. Checks find a dead node sooner; this is for the broker to find a dead gateway.
@@ -32,6 +32,8 @@ pub struct Settings {
     pub node: Arc<Node>,
     /// Login and vhost.
     pub health: Arc<Health>,
+    /// The PROXY header that it has to be told first.
+    pub proxy_protocol: ProxyOut,
     /// TLS with it, if it is spoken.
     pub tls: Option<Arc<Origination>>,
     /// What the broker's operator sees it called.
@@ -64,7 +66,8 @@ impl Monitor {
         let Some(uri) = uri(settings) else {
             return Err(Wrong::misconfigured("login", "no user name is configured for it"));
         };
-        let stream = dial(&settings.node).await?;
+        let mut stream = dial(&settings.node).await?;
+        introduce(&mut stream, settings.proxy_protocol).await?;
         let socket = SockRef::from(&stream).try_clone();
         let socket = Cut(socket.map_err(|error| Wrong::io("socket", &error))?);
         let tls = settings.tls.as_ref().map(|tls| (&**tls, &*settings.node.host));
