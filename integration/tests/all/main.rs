@@ -31,5 +31,6 @@ mod rebalance;
 mod shared;
 mod silence;
 mod strangers;
+mod tls_storm;
 mod verdicts;
 mod workers;
