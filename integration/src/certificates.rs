@@ -176,6 +176,12 @@ impl<'a> Leaf<'a> {
         self
     }
 
+    /// Valid for so many more seconds.
+    pub fn seconds(mut self, seconds: u64) -> Self {
+        self.params.not_after = (SystemTime::now() + Duration::from_secs(seconds)).into();
+        self
+    }
+
     /// Valid until yesterday.
     pub fn expired(self) -> Self {
         self.valid(-30, -1)

@@ -88,6 +88,12 @@ impl RabbitCluster {
         SocketAddr::from(([127, 0, 0, 1], self.files.ports(n).management_tls))
     }
 
+    /// The management address of node `n` over TLS, `https://127.0.0.1:PORT`: [`Builder::tls`].
+    #[must_use]
+    pub fn mgmt_tls_url(&self, n: usize) -> String {
+        format!("https://{}", self.mgmt_tls_addr(n))
+    }
+
     /// The management address of node `n`, `http://127.0.0.1:PORT`.
     #[must_use]
     pub fn mgmt_url(&self, n: usize) -> String {

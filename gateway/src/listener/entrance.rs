@@ -5,7 +5,7 @@ mod proxy;
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use ipnet::IpNet;
 use tokio::io::AsyncReadExt;
@@ -123,8 +123,13 @@ impl Entrance {
                 return Err(Refused { phase: Phase::Tls, reason, detail });
             }
         };
+        let leaf = stream.peer_certificates().first();
+        let resumed = stream.tls().is_some_and(|facts| facts.resumed);
+        if resumed && leaf.is_some_and(|leaf| tls::has_ended(leaf, SystemTime::now())) {
+            let detail = "the client resumes a session whose certificate has ended since: renew it";
+            return Err(Refused::new(Phase::Tls, "certificate-expired", detail));
+        }
         arrival.tls = stream.tls().cloned().map(|mut facts| {
-            let leaf = stream.peer_certificates().first();
             facts.certificate = leaf.map(|leaf| Box::new(tls::facts_of(leaf)));
             Box::new(facts)
         });

@@ -13,6 +13,7 @@ use amqp_codec::handshake::bridge::{Answered, Bridge, Fault, Opened, Stage, Step
 use amqp_codec::handshake::server::MAX_WAITING;
 use amqp_codec::reply::{CloseReason, ReplyCode};
 use amqp_codec::wire;
+use tokio::io::AsyncWriteExt;
 use tokio::time::Sleep;
 use tracing::info;
 
@@ -361,13 +362,15 @@ impl<'a> Handshake<'a> {
             end.close.iter().for_each(|reason| self.bridge.refuse(reason));
         }
         let told = !self.bridge.to_client.is_empty();
-        if self.flush_client().await.is_err() || !told {
+        if self.flush_client().await.is_err() {
             return;
         }
         let rest = self.bridge.take_client_rest();
         let client = &mut *self.client;
         close::patiently(self.session, async {
             match end.close {
+                // Where AMQP has no word for it, TLS has one.
+                _ if !told => drop(client.shutdown().await),
                 Some(_) if end.who != Who::Client => close::answer_to_close(client, rest).await,
                 _ => close::shut(client).await,
             }

@@ -71,16 +71,7 @@ impl State {
         outgoing: Vec<u8>,
         ended: bool,
     ) -> Self {
-        Self {
-            engine,
-            facts,
-            held,
-            plain,
-            outgoing,
-            taken: 0,
-            ended,
-            said_goodbye: false,
-        }
+        Self { engine, facts, held, plain, outgoing, taken: 0, ended, said_goodbye: false }
     }
 
     /// Are there records that the peer has not taken yet?

@@ -30,6 +30,13 @@ pub fn facts_of(certificate: &CertificateDer<'_>) -> ClientCertificate {
     }
 }
 
+/// Has the certificate ended, or can it not be read? A session that is resumed shows the one that was looked at when it
+/// began, and nobody has looked at it since.
+#[must_use]
+pub fn has_ended(certificate: &CertificateDer<'_>, now: SystemTime) -> bool {
+    parse(certificate).is_none_or(|parsed| validity(&parsed).1 < now)
+}
+
 pub(super) fn parse(certificate: &CertificateDer<'_>) -> Option<Certificate> {
     Certificate::from_der(certificate).ok()
 }
@@ -182,6 +189,15 @@ mod tests {
         assert_eq!(&*facts.subject, r#"CN=app 1,O=Orders\, \"fast\",C=CH"#);
         let sans: Vec<_> = facts.sans.iter().map(|name| &**name).collect();
         assert_eq!(sans, ["App.test", "app@test", "spiffe://test/app", "10.0.0.1", "fd00::1"]);
+    }
+
+    #[test]
+    fn a_certificate_ends_when_it_says() {
+        let certificate = certificate(|params| params.not_after = rcgen::date_time_ymd(2040, 1, 1));
+        let end = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(2_208_988_800);
+        assert!(!has_ended(&certificate, end));
+        assert!(has_ended(&certificate, end + std::time::Duration::from_secs(1)));
+        assert!(has_ended(&CertificateDer::from(vec![1, 2, 3]), SystemTime::UNIX_EPOCH));
     }
 
     #[test]

@@ -76,7 +76,9 @@ fn incompatibility(incompatible: &PeerIncompatible) -> Reason {
         | PeerIncompatible::Tls12NotOfferedOrEnabled
         | PeerIncompatible::SupportedVersionsExtensionRequired
         | PeerIncompatible::ServerDoesNotSupportTls12Or13
-        | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig => (
+        | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig
+        // TLS 1.1 has no such extension, and rustls misses it before it looks at the version.
+        | PeerIncompatible::SignatureAlgorithmsExtensionRequired => (
             "tls-version",
             "the client speaks no version of TLS that is allowed here: let it use TLS 1.3 or 1.2, and see min_version".to_owned(),
         ),

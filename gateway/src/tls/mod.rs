@@ -27,7 +27,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use client::Origination;
-pub use facts::facts_of;
+pub use facts::{facts_of, has_ended};
 use files::Files;
 use problem::{Findings, TlsProblem};
 use server::{Alpn, Termination};

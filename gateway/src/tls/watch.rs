@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use humantime::format_rfc3339_seconds;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::{Dispatch, dispatcher, error, info, warn};
 
 use super::Tls;
 use super::client::Origination;
@@ -69,9 +69,12 @@ impl Watch {
     /// Looks again and again, until told to stop. Files are read on a thread where nobody waits for it.
     pub async fn run(self, stop: CancellationToken) {
         let mut watch = self;
+        // The log is that of the thread, and others read the files.
+        let log = dispatcher::get_default(Dispatch::clone);
         loop {
+            let log = log.clone();
             let looked = tokio::task::spawn_blocking(move || {
-                watch.look(SystemTime::now());
+                dispatcher::with_default(&log, || watch.look(SystemTime::now()));
                 watch
             });
             let Ok(looked) = looked.await else { return };

@@ -1,6 +1,6 @@
 // The management UI in Chromium, as a person uses it. Usage: management.js HOST PORT
 // By HTTPS if TLS_CA is set; who the server is, it does not look at.
-// One line a check on standard output: 'ok NAME' or 'FAIL NAME why'.
+// One line a check on standard output: 'ok NAME' or 'FAIL NAME why'. With SCREENSHOTS set, pictures of what it saw go there.
 'use strict';
 const { chromium } = require('playwright-core');
 const [host, port] = process.argv.slice(2);
@@ -10,13 +10,22 @@ const base = `${scheme}://${host}:${port}/`;
 const queue = `browser-${process.pid}-${Date.now()}`;
 const problems = [];
 
+let page;
+
 async function check(name, run) {
   try {
     await run();
+    await picture(name);
     console.log(`ok ${name}`);
   } catch (problem) {
+    await picture(`failed-${name}`);
     console.log(`FAIL ${name} ${String(problem.stack || problem).replace(/\s+/g, ' ').slice(0, 600)}`);
   }
+}
+
+async function picture(name) {
+  const directory = process.env.SCREENSHOTS;
+  if (directory) await page.screenshot({ path: `${directory}/${scheme}-${port}-${name}.png` }).catch(console.error);
 }
 
 function assert(holds, why) {
@@ -29,7 +38,7 @@ function assert(holds, why) {
     executablePath: '/usr/bin/chromium',
     args: ['--no-sandbox', '--no-proxy-server'],
   });
-  const page = await (await browser.newContext({ ignoreHTTPSErrors: true })).newPage();
+  page = await (await browser.newContext({ ignoreHTTPSErrors: true })).newPage();
   page.setDefaultTimeout(30000);
   page.on('pageerror', (error) => problems.push(String(error)));
   page.on('requestfailed', (request) => {

@@ -69,6 +69,7 @@ impl Script {
         command.args([address.ip().to_string(), address.port().to_string()]).args(more);
         command.env("NODE_PATH", interop.join("node/node_modules"));
         command.env("PYTHONDONTWRITEBYTECODE", "1");
+        command.env("SCREENSHOTS", interop.with_file_name("screenshots"));
         command.envs(tls.iter().flat_map(ClientTls::environment));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let child = command.kill_on_drop(true).spawn();

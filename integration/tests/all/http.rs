@@ -15,7 +15,7 @@ use crate::shared;
 
 const QUICK: &str = "interval = \"300ms\"\nfast_interval = \"100ms\"\ntimeout = \"1s\"";
 
-fn urls(cluster: &RabbitCluster) -> Vec<String> {
+pub(crate) fn urls(cluster: &RabbitCluster) -> Vec<String> {
     (1..=cluster.node_count()).map(|n| cluster.mgmt_url(n)).collect()
 }
 
@@ -150,13 +150,18 @@ async fn nodes_may_be_reached_by_https() {
     let cluster = RabbitCluster::builder("byhttps").tls(Tls::new(&authority, &server));
     let cluster = cluster.start().await.unwrap();
     let tls = format!("tls = {{ ca = \"{}\" }}", authority.file().display());
-    let setup = HttpSetup::default().cluster(&tls).managed([cluster.mgmt_tls_url(1)]);
-    let front = setup.start().await;
+    let setup = HttpSetup::default()
+        .cluster(&tls)
+        .managed([format!("https://{}", cluster.mgmt_tls_addr(1))]);
+    let front = setup.health("checks = [\"tcp\"]\ninterval = \"300ms\"").start().await;
+    front.gateway.wait_for_log("management of the node is up", SOON).await.unwrap();
     assert_eq!(answers(front.address).await, cluster.node_name(1));
 
     let stranger = Authority::new("stranger").unwrap();
     let tls = format!("tls = {{ ca = \"{}\" }}", stranger.file().display());
-    let setup = HttpSetup::default().cluster(&tls).managed([cluster.mgmt_tls_url(1)]);
+    let setup = HttpSetup::default()
+        .cluster(&tls)
+        .managed([format!("https://{}", cluster.mgmt_tls_addr(1))]);
     let front = setup.start().await;
     let (status, text) = http::get(&api(front.address, "overview")).await.unwrap();
     assert!(status == 503 && text.contains("node n1"), "{status} {text}");

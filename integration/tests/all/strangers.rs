@@ -65,7 +65,7 @@ fn sasl_init(mechanism: &str, response: &[u8]) -> Vec<u8> {
 }
 
 /// The result code of the sasl-outcome that an AMQP 1.0 client gets.
-async fn outcome(address: SocketAddr, mechanism: &str, response: &[u8]) -> u8 {
+pub(crate) async fn outcome(address: SocketAddr, mechanism: &str, response: &[u8]) -> u8 {
     let mut client = Peer::connect(address).await.unwrap();
     client.send_raw(&SASL).await.unwrap();
     client.expect_header(SASL).await.unwrap();
