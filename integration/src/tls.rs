@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{ClientConfig, ClientConnection, RootCertStore};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -133,6 +133,17 @@ impl Connector {
     /// When nobody listens there, or one of both sides refuses the TLS handshake.
     pub async fn connect(&self, address: SocketAddr) -> io::Result<TlsStream<TcpStream>> {
         self.handshake(TcpStream::connect(address).await?).await
+    }
+
+    /// What a client says first: a ClientHello in its record.
+    ///
+    /// # Errors
+    /// When rustls cannot make one.
+    pub fn hello(&self) -> Result<Vec<u8>> {
+        let mut client = ClientConnection::new(self.config.config().clone(), self.name.clone())?;
+        let mut hello = Vec::new();
+        client.write_tls(&mut hello)?;
+        Ok(hello)
     }
 
     /// Does the TLS handshake on a connection that is there already.

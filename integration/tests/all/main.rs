@@ -37,5 +37,7 @@ mod strangers;
 mod tls;
 mod tls_nodes;
 mod tls_reload;
+mod tls_renewal;
+mod tls_storm;
 mod verdicts;
 mod workers;
