@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{ClientConfig, ClientConnection, RootCertStore};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -74,6 +74,18 @@ impl ClientTls {
     pub fn connector(&self) -> Result<Connector> {
         let name = ServerName::try_from(self.server_name.clone())?;
         Ok(Connector { config: TlsConnector::from(Arc::new(self.config()?)), name })
+    }
+
+    /// What such a client says first: its ClientHello.
+    ///
+    /// # Errors
+    /// As [`ClientTls::connector`].
+    pub fn hello(&self) -> Result<Vec<u8>> {
+        let name = ServerName::try_from(self.server_name.clone())?;
+        let mut client = ClientConnection::new(Arc::new(self.config()?), name)?;
+        let mut hello = Vec::new();
+        client.write_tls(&mut hello)?;
+        Ok(hello)
     }
 
     fn config(&self) -> Result<ClientConfig> {
