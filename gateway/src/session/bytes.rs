@@ -36,7 +36,7 @@ impl Bytes<'_> {
             return Err(end.with_detail("give the listener a cluster, or add a route for it"));
         };
         let (session, client, said) = (self.session, &mut *self.client, &mut *self.said);
-        let key = Key { source: session.arrival.client.ip(), vhost: None };
+        let key = Key { source: session.arrival.client.ip(), vhost: None, amqp: false };
         let watch = |cx: &mut Context<'_>| poll_client(session, client, said, cx);
         let search = self.search.insert(Search::of_port(cluster.clone(), self.port));
         let refused = match search.connect((self.shared, session), &key, watch).await? {

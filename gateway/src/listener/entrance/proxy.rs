@@ -86,6 +86,8 @@ fn note(arrival: &mut Arrival, header: ProxyHeader) {
         arrival.client = source;
         arrival.local = header.destination;
     }
-    arrival.sni = header.authority.map(String::into_boxed_str);
+    // Routes ask for names as a ClientHello gives them: in lower case, and without a dot at the end.
+    let name = header.authority.map(|name| name.trim_end_matches('.').to_ascii_lowercase());
+    arrival.sni = name.map(String::into_boxed_str);
     arrival.proxy_tls = header.tls.map(Box::new);
 }
