@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
+use rustls::client::Resumption;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -139,6 +140,14 @@ pub struct Connector {
 }
 
 impl Connector {
+    /// The same, but each connection does the whole TLS handshake.
+    #[must_use]
+    pub fn without_resumption(&self) -> Self {
+        let mut config = ClientConfig::clone(self.config.config());
+        config.resumption = Resumption::disabled();
+        Self { config: TlsConnector::from(Arc::new(config)), name: self.name.clone() }
+    }
+
     /// Connects.
     ///
     /// # Errors
