@@ -71,6 +71,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "stream",
             "telemetry",
             "tls",
+            "worker",
             "listener",
             "health::machine",
             "health::probe",

@@ -26,6 +26,7 @@ pub enum Reason {
     ConnectTimeout,
     NodeSilent,
     NodeLost,
+    AccessRefused,
     Loop,
     NotTls,
     Cut,
@@ -35,7 +36,7 @@ pub enum Reason {
 
 impl Reason {
     /// All of them but those of the entrance.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::ClientGone,
         Self::BadRequest,
         Self::HeadTimeout,
@@ -44,6 +45,7 @@ impl Reason {
         Self::ConnectTimeout,
         Self::NodeSilent,
         Self::NodeLost,
+        Self::AccessRefused,
         Self::Loop,
         Self::NotTls,
         Self::Cut,
@@ -61,6 +63,7 @@ impl Reason {
             Self::ConnectTimeout => "connect-timeout",
             Self::NodeSilent => "node-silent",
             Self::NodeLost => "node-lost",
+            Self::AccessRefused => "access-refused",
             Self::Loop => "loop",
             Self::NotTls => "not-tls",
             Self::Cut => "cut",

@@ -106,6 +106,9 @@ impl Forward<'_> {
         repeatable: bool,
     ) -> Result<(Response<Incoming>, Link), Failed> {
         while let Some(mut link) = node.pool.take(Instant::now()) {
+            if self.is_stranger_to(&link) {
+                return Err(stranger(node, request));
+            }
             match ask(node, &mut link, request, repeatable).await {
                 Ok(response) => return Ok((response, link)),
                 // It was closed while it waited: that says nothing about the node.
@@ -122,6 +125,9 @@ impl Forward<'_> {
             Ok(link) => link,
             Err(error) => return Err(not_connected(node, &error, request)),
         };
+        if self.is_stranger_to(&link) {
+            return Err(stranger(node, request));
+        }
         let answered = ask(node, &mut link, request, repeatable).await;
         if let Err(Failed { reason: Reason::NodeLost, text, .. }) = &answered {
             node.failed(Instant::now());
@@ -129,6 +135,13 @@ impl Forward<'_> {
             warn!(%cluster, node = %name, url = %node.url, %text, "node does not answer a request");
         }
         answered.map(|response| (response, link))
+    }
+
+    /// Would the node take the client for one of its own host, and let users in that it keeps from all others? RabbitMQ
+    /// judges by its own end of the connection, and logins come in more ways than the header of a request.
+    fn is_stranger_to(&self, link: &Link) -> bool {
+        let elsewhere = !self.client.arrival.client.ip().to_canonical().is_loopback();
+        link.looks_local && elsewhere && !self.cluster.cluster.model.loopback_users.is_empty()
     }
 
     fn answer(
@@ -172,6 +185,7 @@ impl Forward<'_> {
                 (StatusCode::GATEWAY_TIMEOUT, "does not answer")
             }
             Reason::NodeLost => (StatusCode::BAD_GATEWAY, "broke off"),
+            Reason::AccessRefused => (StatusCode::FORBIDDEN, "is not for clients of other hosts"),
             _ => (StatusCode::SERVICE_UNAVAILABLE, "cannot be reached"),
         };
         let page = Page::new(status, format!("RabbitMQ cluster {name} {what}: {text}."));
@@ -207,6 +221,16 @@ async fn ask(
             unsent: None,
         }),
     }
+}
+
+/// A request that the node must not have.
+fn stranger(node: &HttpNode, request: Request<Upload>) -> Failed {
+    let (name, url) = (&node.node.name, &node.url);
+    let text = format!(
+        "to node {name} every client of {url} looks local, and guest might log in; give the node's management \
+         another address of its host, or set loopback_users = [] if its broker lets no user in from its own host alone"
+    );
+    Failed { reason: Reason::AccessRefused, text, unsent: Some(request) }
 }
 
 /// Waits until a node is found to be down that was not so far.

@@ -8,6 +8,7 @@ use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1::{Builder, SendRequest};
 use hyper::{Request, Response, body::Incoming};
 use hyper_util::rt::TokioIo;
+use socket2::SockRef;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
@@ -15,6 +16,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::body::Upload;
 use super::nodes::HttpNode;
 use crate::cluster::Cluster;
+use crate::socket::keep_alive;
 use crate::stream::{HandshakeError, Stream};
 use crate::tls;
 
@@ -26,6 +28,8 @@ const MOST_HEADERS: usize = 128;
 /// A connection to a node, which ends when this is dropped.
 pub(super) struct Link {
     sender: SendRequest<Upload>,
+    /// Does the node see a client of its own host?
+    pub(super) looks_local: bool,
     _connection: AbortOnDropHandle<()>,
 }
 
@@ -47,8 +51,11 @@ pub(super) async fn connect(
     let connecting = async {
         let tcp = TcpStream::connect((&*node.url.host, node.url.port)).await?;
         tcp.set_nodelay(true)?;
+        // A node that is switched off in the middle of an answer, or of a silent WebSocket, says nothing any more.
+        SockRef::from(&tcp).set_tcp_keepalive(&keep_alive())?;
+        let looks_local = tcp.peer_addr()?.ip().to_canonical().is_loopback();
         let stream = if node.url.tls { secure(cluster, node, tcp).await? } else { tcp.into() };
-        speak(stream).await
+        speak(stream, looks_local).await
     };
     timeout(patience, connecting).await.map_err(|_| io::ErrorKind::TimedOut)?
 }
@@ -63,7 +70,7 @@ async fn secure(cluster: &Cluster, node: &HttpNode, tcp: TcpStream) -> io::Resul
     })
 }
 
-async fn speak(stream: Stream) -> io::Result<Link> {
+async fn speak(stream: Stream, looks_local: bool) -> io::Result<Link> {
     let mut builder = Builder::new();
     builder.max_headers(MOST_HEADERS).max_buf_size(LARGEST_HEAD);
     let (sender, connection) =
@@ -72,7 +79,7 @@ async fn speak(stream: Stream) -> io::Result<Link> {
         // Its errors reach whoever waits for an answer.
         let _ = connection.with_upgrades().await;
     });
-    Ok(Link { sender, _connection: AbortOnDropHandle::new(connection) })
+    Ok(Link { sender, looks_local, _connection: AbortOnDropHandle::new(connection) })
 }
 
 impl Link {

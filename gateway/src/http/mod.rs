@@ -43,6 +43,7 @@ use crate::listener::entrance::Entrance;
 use crate::telemetry::access::AccessLog;
 use crate::telemetry::metrics::{Metrics, Scrape};
 use crate::telemetry::names;
+use crate::worker::handshakes::give_way;
 pub use exchange::Reason;
 use nodes::HttpCluster;
 
@@ -129,6 +130,8 @@ pub fn start(
     let (log, clusters, finished) = (log.clone(), setup.clusters, done.clone());
     let thread = std::thread::Builder::new().name("http".to_owned()).spawn(move || {
         tracing::dispatcher::with_default(&log, || {
+            // It makes its own TLS handshakes.
+            give_way();
             runtime.block_on(run(&shared, &clusters, listeners));
             drop(runtime);
         });

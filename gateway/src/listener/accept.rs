@@ -2,7 +2,7 @@
 //!
 //! Over a limit, a client that was accepted waits, and those behind it in the kernel's queue. No
 //! error ends a loop. When the gateway stops, the clients that have connected already still begin a session, which is then
-//! closed in order: a closed listening socket would reset those in its queue.
+//! closed in order: a closed listening socket would reset those in its queue. Those in the middle of a TLS handshake are cut.
 
 use std::io;
 use std::net::SocketAddr;

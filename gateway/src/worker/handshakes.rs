@@ -13,6 +13,14 @@ use tracing::{Dispatch, debug};
 /// How nice these threads are: at a full core they get a quarter of what a worker gets (sched(7)).
 const NICE: i32 = 6;
 
+/// Puts the thread that calls behind the workers.
+pub fn give_way() {
+    // Linux takes it for the thread, not for the process: setpriority(2).
+    if let Err(error) = setpriority_process(None, NICE) {
+        debug!(%error, "this thread has the priority of sessions");
+    }
+}
+
 /// The threads.
 #[derive(Debug)]
 pub struct HandshakeThreads {
@@ -36,10 +44,7 @@ impl HandshakeThreads {
             let thread = std::thread::Builder::new().name(format!("tls-{number}"));
             threads.push(thread.spawn(move || {
                 tracing::dispatcher::with_default(&log, || {
-                    // Linux takes it for the thread that calls: setpriority(2).
-                    if let Err(error) = setpriority_process(None, NICE) {
-                        debug!(%error, "handshakes have the priority of sessions");
-                    }
+                    give_way();
                     runtime.block_on(stop.cancelled());
                 });
             })?);

@@ -78,8 +78,7 @@ async fn a_trusted_proxy_is_believed_by_header_and_by_proxy_protocol() {
     assert_eq!(head.header("x-forwarded-for"), Some("1.2.3.4, 127.0.0.1"));
     assert_eq!(head.header("x-forwarded-proto"), Some("https"));
 
-    let setup = HttpSetup::default().listener("proxy_protocol = \"required\"");
-    let (front, node) = alone(setup.listener("trusted_proxies = [\"127.0.0.0/8\"]")).await;
+    let (front, node) = alone(announced().cluster("loopback_users = []")).await;
     let mut client = front.client().await;
     client.send("PROXY TCP4 10.9.8.7 10.0.0.1 4000 8443\r\n").await.unwrap();
     let head = asked(&mut client, &node, request).await;
@@ -91,6 +90,30 @@ async fn a_trusted_proxy_is_believed_by_header_and_by_proxy_protocol() {
     none.send(request).await.unwrap();
     none.expect_end().await.unwrap();
     front.record("one without", |record| record["reason"] == "proxy-missing").await;
+}
+
+/// A listener whose clients are announced by a PROXY header.
+fn announced() -> HttpSetup {
+    let setup = HttpSetup::default().listener("proxy_protocol = \"required\"");
+    setup.listener("trusted_proxies = [\"127.0.0.0/8\"]")
+}
+
+#[tokio::test]
+async fn a_client_of_another_host_is_kept_from_a_node_that_would_take_it_for_a_local_one() {
+    let (front, node) = alone(announced()).await;
+    let request =
+        "GET /api/whoami HTTP/1.1\r\nHost: h\r\nAuthorization: Basic Z3Vlc3Q6Z3Vlc3Q=\r\n\r\n";
+    let mut local = front.client().await;
+    local.send("PROXY TCP4 127.0.0.9 127.0.0.1 4000 8443\r\n").await.unwrap();
+    asked(&mut local, &node, request).await;
+    let mut stranger = front.client().await;
+    stranger.send("PROXY TCP4 10.9.8.7 10.0.0.1 4000 8443\r\n").await.unwrap();
+    stranger.send(request).await.unwrap();
+    let (answer, text) = stranger.answered().await.unwrap();
+    assert_eq!(answer.status(), 403, "{text}");
+    assert!(text.contains("loopback_users"), "{text}");
+    let record = front.record("a refusal", |record| record["reason"] == "access-refused").await;
+    assert_eq!(record["client"], "10.9.8.7:4000");
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! Nodes at loopback addresses, to which clients from anywhere look local.
 
+use std::net::IpAddr;
+
 use super::super::Context;
 use crate::config::file;
 use crate::config::model::{ClusterName, Listener, Protocol, Route, RouteAction};
@@ -16,6 +18,7 @@ pub(super) fn warn(
     if file.loopback_users.as_ref().is_some_and(|users| users.is_empty()) {
         return;
     }
+    warn_of_management(context, (name, file), listeners);
     let addresses = file.node.iter().flat_map(|named| &named.0);
     let local = addresses.filter_map(|(_, node)| node.address.as_ref()).find(|text| {
         let address = values::node_address(text.as_str());
@@ -48,6 +51,38 @@ pub(super) fn warn(
         let message =
             format!("{}: it refuses them all, for it cannot read who logs in", say(listener));
         let advice = "name the node by another address of its host; or write loopback_users = [] if its broker has none";
+        context.report.warning(local.span(), message, advice.to_owned());
+    }
+}
+
+/// The same of the management, which HTTP listeners lead to.
+fn warn_of_management(
+    context: &mut Context<'_, '_>,
+    (name, file): (&ClusterName, &file::Cluster),
+    listeners: &[Listener],
+) {
+    let nodes = file.node.iter().flat_map(|named| &named.0);
+    let local = nodes.filter_map(|(_, node)| node.management.as_ref()).find(|text| {
+        values::management_url(text.as_str()).is_ok_and(|url| {
+            match url.host.parse::<IpAddr>() {
+                Ok(ip) => ip.is_loopback(),
+                Err(_) => url.host.eq_ignore_ascii_case("localhost"),
+            }
+        })
+    });
+    let open = |listener: &&Listener| {
+        matches!(listener.protocol, Protocol::Http(_))
+            && listener.cluster.as_ref() == Some(name)
+            && listener.bind.iter().any(|bound| !bound.ip().is_loopback())
+    };
+    if let (Some(local), Some(listener)) = (local, listeners.iter().find(open)) {
+        let message = format!(
+            "cluster.{name}: at {} every client looks local, and listener {} takes clients from other hosts: it refuses \
+             them all",
+            local.as_str(),
+            listener.name
+        );
+        let advice = "name the management by another address of its host; or write loopback_users = [] if its broker has none";
         context.report.warning(local.span(), message, advice.to_owned());
     }
 }
