@@ -163,3 +163,24 @@ DIR/gateway.toml: invalid: 1 error
 ";
     assert_eq!(out, expected);
 }
+
+#[test]
+fn check_lists_every_file_that_cannot_be_used() {
+    let missing = format!(
+        "{VALID}[cluster.main.tls]\nca = '/nowhere/ca.pem'\n\
+         certificate = {{ chain = '/nowhere/gw.crt', key = '/nowhere/gw.key' }}\n\
+         [listener.amqps]\nbind = '127.0.0.1:5671'\ncluster = 'main'\n\
+         [listener.amqps.tls]\ncertificates = [{{ bundle = '/nowhere/amqp.pem' }}]\n\
+         client_auth = 'required'\nclient_ca = '/nowhere/clients.pem'\n\
+         client_crl = ['/nowhere/clients.crl']\n"
+    );
+    let (_, out) = check_text(&missing, "json");
+    let answer: serde_json::Value = serde_json::from_str(&out).unwrap();
+    let problems = answer["problems"].as_array().unwrap().iter();
+    let places = problems.map(|p| (p["line"].as_u64().unwrap(), p["column"].as_u64().unwrap()));
+    assert_eq!(
+        places.collect::<Vec<_>>(),
+        [(7, 6), (8, 15), (8, 15), (13, 17), (15, 13), (16, 15)],
+        "{out}"
+    );
+}

@@ -1,7 +1,9 @@
-//! `docs/access-log.md` explains every reason for which a session ends.
+//! `docs/access-log.md` explains every reason for which a session or a request ends.
 
 use std::fs;
 use std::path::Path;
+
+use amqp_gateway::http::Reason;
 
 #[test]
 fn every_reason_is_explained_to_operators() {
@@ -17,6 +19,7 @@ fn every_reason_is_explained_to_operators() {
         reasons.extend(ends.filter_map(|arguments| arguments.split('"').nth(1)));
     }
     assert!(reasons.len() > 25, "End::new is not what it was: {reasons:?}");
+    reasons.extend(Reason::ALL.iter().map(|reason| reason.as_str()));
     for reason in reasons {
         assert!(page.contains(&format!("\n| `{reason}` |")), "no line for `{reason}`");
     }

@@ -77,6 +77,18 @@ impl ClientTls {
         Ok(Connector { config: TlsConnector::from(Arc::new(self.config()?)), name })
     }
 
+    /// What such a client says first: its ClientHello.
+    ///
+    /// # Errors
+    /// As [`ClientTls::connector`].
+    pub fn hello(&self) -> Result<Vec<u8>> {
+        let name = ServerName::try_from(self.server_name.clone())?;
+        let mut client = ClientConnection::new(Arc::new(self.config()?), name)?;
+        let mut hello = Vec::new();
+        client.write_tls(&mut hello)?;
+        Ok(hello)
+    }
+
     fn config(&self) -> Result<ClientConfig> {
         let version = match self.version {
             Version::Tls11 => anyhow::bail!("rustls does not speak TLS 1.1"),

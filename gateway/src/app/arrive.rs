@@ -60,7 +60,7 @@ impl Hall {
                 return self.seat(arrival, stream, passage);
             }
             Some(Err(Refused { phase, reason, detail })) => {
-                End::new(Who::Client, phase, reason).with_detail(detail)
+                End { detail, ..End::new(Who::Client, phase, reason) }
             }
             None => End::new(Who::Gateway, Phase::Drain, "drained"),
         };

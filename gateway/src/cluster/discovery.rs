@@ -234,7 +234,7 @@ mod tests {
             ["r1", "new@10.0.0.6", "new@10.0.0.7", "r2"]
         );
         assert!(Arc::ptr_eq(&cluster.nodes()[1], &six));
-        let key = Key { source: [127, 0, 0, 1].into(), vhost: None };
+        let key = Key { source: [127, 0, 0, 1].into(), vhost: None, amqp: true };
         let mut tried = Vec::new();
         while let Some(lease) = cluster.choose(&tried, &key, Instant::now()) {
             tried.push(lease.node().clone());

@@ -176,7 +176,7 @@ impl Cluster {
                     && !node.is_skipped(now)
                     && !on_trial.iter().any(|t| Arc::ptr_eq(t, node))
             })?;
-            if lease.node().try_usable(now) {
+            if !key.amqp || lease.node().try_usable(now) {
                 return Some(lease);
             }
             on_trial.push(lease.node().clone());
@@ -228,6 +228,8 @@ pub struct Key<'a> {
     pub source: IpAddr,
     /// The vhost on the cluster; `None` where it is not known.
     pub vhost: Option<&'a str>,
+    /// Does it speak AMQP? Only then does it find out for others whether a node that did not take AMQP does so again.
+    pub amqp: bool,
 }
 
 impl Key<'_> {
@@ -251,7 +253,7 @@ mod tests {
     use crate::cluster::report::Report;
     use crate::config::model::{Check, Health, samples};
 
-    const KEY: Key<'_> = Key { source: IpAddr::V4(Ipv4Addr::LOCALHOST), vhost: None };
+    const KEY: Key<'_> = Key { source: IpAddr::V4(Ipv4Addr::LOCALHOST), vhost: None, amqp: true };
 
     fn cluster(backups: &[bool]) -> Cluster {
         let nodes = backups.iter().enumerate().map(|(i, &backup)| model::Node {
@@ -281,6 +283,19 @@ mod tests {
         assert!(!cluster.is_usable(now));
         assert!(cluster.choose(&[], &KEY, now).is_some());
         assert!(cluster.choose(&cluster.nodes(), &KEY, now).is_none());
+    }
+
+    #[test]
+    fn only_who_speaks_amqp_is_a_trial_of_a_node_that_failed() {
+        let (cluster, now) = (cluster(&[false]), Instant::now());
+        let later = now + cluster.nodes()[0].failed(now) + Duration::from_millis(2);
+        let other = Key { amqp: false, ..KEY };
+        for _ in 0..2 {
+            assert!(cluster.pick_usable(&other, later, |_| true).is_some());
+        }
+        assert!(cluster.pick_usable(&KEY, later, |_| true).is_some(), "the trial");
+        assert!(cluster.pick_usable(&KEY, later, |_| true).is_none());
+        assert!(cluster.pick_usable(&other, later, |_| true).is_none());
     }
 
     #[test]
@@ -364,7 +379,7 @@ mod tests {
 
     /// The node for a vhost, and for a source.
     fn hashed(cluster: &Cluster, vhost: Option<&str>, source: [u8; 4]) -> String {
-        let key = Key { source: source.into(), vhost };
+        let key = Key { source: source.into(), vhost, amqp: true };
         name(cluster.choose(&[], &key, Instant::now())).expect("a node")
     }
 
@@ -407,7 +422,7 @@ mod tests {
         let cluster = hashing(Strategy::VhostHash);
         let nodes: Vec<_> = (0..30).map(|i| hashed(&cluster, None, [10, 0, 0, i])).collect();
         assert!(["r0", "r1", "r2"].iter().all(|name| nodes.iter().any(|node| node == name)));
-        let mapped = Key { source: "::ffff:10.0.0.7".parse().expect("address"), vhost: None };
+        let mapped = Key { source: "::ffff:10.0.0.7".parse().expect("address"), ..KEY };
         let same = name(cluster.choose(&[], &mapped, Instant::now()));
         assert_eq!(same.as_ref(), Some(&nodes[7]), "one client, whatever the listener's family");
     }

@@ -54,8 +54,9 @@ pub(super) fn model(
     let log = log(&mut context, file.log.unwrap_or_default());
     listener::warn_unreachable(&mut context, &listeners, &routes);
     let (listeners, admin_bind) = listener::listeners(&mut context, &listeners, file.admin);
+    route::warn_unheard(&mut context, &routes, &listeners);
     let routes = route::routes(&mut context, &routes);
-    let clusters = cluster::clusters(&mut context, &clusters, &listeners);
+    let clusters = cluster::clusters(&mut context, &clusters, (&listeners, &routes));
     Model {
         gateway,
         log,

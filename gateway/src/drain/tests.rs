@@ -135,7 +135,7 @@ impl Stage {
                 self.coming.drain(..).partition(|(at, _)| *at <= self.now);
             self.coming = coming;
             for (_, client) in back {
-                let key = Key { source: [127, 0, 0, 1].into(), vhost: None };
+                let key = Key { source: [127, 0, 0, 1].into(), vhost: None, amqp: true };
                 let lease = self.cluster.choose(&[], &key, self.now).unwrap();
                 lease.node().answered();
                 self.open(client, lease);

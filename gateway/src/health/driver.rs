@@ -68,6 +68,7 @@ impl Questions {
         let settings = |purpose: &str| Settings {
             node: node.clone(),
             health: health.clone(),
+            proxy_protocol: cluster.model.proxy_protocol,
             tls: cluster.tls.clone(),
             name: format!("amqp-gateway {gateway} {purpose}"),
         };

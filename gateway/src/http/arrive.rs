@@ -113,6 +113,6 @@ async fn admit(
     let speaks = if entrance.tls.is_some() { Speaks::Https } else { Speaks::Http };
     match entrance.admit(tcp, arrival, head).await {
         Ok(stream) => Ok((stream, speaks)),
-        Err(refused) => Err(Some((Reason::Refused(refused.reason), refused.detail))),
+        Err(refused) => Err(refused.detail.map(|detail| (Reason::Refused(refused.reason), detail))),
     }
 }

@@ -44,13 +44,19 @@ pub struct Refused {
     pub phase: Phase,
     /// A label: kebab-case, from a fixed set.
     pub reason: &'static str,
-    /// Cause and cure.
-    pub detail: String,
+    /// Cause and cure, if that is worth a line in the log.
+    pub detail: Option<String>,
 }
 
 impl Refused {
     fn new(phase: Phase, reason: &'static str, detail: impl ToString) -> Self {
-        Self { phase, reason, detail: detail.to_string() }
+        Self { phase, reason, detail: Some(detail.to_string()) }
+    }
+
+    /// It has gone. Checks of balancers do so without a word, all day long: they are not worth a line in the log.
+    fn gone(phase: Phase, arrival: &Arrival, how: impl ToString) -> Self {
+        let detail = (!arrival.said.is_empty()).then(|| how.to_string());
+        Self { phase, reason: "client-gone", detail }
     }
 }
 
@@ -89,7 +95,7 @@ impl Entrance {
         timeout: Duration,
     ) -> Result<Stream, Refused> {
         if self.proxy_protocol != ProxyIn::Off {
-            self.introduce(&mut tcp, arrival).await?;
+            self.introduce(&mut tcp, arrival, timeout).await?;
         }
         let deadline = arrival.accepted + timeout;
         let secured = self.secure(tcp, arrival);
@@ -120,7 +126,7 @@ impl Entrance {
             }
             Err(HandshakeError::Tls(error)) => {
                 let (reason, detail) = tls::failure::reason(&error);
-                return Err(Refused { phase: Phase::Tls, reason, detail });
+                return Err(Refused::new(Phase::Tls, reason, detail));
             }
         };
         let leaf = stream.peer_certificates().first();

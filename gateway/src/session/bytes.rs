@@ -36,7 +36,7 @@ impl Bytes<'_> {
             return Err(end.with_detail("give the listener a cluster, or add a route for it"));
         };
         let (session, client, said) = (self.session, &mut *self.client, &mut *self.said);
-        let key = Key { source: session.arrival.client.ip(), vhost: None };
+        let key = Key { source: session.arrival.client.ip(), vhost: None, amqp: false };
         let watch = |cx: &mut Context<'_>| poll_client(session, client, said, cx);
         let search = self.search.insert(Search::of_port(cluster.clone(), self.port));
         let refused = match search.connect((self.shared, session), &key, watch).await? {
@@ -57,8 +57,8 @@ impl Bytes<'_> {
     async fn refuse_stranger(&mut self) -> End {
         close::patiently(self.session, close::shut(self.client)).await;
         End::new(Who::Gateway, Phase::Connect, "access-refused").with_detail(
-            "to the node the client would look local, and guest might log in: set proxy_protocol of the cluster, or \
-             loopback_users = [] if its brokers let no user in from their own host alone",
+            "to the node at a loopback address the client would look local, and guest might log in: name the node by \
+             another address of its host, or set loopback_users = [] if its broker has none",
         )
     }
 }

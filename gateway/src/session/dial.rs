@@ -24,8 +24,8 @@ pub(super) enum DialError {
     #[error(transparent)]
     Io(#[from] io::Error),
     /// It answered, and there is no TLS with it.
-    #[error("TLS: {}", .0)]
-    Tls(String),
+    #[error("TLS: {}", .1)]
+    Tls(&'static str, String),
 }
 
 /// Which port of a node is dialled, and what is spoken there.
@@ -87,11 +87,11 @@ async fn introduce(session: &Session, cluster: &Cluster, tcp: &mut TcpStream) ->
         None => tcp.local_addr()?,
     };
     let id = format!("{:016x}", session.id.0);
-    let tls = arrival.tls.as_deref().map(told);
+    let own = arrival.tls.as_deref().map(told);
     let header = Outgoing {
         authority: arrival.sni.as_deref(),
         unique_id: Some(id.as_bytes()),
-        tls: tls.as_ref(),
+        tls: own.as_ref().or(arrival.proxy_tls.as_deref()),
         ..Outgoing::new(arrival.client, destination)
     };
     let header = match cluster.model.proxy_protocol {
@@ -121,7 +121,8 @@ async fn secure(tcp: TcpStream, tls: &Origination, node: &Node) -> Result<Stream
         Ok(stream) => Ok(stream),
         Err(HandshakeError::Io(error)) => Err(error.into()),
         Err(HandshakeError::Tls(error)) => {
-            Err(DialError::Tls(crate::tls::failure::of_node(&error).1))
+            let (reason, detail) = crate::tls::failure::of_node(&error);
+            Err(DialError::Tls(reason, detail))
         }
     }
 }
@@ -132,7 +133,10 @@ fn timed_out() -> DialError {
 
 /// A label for what the node, or the way to it, did wrong: from a fixed set.
 pub(super) fn reason(error: &DialError) -> &'static str {
-    let DialError::Io(error) = error else { return "tls" };
+    let error = match error {
+        DialError::Io(error) => error,
+        DialError::Tls(reason, _) => return reason,
+    };
     match error.kind() {
         io::ErrorKind::ConnectionRefused => "refused",
         io::ErrorKind::TimedOut => "connect-timeout",

@@ -84,7 +84,7 @@ impl<'a> Opaque<'a> {
 
     async fn next_node(&mut self) -> Result<(Stream, Lease), End> {
         let Self { shared, session, client, said, search, .. } = self;
-        let key = Key { source: session.arrival.client.ip(), vhost: None };
+        let key = Key { source: session.arrival.client.ip(), vhost: None, amqp: true };
         let watch = |cx: &mut Context<'_>| poll_client(session, client, said, cx);
         let found = match search {
             Some(search) => search.connect((shared, session), &key, watch).await?,

@@ -90,7 +90,7 @@ impl Search {
     fn not_connected(&self, shared: &Shared, node: &Node, error: &DialError) {
         let own = match error {
             DialError::Io(error) => own_fault(error),
-            DialError::Tls(_) => None,
+            DialError::Tls(..) => None,
         };
         let reason = own.map_or_else(|| dial::reason(error), |fault| fault.reason);
         if own.is_none() && matches!(self.port, Port::Amqp) {

@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
+use amqp_codec::preface::proxy_header;
+
 use super::facts::TlsFacts;
 use crate::config::model::{ListenerName, Protocol};
 
@@ -19,6 +21,8 @@ pub struct Arrival {
     pub client: SocketAddr,
     /// The proxy that announced it.
     pub proxy: Option<SocketAddr>,
+    /// What that proxy says of TLS with the client: for nodes to be told, and nothing to go by.
+    pub proxy_tls: Option<Box<proxy_header::TlsFacts>>,
     /// Where it connected to, if nodes want to be told.
     pub local: Option<SocketAddr>,
     /// The server name that it asked for in its TLS handshake (RFC 6066), whoever ends that.
@@ -39,6 +43,7 @@ impl Arrival {
             accepted: Instant::now(),
             client,
             proxy: None,
+            proxy_tls: None,
             local: None,
             sni: None,
             tls: None,

@@ -234,6 +234,9 @@ The label `reason` of sessions is explained with [the access record](access-log.
 | `silent` | connected, but no start within a second, or no answer in the middle of a handshake |
 | `closed` | the node closed the connection before it had said start |
 | `bad-handshake` | what answers there does not speak AMQP |
+| `not-tls` | what answers there does not speak TLS, but the cluster has a section `tls` |
+| `certificate` | the node's certificate is not trusted, has ended or is for another name; or the node does not take the gateway's |
+| `tls` | the TLS handshake failed for another reason: see the log |
 
 `fd-limit`, `local-ports`, `memory` and `forbidden` are faults of the gateway's machine. They do not count against the node.
 ";

@@ -29,5 +29,5 @@ async fn the_management_ui_works_by_https_and_http_whichever_nodes_answer() {
     }
     let nodes = ["n1", "n2", "n3"];
     let answered = |node: &&str| front.records().iter().any(|record| record["node"] == **node);
-    assert!(nodes.iter().all(|node| answered(node)), "not all nodes have answered");
+    assert!(nodes.iter().all(answered), "not all nodes have answered");
 }

@@ -5,6 +5,7 @@ mod http;
 mod later;
 mod routes;
 mod sections;
+mod strangers;
 
 use super::{SMALLEST, read};
 use crate::config::diagnostic::{Problem, Severity};

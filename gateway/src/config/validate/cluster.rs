@@ -1,6 +1,7 @@
 //! `[cluster.NAME]` and its nodes.
 
 mod management;
+mod strangers;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -13,7 +14,7 @@ use super::{Context, DAY, HOUR, MILLISECOND, SECOND, TEN_MINUTES, health, number
 use crate::config::defaults;
 use crate::config::file::{self, At};
 use crate::config::model::{
-    Admission, Cluster, ClusterName, Listener, Node, NodeAddress, ProxyOut, Strategy,
+    Admission, Cluster, ClusterName, Listener, Node, NodeAddress, ProxyOut, Route, Strategy,
 };
 use crate::config::values;
 
@@ -22,22 +23,23 @@ const UP_TO_AN_HOUR: RangeInclusive<Duration> = Duration::ZERO..=HOUR;
 pub(super) fn clusters(
     context: &mut Context<'_, '_>,
     files: &[(At<String>, file::Cluster)],
-    listeners: &[Listener],
+    ways: (&[Listener], &[Route]),
 ) -> Vec<Cluster> {
-    files.iter().map(|(name, file)| cluster(context, name, file, listeners)).collect()
+    files.iter().map(|(name, file)| cluster(context, name, file, ways)).collect()
 }
 
 fn cluster(
     context: &mut Context<'_, '_>,
     name: &At<String>,
     file: &file::Cluster,
-    listeners: &[Listener],
+    (listeners, routes): (&[Listener], &[Route]),
 ) -> Cluster {
     let section = format!("cluster.{}", name.as_str());
     warn_unused(context, &section, name);
     management::check(context, &section, name, file, listeners);
     let name = ClusterName(context.name(&section, name).into());
     let nodes = nodes(context, &section, file, listeners);
+    strangers::warn(context, (&name, file), listeners, routes);
     let loopback_users = loopback_users(context, &section, file.loopback_users.as_deref());
     let asked = (&*nodes, &*loopback_users);
     let health = Arc::new(health::health(context, &section, file.health.as_ref(), asked));
@@ -163,36 +165,7 @@ fn nodes(
         });
         nodes.push(Node { management, ..node(name, address, file) });
     }
-    warn_of_strangers(context, section, file, listeners);
     nodes
-}
-
-/// Warns where a node would take clients from elsewhere for clients of its own host: the first such node stands for all.
-fn warn_of_strangers(
-    context: &mut Context<'_, '_>,
-    section: &str,
-    file: &file::Cluster,
-    listeners: &[Listener],
-) {
-    let nobody = file.loopback_users.as_ref().is_some_and(|users| users.is_empty());
-    let open = |listener: &&Listener| listener.bind.iter().any(|bound| !bound.ip().is_loopback());
-    let addresses = file.node.iter().flat_map(|named| &named.0);
-    let local = addresses.filter_map(|(_, node)| node.address.as_ref()).find(|text| {
-        let address = values::node_address(text.as_str());
-        address.is_ok_and(|address| match address.literal() {
-            Some(literal) => literal.ip().is_loopback(),
-            None => address.host.eq_ignore_ascii_case("localhost"),
-        })
-    });
-    if let (Some(local), Some(listener), false) = (local, listeners.iter().find(open), nobody) {
-        let message = format!(
-            "{section}: to the node at {} every client looks local, and listener {} takes clients from other hosts",
-            local.as_str(),
-            listener.name
-        );
-        let advice = "to those the gateway refuses guest and anonymous logins, as the node would; see loopback_users";
-        context.report.warning(local.span(), message, advice.to_owned());
-    }
 }
 
 fn node(name: String, address: NodeAddress, file: &file::Node) -> Node {

@@ -1,5 +1,7 @@
 //! `[[route]]`: conditions, action, and routes that an earlier one leaves nothing for.
 
+mod heard;
+
 use std::collections::BTreeSet;
 
 use ipnet::IpNet;
@@ -9,6 +11,8 @@ use crate::config::file::{self, At, OneOrMany};
 use crate::config::model::{ClusterName, Conditions, ListenerName, Route, RouteAction};
 use crate::config::pattern::Pattern;
 use crate::config::values;
+
+pub(super) use heard::warn_unheard;
 
 /// AMQP 0-9-1 reply codes; client libraries know what to make of these.
 const REPLY_CODES: &[u32] =

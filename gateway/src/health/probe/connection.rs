@@ -17,9 +17,9 @@ use socket2::{SockRef, Socket};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::tap::{Tap, TapReactor};
-use super::{Wrong, dial, secured};
+use super::{Wrong, dial, introduce, secured};
 use crate::cluster::node::Node;
-use crate::config::model::Health;
+use crate::config::model::{Health, ProxyOut};
 use crate::tls::client::Origination;
 
 /// Seconds. Checks find a dead node sooner; this is for the broker to find a dead gateway.
@@ -32,6 +32,8 @@ pub struct Settings {
     pub node: Arc<Node>,
     /// Login and vhost.
     pub health: Arc<Health>,
+    /// The PROXY header that it has to be told first.
+    pub proxy_protocol: ProxyOut,
     /// TLS with it, if it is spoken.
     pub tls: Option<Arc<Origination>>,
     /// What the broker's operator sees it called.
@@ -55,6 +57,20 @@ struct Heard {
     blocked: Mutex<Option<String>>,
 }
 
+impl Settings {
+    /// In TLS 1.3 a node looks at the gateway's certificate when the handshake is over for the gateway, and its word on that
+    /// may be lost with the connection.
+    fn suspect(&self, wrong: Wrong) -> Wrong {
+        match &self.tls {
+            Some(tls) if wrong.reason == "closed" && tls.certificate().is_none() => {
+                let hint = "the node may want a certificate of the gateway: name one with certificate in the section tls of the cluster";
+                Wrong { text: format!("{}: {hint}", wrong.text), ..wrong }
+            }
+            _ => wrong,
+        }
+    }
+}
+
 impl Monitor {
     /// Connects and logs in.
     ///
@@ -64,7 +80,8 @@ impl Monitor {
         let Some(uri) = uri(settings) else {
             return Err(Wrong::misconfigured("login", "no user name is configured for it"));
         };
-        let stream = dial(&settings.node).await?;
+        let mut stream = dial(&settings.node).await?;
+        introduce(&mut stream, settings.proxy_protocol).await?;
         let socket = SockRef::from(&stream).try_clone();
         let socket = Cut(socket.map_err(|error| Wrong::io("socket", &error))?);
         let tls = settings.tls.as_ref().map(|tls| (&**tls, &*settings.node.host));
@@ -83,7 +100,8 @@ impl Monitor {
             .with_client_property("product".into(), "amqp-gateway".into())
             .with_client_property("version".into(), env!("CARGO_PKG_VERSION").into());
         let connecting = Box::pin(Connection::connector(uri, runtime, connect, properties));
-        let connection = connecting.await.map_err(|error| wrong("login", &error))?;
+        let connection =
+            connecting.await.map_err(|error| settings.suspect(wrong("login", &error)))?;
         let heard = Arc::new(Heard::default());
         let listening = listen(connection.events_listener(), settings.node.clone(), heard.clone());
         let listening = AbortOnDropHandle::new(tokio::spawn(listening));

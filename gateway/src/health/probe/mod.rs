@@ -15,6 +15,8 @@ mod http;
 use std::io;
 use std::time::{Duration, Instant, SystemTime};
 
+use amqp_codec::preface::proxy_header::Outgoing;
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -22,7 +24,7 @@ use tokio_util::either::Either;
 
 use crate::cluster::node::Node;
 use crate::cluster::report::{CheckReport, Outcome};
-use crate::config::model::Check;
+use crate::config::model::{Check, ProxyOut};
 use crate::socket::own_fault;
 use crate::tls::client::Origination;
 use crate::tls::failure;
@@ -142,6 +144,20 @@ async fn dial(node: &Node) -> Result<TcpStream, Wrong> {
     let stream = TcpStream::connect(node.address).await.map_err(failed)?;
     stream.set_nodelay(true).map_err(failed)?;
     Ok(stream)
+}
+
+/// Tells the node who connects, where its cluster wants to be told: this connection's own addresses.
+///
+/// Not the header LOCAL, which is made for checks: before 3.11.19 and 3.12.1 it crashes RabbitMQ's acceptor.
+async fn introduce(stream: &mut TcpStream, version: ProxyOut) -> Result<(), Wrong> {
+    let failed = |error: io::Error| Wrong::io("PROXY header", &error);
+    if version == ProxyOut::Off {
+        return Ok(());
+    }
+    let (own, node) = (stream.local_addr().map_err(failed)?, stream.peer_addr().map_err(failed)?);
+    let header = Outgoing::new(own, node);
+    let header = if version == ProxyOut::V1 { header.v1() } else { header.v2() };
+    stream.write_all(&header).await.map_err(failed)
 }
 
 /// A connection to a node, with TLS or without.

@@ -56,8 +56,8 @@ async fn hello(
         }
         match more(tcp, arrival).await {
             Ok(true) => {}
-            Ok(false) => return Err(Refused::new(Phase::Tls, "client-gone", "it closed")),
-            Err(error) => return Err(Refused::new(Phase::Tls, "client-gone", error)),
+            Ok(false) => return Err(Refused::gone(Phase::Tls, arrival, "it closed")),
+            Err(error) => return Err(Refused::gone(Phase::Tls, arrival, error)),
         }
     }
 }

@@ -21,6 +21,7 @@ impl Entrance {
         &self,
         tcp: &mut TcpStream,
         arrival: &mut Arrival,
+        timeout: Duration,
     ) -> Result<(), Refused> {
         let required = self.proxy_protocol == ProxyIn::Required;
         if !self.trusts(arrival.client.ip()) {
@@ -30,7 +31,8 @@ impl Entrance {
             let detail = "clients have to come by one of trusted_proxies, and this address is none";
             return Err(Refused::new(Phase::Accept, "proxy-untrusted", detail));
         }
-        let deadline = arrival.accepted + PATIENCE;
+        let patience = PATIENCE.min(timeout);
+        let deadline = arrival.accepted + patience;
         match timeout_at(deadline.into(), header(tcp, arrival)).await {
             Ok(header) => match header? {
                 Some(header) => {
@@ -46,7 +48,7 @@ impl Entrance {
             // Nothing has come: a client that waits for the other side to speak.
             Err(_) if !required && arrival.said.is_empty() => Ok(()),
             Err(_) => {
-                let detail = format!("no PROXY header within {PATIENCE:?}");
+                let detail = format!("no PROXY header within {patience:?}");
                 Err(Refused::new(Phase::Accept, "proxy-timeout", detail))
             }
         }
@@ -67,8 +69,8 @@ async fn header(
         }
         match more(tcp, arrival).await {
             Ok(true) => {}
-            Ok(false) => return Err(Refused::new(Phase::Accept, "client-gone", "it closed")),
-            Err(error) => return Err(Refused::new(Phase::Accept, "client-gone", error)),
+            Ok(false) => return Err(Refused::gone(Phase::Accept, arrival, "it closed")),
+            Err(error) => return Err(Refused::gone(Phase::Accept, arrival, error)),
         }
     }
 }
@@ -84,5 +86,8 @@ fn note(arrival: &mut Arrival, header: ProxyHeader) {
         arrival.client = source;
         arrival.local = header.destination;
     }
-    arrival.sni = header.authority.map(String::into_boxed_str);
+    // Routes ask for names as a ClientHello gives them: in lower case, and without a dot at the end.
+    let name = header.authority.map(|name| name.trim_end_matches('.').to_ascii_lowercase());
+    arrival.sni = name.map(String::into_boxed_str);
+    arrival.proxy_tls = header.tls.map(Box::new);
 }

@@ -26,7 +26,7 @@ impl Handshake<'_> {
         let vhost = self.bridge.vhost_at_node().map(str::to_owned);
         let Self { client, bridge, session, shared, search, .. } = self;
         let Some(search) = search else { return self.unserved(None) };
-        let key = Key { source: session.arrival.client.ip(), vhost: vhost.as_deref() };
+        let key = Key { source: session.arrival.client.ip(), vhost: vhost.as_deref(), amqp: true };
         let watch = |cx: &mut std::task::Context<'_>| match poll_client(client, bridge, session, cx)
         {
             Poll::Ready(Heard::ClientGone) => Poll::Ready(client_gone(Phase::Connect)),

@@ -56,3 +56,51 @@ fn a_route_after_one_that_takes_everything_is_warned_of() {
         assert_eq!(after(first, second), [], "{first} / {second}");
     }
 }
+
+#[test]
+fn a_route_that_asks_a_named_listener_for_what_is_never_told_there_is_warned_of() {
+    let route = |protocol: &str, tls: &str, condition: &str| {
+        let listener = format!("[listener.x]\nbind = '0.0.0.0:7'\n{protocol}\n{tls}\n");
+        let route = format!("[[route]]\nlistener = 'x'\n{condition}\ncluster = 'main'\n");
+        let found = problems(&format!("{SMALLEST}{listener}{route}"));
+        found.iter().map(in_one_line).collect::<Vec<_>>()
+    };
+    let tcp = "protocol = 'tcp'\nnode_port = 1883";
+    let passthrough = "protocol = 'tls-passthrough'";
+    for condition in ["vhost = 'a'", "user = 'u'", "client_property = { product = 'p' }"] {
+        assert_eq!(route("", "", condition), [""; 0]);
+        let key = condition.split(' ').next().expect("a key");
+        for protocol in [tcp, passthrough] {
+            let found = route(protocol, "", condition);
+            assert_eq!(found.len(), 1, "{found:?}");
+            assert!(
+                found[0].contains(&format!("route.1.{key} never holds: listener x")),
+                "{found:?}"
+            );
+            assert!(found[0].contains("remove it: here routes go by source"), "{found:?}");
+        }
+    }
+    let found = route(passthrough, "", "rename_vhost = 'b'");
+    assert!(found[0].contains("route.1.rename_vhost cannot be done"), "{found:?}");
+
+    let sni = "sni = 'a.test'";
+    let asking = "tls.certificates = [{ bundle = 'x' }]\ntls.client_auth = 'required'\n\
+                  tls.client_ca = 'y'";
+    let found = route("", "", sni);
+    assert!(found[0].contains("route.1.sni never holds: listener x has no TLS"), "{found:?}");
+    let proxied = "proxy_protocol = 'required'\ntrusted_proxies = ['10.0.0.0/8']";
+    for (protocol, tls) in [(passthrough, ""), ("", asking), (tcp, asking), (proxied, "")] {
+        assert_eq!(route(protocol, tls, sni), [""; 0], "{protocol}");
+    }
+    let name = "common_name = 'a'";
+    assert_eq!(route(tcp, asking, name), [""; 0]);
+    for (protocol, tls) in [("", ""), ("", "tls.certificates = [{ bundle = 'x' }]")] {
+        let found = route(protocol, tls, name);
+        assert!(
+            found[0].contains("asks for no certificate; remove it, or add client_auth"),
+            "{found:?}"
+        );
+    }
+    let found = route(passthrough, "", name);
+    assert!(found[0].contains("leaves certificates to the nodes; remove it"), "{found:?}");
+}
