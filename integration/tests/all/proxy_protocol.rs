@@ -269,7 +269,7 @@ async fn nodes_are_told_what_is_known_of_the_client() {
     let tls = ClientTls::new(&authority, "localhost").certificate(&app).connector().unwrap();
     for announced in [None, Some(far())] {
         let mut client = secure.client().await;
-        let own = announced.unwrap_or(client.local_addr().unwrap());
+        let own = announced.unwrap_or_else(|| client.local_addr().unwrap());
         if let Some(source) = announced {
             client.send_raw(&V2::new(source, secure.address).encode()).await.unwrap();
         }
