@@ -97,7 +97,15 @@ impl HttpPeer {
     /// # Errors
     /// When the other end is gone.
     pub async fn send(&mut self, text: &str) -> Result<()> {
-        self.stream.write_all(text.as_bytes()).await?;
+        self.send_bytes(text.as_bytes()).await
+    }
+
+    /// Sends bytes as they are.
+    ///
+    /// # Errors
+    /// When the other end is gone.
+    pub async fn send_bytes(&mut self, bytes: &[u8]) -> Result<()> {
+        self.stream.write_all(bytes).await?;
         Ok(self.stream.flush().await?)
     }
 
@@ -171,10 +179,18 @@ impl HttpPeer {
     /// # Errors
     /// When they do not come soon.
     pub async fn text(&mut self, length: usize) -> Result<String> {
+        Ok(String::from_utf8(self.bytes(length).await?)?)
+    }
+
+    /// So many bytes.
+    ///
+    /// # Errors
+    /// When they do not come soon.
+    pub async fn bytes(&mut self, length: usize) -> Result<Vec<u8>> {
         let mut bytes = vec![0; length];
         let read = timeout(DEADLINE, self.stream.read_exact(&mut bytes)).await;
-        read.context("the text does not come")??;
-        Ok(String::from_utf8(bytes)?)
+        read.context("the bytes do not come")??;
+        Ok(bytes)
     }
 
     /// The next chunk of a body.

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
+use rustls::client::Resumption;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -139,12 +140,31 @@ pub struct Connector {
 }
 
 impl Connector {
+    /// The same, but each connection does the whole TLS handshake.
+    #[must_use]
+    pub fn without_resumption(&self) -> Self {
+        let mut config = ClientConfig::clone(self.config.config());
+        config.resumption = Resumption::disabled();
+        Self { config: TlsConnector::from(Arc::new(config)), name: self.name.clone() }
+    }
+
     /// Connects.
     ///
     /// # Errors
     /// When nobody listens there, or one of both sides refuses the TLS handshake.
     pub async fn connect(&self, address: SocketAddr) -> io::Result<TlsStream<TcpStream>> {
         self.handshake(TcpStream::connect(address).await?).await
+    }
+
+    /// What a client says first: a ClientHello in its record.
+    ///
+    /// # Errors
+    /// When rustls cannot make one.
+    pub fn hello(&self) -> Result<Vec<u8>> {
+        let mut client = ClientConnection::new(self.config.config().clone(), self.name.clone())?;
+        let mut hello = Vec::new();
+        client.write_tls(&mut hello)?;
+        Ok(hello)
     }
 
     /// Does the TLS handshake on a connection that is there already.

@@ -184,7 +184,7 @@ async fn run(
 }
 
 fn up(scrape: &mut Scrape<'_>, cluster: &HttpCluster) {
-    for node in cluster.nodes().iter() {
+    for node in cluster.known().iter() {
         let up = *node.verdict.borrow() != Verdict::Down;
         let labels = [&*node.node.cluster.0, &*node.node.name];
         scrape.gauge(&names::HTTP_NODE_UP, &labels, f64::from(u8::from(up)));

@@ -63,7 +63,8 @@ impl HttpCluster {
         Self { cluster, known: ArcSwap::default(), turn: AtomicUsize::new(0) }
     }
 
-    /// Its nodes with a management address. Those behind a name come and go.
+    /// Its nodes with a management address. Those behind a name come and go. Only asked on the thread of HTTP: two that find
+    /// a new node would each make one of it.
     pub(super) fn nodes(&self) -> Arc<Vec<Arc<HttpNode>>> {
         let (of, known) = (self.cluster.nodes(), self.known.load());
         if Arc::ptr_eq(&of, &known.of) {
@@ -77,6 +78,11 @@ impl HttpCluster {
         let nodes = Arc::new(nodes.collect::<Vec<_>>());
         self.known.store(Arc::new(Known { of, nodes: nodes.clone() }));
         nodes
+    }
+
+    /// Those that [`HttpCluster::nodes`] told last, for other threads.
+    pub(super) fn known(&self) -> Arc<Vec<Arc<HttpNode>>> {
+        self.known.load().nodes.clone()
     }
 
     /// Takes a place on a node for a request, none of `tried`. `None` if there is none left.

@@ -5,7 +5,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use hyper::body::Incoming;
-use hyper::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderValue, LOCATION};
+use hyper::header::{
+    ACCEPT, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderValue, LOCATION,
+};
 use hyper::http::uri::PathAndQuery;
 use hyper::{Method, Request, Response, StatusCode, Version};
 
@@ -30,6 +32,7 @@ pub(super) async fn serve(
     let asked = Asked {
         json: page::wants_json(request.uri().path(), accept),
         head: request.method() == Method::HEAD,
+        last: client.speaks == Speaks::PlainOnTls,
     };
     Ok(match direct(&shared, &client, request, exchange).await {
         Ok(response) => response,
@@ -106,6 +109,8 @@ fn host(request: &Request<Incoming>, local: IpAddr, port: u16) -> Option<HeaderV
 struct Asked {
     json: bool,
     head: bool,
+    /// Is there nothing more to say on this connection?
+    last: bool,
 }
 
 impl Asked {
@@ -119,6 +124,9 @@ impl Asked {
         *response.status_mut() = page.status;
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
         response.headers_mut().insert(CONTENT_LENGTH, length.into());
+        if self.last {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
         response
     }
 }

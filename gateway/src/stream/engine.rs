@@ -18,6 +18,9 @@ const RECORD_PLAIN: usize = 16 * 1024;
 pub(super) enum Engine {
     Server(Box<UnbufferedServerConnection>),
     Client(Box<UnbufferedClientConnection>),
+    /// Records made no sense. rustls is not asked again: it remembers where it stood in bytes that are gone, and would
+    /// panic.
+    Failed,
 }
 
 /// What records came to.
@@ -56,10 +59,15 @@ impl Engine {
         outgoing: &mut Vec<u8>,
         deliver: impl FnMut(&[u8]),
     ) -> Result<Looked, Error> {
-        match self {
+        let looked = match self {
             Self::Server(end) => look(&mut **end, bytes, outgoing, deliver),
             Self::Client(end) => look(&mut **end, bytes, outgoing, deliver),
+            Self::Failed => Err(failed()),
+        };
+        if looked.is_err() {
+            *self = Self::Failed;
         }
+        looked
     }
 
     /// Encrypts `plain` into `out`, which has [`room_for`] it; what has to be sent before goes to `outgoing`. `held` is
@@ -77,6 +85,7 @@ impl Engine {
         match self {
             Self::Server(end) => encrypt(&mut **end, plain, held, out, outgoing),
             Self::Client(end) => encrypt(&mut **end, plain, held, out, outgoing),
+            Self::Failed => Err(failed()),
         }
     }
 
@@ -86,6 +95,7 @@ impl Engine {
         let written = match self {
             Self::Server(end) => goodbye(&mut **end, held, &mut alert),
             Self::Client(end) => goodbye(&mut **end, held, &mut alert),
+            Self::Failed => 0,
         };
         outgoing.extend_from_slice(alert.get(..written).unwrap_or_default());
     }
@@ -98,10 +108,11 @@ impl Engine {
     }
 
     /// What the handshake came to.
-    pub(super) fn state(&self) -> &CommonState {
+    pub(super) fn state(&self) -> Option<&CommonState> {
         match self {
-            Self::Server(end) => end,
-            Self::Client(end) => end,
+            Self::Server(end) => Some(end),
+            Self::Client(end) => Some(end),
+            Self::Failed => None,
         }
     }
 }
@@ -111,14 +122,21 @@ impl fmt::Debug for Engine {
         f.write_str(match self {
             Self::Server(_) => "Server",
             Self::Client(_) => "Client",
+            Self::Failed => "Failed",
         })
     }
+}
+
+fn failed() -> Error {
+    Error::General("TLS has failed before".into())
 }
 
 /// What both ends of rustls have in common.
 trait Process {
     type Data;
     fn process<'c, 'i>(&'c mut self, bytes: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Data>;
+    /// Are there records that only need to be encoded?
+    fn has_ready(&self) -> bool;
 }
 
 impl Process for UnbufferedServerConnection {
@@ -126,12 +144,20 @@ impl Process for UnbufferedServerConnection {
     fn process<'c, 'i>(&'c mut self, bytes: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Data> {
         UnbufferedConnectionCommon::<Self::Data>::process_tls_records(self, bytes)
     }
+
+    fn has_ready(&self) -> bool {
+        self.wants_write()
+    }
 }
 
 impl Process for UnbufferedClientConnection {
     type Data = rustls::client::ClientConnectionData;
     fn process<'c, 'i>(&'c mut self, bytes: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Data> {
         UnbufferedConnectionCommon::<Self::Data>::process_tls_records(self, bytes)
+    }
+
+    fn has_ready(&self) -> bool {
+        self.wants_write()
     }
 }
 
@@ -184,9 +210,12 @@ fn look<P: Process>(
     }
 }
 
-/// After an error: the alert that tells the peer, if there is one.
+/// After an error: the alert that tells the peer, if there is one. rustls is asked for no more than what it has ready: it
+/// would look at records again, those that it found wrong or, in their place, none.
 fn alert<P: Process>(end: &mut P, outgoing: &mut Vec<u8>) {
-    while let Ok(ConnectionState::EncodeTlsData(mut encode)) = end.process(&mut []).state {
+    while end.has_ready()
+        && let Ok(ConnectionState::EncodeTlsData(mut encode)) = end.process(&mut []).state
+    {
         if append(outgoing, |room| encode.encode(room)).is_err() {
             return;
         }

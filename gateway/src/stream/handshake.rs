@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::client::UnbufferedClientConnection;
 use rustls::pki_types::ServerName;
@@ -10,6 +11,7 @@ use rustls::{ClientConfig, CommonState, HandshakeKind, ProtocolVersion, ServerCo
 use thiserror::Error;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 use super::engine::{Engine, Stand};
 use super::facts::{TlsFacts, iana_name};
@@ -19,6 +21,8 @@ use super::tls::{State, Tls};
 const READ: usize = 4 * 1024;
 /// Most octets of a handshake that are kept: one message of 64 KiB, and the record it ends in.
 const MOST_HELD: usize = 96 * 1024;
+/// How long a client that was refused has for reading why.
+const LINGER: Duration = Duration::from_secs(1);
 
 /// Why a TLS handshake failed.
 #[derive(Debug, Error)]
@@ -63,6 +67,7 @@ async fn run(
     mut held: Vec<u8>,
 ) -> Result<Tls, HandshakeError> {
     let (mut outgoing, mut plain) = (Vec::new(), Vec::new());
+    let serves = matches!(engine, Engine::Server(_));
     loop {
         // Data may stand right behind the last word of the handshake.
         let looked = engine.look(&mut held, &mut outgoing, |text| plain.extend_from_slice(text));
@@ -72,7 +77,15 @@ async fn run(
             tcp.write_all(&outgoing).await?;
             outgoing.clear();
         }
-        let looked = looked?;
+        let looked = match looked {
+            Ok(looked) => looked,
+            Err(error) => {
+                if serves {
+                    let _ = timeout(LINGER, let_it_be_read(&mut tcp, held)).await;
+                }
+                return Err(error.into());
+            }
+        };
         held.drain(..looked.used);
         if looked.stand != Stand::Handshake {
             let facts = Box::new(facts(engine.state()));
@@ -92,15 +105,32 @@ async fn run(
     }
 }
 
-fn facts(state: &CommonState) -> TlsFacts {
+/// Says that nothing more will come, and drops what the peer had on the way: a socket that closes with bytes unread resets
+/// the connection, and a peer whose system hears of that before it has read the alert never learns the cause.
+async fn let_it_be_read(tcp: &mut TcpStream, mut room: Vec<u8>) -> io::Result<()> {
+    tcp.shutdown().await?;
+    room.reserve(READ);
+    let mut left = MOST_HELD;
+    while left > 0 {
+        room.clear();
+        match tcp.read_buf(&mut room).await? {
+            0 => return Ok(()),
+            count => left = left.saturating_sub(count),
+        }
+    }
+    Ok(())
+}
+
+fn facts(state: Option<&CommonState>) -> TlsFacts {
+    let suite = state.and_then(CommonState::negotiated_cipher_suite);
     TlsFacts {
-        version: match state.protocol_version() {
+        version: match state.and_then(CommonState::protocol_version) {
             Some(ProtocolVersion::TLSv1_2) => "TLSv1.2",
             Some(ProtocolVersion::TLSv1_3) => "TLSv1.3",
             _ => "TLS",
         },
-        cipher: state.negotiated_cipher_suite().map_or("", |suite| iana_name(suite.suite())),
-        resumed: state.handshake_kind() == Some(HandshakeKind::Resumed),
+        cipher: suite.map_or("", |suite| iana_name(suite.suite())),
+        resumed: state.and_then(CommonState::handshake_kind) == Some(HandshakeKind::Resumed),
         certificate: None,
     }
 }

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, ServerConfig};
+use rustls::{ClientConfig, CommonState, ServerConfig};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 
@@ -86,7 +86,10 @@ impl Stream {
     pub fn peer_certificates(&self) -> &[CertificateDer<'static>] {
         match self {
             Self::Plain(_) => &[],
-            Self::Tls(tls) => tls.state.engine.state().peer_certificates().unwrap_or_default(),
+            Self::Tls(tls) => {
+                let state = tls.state.engine.state();
+                state.and_then(CommonState::peer_certificates).unwrap_or_default()
+            }
         }
     }
 

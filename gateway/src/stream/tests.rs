@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
+use engine::Engine;
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use rustls::RootCertStore;
+use rustls::client::UnbufferedClientConnection;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::PrivateKeyDer;
+use rustls::server::UnbufferedServerConnection;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
 
@@ -221,9 +224,104 @@ async fn bytes_that_are_no_records_end_the_connection_with_an_alert() {
     tcp.write_all(&[7; 32]).await.expect("sent");
     let error = server.read(&mut [0; 16]).await.expect_err("no data");
     assert_eq!(error.kind(), io::ErrorKind::InvalidData);
-    // The tickets of the handshake, then an alert: a record of its own.
+    // Whoever uses it all the same is told no.
+    server.send(b"more").await.expect_err("nothing can be said any more");
+    server.shutdown().await.expect("ended");
     drop(server);
+    // The tickets of the handshake, then an alert: a record of its own.
     let mut said = Vec::new();
     tcp.read_to_end(&mut said).await.expect("read");
     assert!(said.len() > 5);
+}
+
+#[tokio::test]
+async fn a_client_that_is_refused_reads_why_even_if_it_has_said_more_than_was_read() {
+    let pair = Pair::new(&[&rustls::version::TLS13]);
+    let (mut near, far) = tcp().await;
+    let client = async {
+        // A record that is no ClientHello, and far more behind it.
+        near.write_all(&[0x16, 3, 1, 0, 4, 20, 0, 0, 0]).await.expect("sent");
+        near.write_all(&[7; 40_000]).await.expect("sent");
+        let mut said = Vec::new();
+        near.read_to_end(&mut said).await.expect("no reset");
+        drop(near);
+        said
+    };
+    let accept = Stream::accept(far, pair.server.clone(), Vec::new());
+    let (said, server) = tokio::join!(client, accept);
+    server.expect_err("no TLS");
+    assert_eq!(said, [0x15, 3, 3, 0, 2, 2, 10], "the alert unexpected_message");
+}
+
+#[tokio::test]
+async fn tickets_of_tls_1_3_go_with_the_first_words() {
+    let pair = Pair::new(&[&rustls::version::TLS13]);
+    let (mut client, mut server) = pair.connect().await;
+    assert!(server.has_unsent());
+    let Stream::Tls(socket) = &mut client else { panic!("TLS") };
+    let nothing = socket.tcp.try_read(&mut [0; 16]).expect_err("nothing comes before");
+    assert_eq!(nothing.kind(), io::ErrorKind::WouldBlock);
+    exchange(&mut server, &mut client, 10).await;
+    assert!(!server.has_unsent());
+}
+
+/// What a stranger may say in place of a TLS handshake: chance in records, a ClientHello with a bit changed, cut off, and
+/// taken apart.
+fn nonsense(hello: &[u8], chance: &mut fastrand::Rng) -> Vec<u8> {
+    let mut said = hello.to_vec();
+    match chance.u8(..4) {
+        0 => {
+            said = vec![22, 3, chance.u8(..5), 0, 0];
+            let count = chance.usize(..300);
+            said.extend(std::iter::repeat_with(|| chance.u8(..)).take(count));
+            let length = (said.len() - 5) as u16;
+            said[3..5].copy_from_slice(&length.to_be_bytes());
+            // Often a type of message that there is, and a length that may be true.
+            if said.len() > 9 && chance.bool() {
+                said[5] = [1, 2, 11, 20, 24][chance.usize(..5)];
+                said[6..8].copy_from_slice(&[0, 0]);
+            }
+        }
+        1 => {
+            let bit = chance.usize(..said.len() * 8);
+            said[bit / 8] ^= 1 << (bit % 8);
+        }
+        2 => said.truncate(chance.usize(..said.len())),
+        _ => {
+            let message = said.split_off(5);
+            said.clear();
+            for part in message.chunks(chance.usize(1..60)) {
+                said.extend([22, 3, 1, 0, part.len() as u8]);
+                said.extend(part);
+            }
+        }
+    }
+    if chance.bool() {
+        let more = chance.usize(..said.len() + 1);
+        said.extend_from_within(..more);
+    }
+    said
+}
+
+#[test]
+fn no_nonsense_in_place_of_a_handshake_panics() {
+    for pair in Pair::of_both_versions() {
+        let client = UnbufferedClientConnection::new(pair.client.clone(), name()).expect("client");
+        let (mut hello, mut client) = (Vec::new(), Engine::Client(Box::new(client)));
+        client.look(&mut [], &mut hello, |_| {}).expect("a ClientHello");
+        for seed in 0..5_000 {
+            let said = nonsense(&hello, &mut fastrand::Rng::with_seed(seed));
+            let server = UnbufferedServerConnection::new(pair.server.clone()).expect("a server");
+            let (mut server, mut outgoing) = (Engine::Server(Box::new(server)), Vec::new());
+            let mut held = Vec::new();
+            for part in said.chunks(1 + seed as usize % 400) {
+                held.extend_from_slice(part);
+                match server.look(&mut held, &mut outgoing, |_| {}) {
+                    Ok(looked) => drop(held.drain(..looked.used)),
+                    Err(_) => held.clear(),
+                }
+            }
+            server.goodbye(&mut held, &mut outgoing);
+        }
+    }
 }

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use tokio::net::TcpListener;
 use tokio::time::timeout;
 
-use super::{Args, DEADLINE, HEADER, Peer, Tune};
+use super::{Args, DEADLINE, Frame, HEADER, Peer, Tune};
 
 /// Listens on a port.
 #[derive(Debug)]
@@ -78,9 +78,44 @@ impl ScriptedBroker {
         let accepted = timeout(DEADLINE, self.listener.accept()).await;
         Peer::new(accepted.context("nobody connects")??.0)
     }
+
+    /// Serves whoever connects, as long as the runtime lives: opens, sends each message back as a delivery, closes.
+    pub async fn serve_all(self) {
+        loop {
+            let Ok((stream, _)) = self.listener.accept().await else { continue };
+            tokio::spawn(async move { Peer::new(stream)?.echo().await });
+        }
+    }
 }
 
 impl Peer {
+    /// As a broker: the whole session, which may be idle for long.
+    ///
+    /// # Errors
+    /// When the client leaves without connection.close.
+    async fn echo(mut self) -> Result<()> {
+        self.serve(&BrokerTune::default()).await?;
+        loop {
+            self.readable().await?;
+            let frame = self.read_frame().await?;
+            match (frame.kind, frame.id()) {
+                (_, Some((10, 50))) => return self.send_close_ok().await,
+                (_, Some((20, 10))) => {
+                    let ok = Args::new().longstr(b"");
+                    self.send_method(frame.channel, (20, 11), ok).await?;
+                }
+                (3, _) => {
+                    let deliver = Args::new().shortstr("c").u64(1).u8(0).shortstr("").shortstr("");
+                    let header = Frame::content_header(frame.channel, frame.payload.len() as u64);
+                    let deliver = Frame::method(frame.channel, (60, 60), deliver);
+                    let message = [deliver, header, frame].map(|frame| frame.encode()).concat();
+                    self.send_raw(&message).await?;
+                }
+                _ => {}
+            }
+        }
+    }
+
     /// As a broker: the whole handshake up to open-ok.
     ///
     /// # Errors

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use integration::certificates::Authority;
+use integration::ports::PortBlock;
 use integration::rabbit::Tls;
 use integration::{RabbitCluster, http, wait};
 use serde_json::json;
@@ -165,4 +166,45 @@ async fn nodes_may_be_reached_by_https() {
     let front = setup.start().await;
     let (status, text) = http::get(&api(front.address, "overview")).await.unwrap();
     assert!(status == 503 && text.contains("node n1"), "{status} {text}");
+}
+
+/// A WebSocket's frame with a short text (RFC 6455 section 5.2). A client has to mask it; this one does so with zeros.
+fn frame(text: &str) -> Vec<u8> {
+    let length = u8::try_from(text.len()).unwrap();
+    assert!(length < 126);
+    [&[0x81, 0x80 | length, 0, 0, 0, 0], text.as_bytes()].concat()
+}
+
+#[tokio::test]
+async fn a_websocket_of_a_real_broker_works_through_the_gateway() {
+    let cluster = RabbitCluster::builder("websocket").start().await.unwrap();
+    let ports = PortBlock::claim().unwrap();
+    let port = ports.port(0);
+    let settings = format!("[{{ip, \"127.0.0.1\"}}, {{port, {port}}}]");
+    let set = format!(
+        "application:set_env(rabbitmq_web_stomp, tcp_config, {settings}, [{{persistent, true}}])."
+    );
+    cluster.ctl(1, &["eval", &set]).await.unwrap();
+    cluster.tool(1, "rabbitmq-plugins", &["enable", "rabbitmq_web_stomp"]).await.unwrap();
+    let front = HttpSetup::default().managed([format!("http://127.0.0.1:{port}")]).start().await;
+    let mut client = front.client().await;
+    let key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13";
+    let upgrade = "Connection: Upgrade\r\nUpgrade: websocket";
+    client
+        .send(&format!("GET /ws HTTP/1.1\r\nHost: h\r\n{upgrade}\r\n{key}\r\n\r\n"))
+        .await
+        .unwrap();
+    let head = client.head().await.unwrap();
+    assert_eq!(head.status(), 101, "{head:?}");
+    assert_eq!(head.header("sec-websocket-accept"), Some("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="));
+    let connect = "CONNECT\naccept-version:1.2\nhost:/\nlogin:app\npasscode:secret\n\n\0";
+    client.send_bytes(&frame(connect)).await.unwrap();
+    let [0x81, length] = *client.bytes(2).await.unwrap() else { panic!("no whole frame of text") };
+    let mut length = usize::from(length);
+    if length == 126 {
+        let more = client.bytes(2).await.unwrap();
+        length = usize::from(u16::from_be_bytes([more[0], more[1]]));
+    }
+    let text = client.text(length).await.unwrap();
+    assert!(text.starts_with("CONNECTED\n"), "{text}");
 }

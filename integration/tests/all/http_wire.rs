@@ -139,7 +139,7 @@ async fn lengths_head_requests_and_the_leave_to_send_a_body_are_kept() {
 }
 
 #[tokio::test]
-async fn a_client_of_http_1_0_is_served_and_one_without_a_host_is_not() {
+async fn a_client_of_http_1_0_is_served_and_one_that_asks_for_nothing_here_is_not() {
     let (front, node) = alone(HttpSetup::default()).await;
     let mut client = front.client().await;
     let head = asked(&mut client, &node, "GET / HTTP/1.0\r\n\r\n").await;
@@ -152,6 +152,12 @@ async fn a_client_of_http_1_0_is_served_and_one_without_a_host_is_not() {
         client.send(request).await.unwrap();
         assert_eq!(client.head().await.unwrap().status(), 400, "{request}");
     }
+    let mut again = front.client().await;
+    again.send("GET / HTTP/1.1\r\nHost: h\r\nVia: 1.1 amqp-gateway-gw\r\n\r\n").await.unwrap();
+    assert_eq!(again.head().await.unwrap().status(), 508, "it was here before");
+    let mut proxied = front.client().await;
+    proxied.send("CONNECT evil.example:443 HTTP/1.1\r\nHost: evil.example\r\n\r\n").await.unwrap();
+    assert_eq!(proxied.head().await.unwrap().status(), 405);
     let mut garbage = front.client().await;
     garbage.send("AMQP\x00\x00\x09\x01\r\n\r\n").await.unwrap();
     front.record("garbage", |record| record["reason"] == "bad-request").await;
@@ -292,6 +298,22 @@ async fn a_node_is_not_read_while_the_client_is_not() {
 }
 
 #[tokio::test]
+async fn an_answer_before_the_end_of_an_upload_reaches_the_client() {
+    let (front, node) = alone(HttpSetup::default()).await;
+    let mut client = front.client().await;
+    let all = 64 * 1024 * 1024;
+    client
+        .send(&format!("PUT /api/x HTTP/1.1\r\nHost: h\r\nContent-Length: {all}\r\n\r\nbegin"))
+        .await
+        .unwrap();
+    let mut node = HttpPeer::accept(&node).await.unwrap();
+    node.head().await.unwrap();
+    node.answer("413 Payload Too Large", "too much").await.unwrap();
+    let (head, text) = client.answered().await.unwrap();
+    assert_eq!((head.status(), &*text), (413, "too much"));
+}
+
+#[tokio::test]
 async fn at_sigterm_a_request_under_way_is_finished_and_an_idle_connection_is_closed() {
     let (mut front, node) = alone(HttpSetup::default()).await;
     let mut idle = front.client().await;
@@ -368,8 +390,10 @@ async fn https_is_told_to_the_node_and_plain_http_is_told_that_this_is_https() {
     assert_eq!(head.header("x-forwarded-proto"), Some("https"));
     assert_eq!(front.record("a record", |_| true).await["scheme"], "https");
 
-    let (head, text) = front.client().await.get("/").await.unwrap();
+    let mut plain = front.client().await;
+    let (head, text) = plain.get("/").await.unwrap();
     assert_eq!(head.status(), 400);
     assert!(text.contains("This port speaks https."), "{text}");
+    plain.expect_end().await.unwrap();
     front.record("the plain one", |record| record["reason"] == "not-tls").await;
 }

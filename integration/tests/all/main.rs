@@ -39,5 +39,7 @@ mod tcp;
 mod tls;
 mod tls_nodes;
 mod tls_reload;
+mod tls_renewal;
+mod tls_storm;
 mod verdicts;
 mod workers;

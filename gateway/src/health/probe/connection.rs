@@ -57,6 +57,20 @@ struct Heard {
     blocked: Mutex<Option<String>>,
 }
 
+impl Settings {
+    /// In TLS 1.3 a node looks at the gateway's certificate when the handshake is over for the gateway, and its word on that
+    /// may be lost with the connection.
+    fn suspect(&self, wrong: Wrong) -> Wrong {
+        match &self.tls {
+            Some(tls) if wrong.reason == "closed" && tls.certificate().is_none() => {
+                let hint = "the node may want a certificate of the gateway: name one with certificate in the section tls of the cluster";
+                Wrong { text: format!("{}: {hint}", wrong.text), ..wrong }
+            }
+            _ => wrong,
+        }
+    }
+}
+
 impl Monitor {
     /// Connects and logs in.
     ///
@@ -86,7 +100,8 @@ impl Monitor {
             .with_client_property("product".into(), "amqp-gateway".into())
             .with_client_property("version".into(), env!("CARGO_PKG_VERSION").into());
         let connecting = Box::pin(Connection::connector(uri, runtime, connect, properties));
-        let connection = connecting.await.map_err(|error| wrong("login", &error))?;
+        let connection =
+            connecting.await.map_err(|error| settings.suspect(wrong("login", &error)))?;
         let heard = Arc::new(Heard::default());
         let listening = listen(connection.events_listener(), settings.node.clone(), heard.clone());
         let listening = AbortOnDropHandle::new(tokio::spawn(listening));
