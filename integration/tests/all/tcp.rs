@@ -8,7 +8,7 @@ use integration::certificates::Authority;
 use integration::peer::{BrokerTune, Peer, ScriptedBroker};
 use integration::ports::PortBlock;
 use integration::proxy_header::v1;
-use integration::rabbit::Protocol;
+use integration::rabbit::{Protocol, Tls};
 use integration::suites::{Place, Suite, run_suite};
 use integration::tls::ClientTls;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -79,6 +79,22 @@ async fn mqtt_and_stomp_pass_behind_proxy_headers() {
     let setup = Setup::at_accept().more(&listeners).cluster("proxy_protocol = \"v2\"");
     let _front = setup.start(&[node.amqp_addr(1)]).await;
     tokio::join!(passes(Suite::Paho, at(0).into()), passes(Suite::StompPy, at(1).into()));
+}
+
+#[tokio::test]
+async fn the_port_is_spoken_to_in_tls_if_the_nodes_are() {
+    let authority = Authority::new("ca").unwrap();
+    let server = authority.server(&["127.0.0.1"]).unwrap().write("server").unwrap();
+    let node = RabbitCluster::builder("main").tls(Tls::new(&authority, &server));
+    let node = node.start().await.unwrap();
+    let ports = PortBlock::claim().unwrap();
+    let at = local(ports.port(0));
+    let more = listener("x", at, node.amqps_addr(1).port())
+        + &format!("[cluster.main.tls]\nca = {:?}\n", authority.file());
+    let _front = Setup::at_accept().more(&more).start(&[node.amqp_addr(1)]).await;
+    let mut client = Peer::connect(at).await.unwrap();
+    client.open("app", "secret", "orders").await.unwrap();
+    client.close().await.unwrap();
 }
 
 /// A client of STOMP that has logged in.
