@@ -236,7 +236,8 @@ async fn renewals_lose_no_client_and_no_session_and_a_broken_pair_changes_nothin
     visit(front.address, &tls).await.unwrap();
     let began = Instant::now();
 
-    let ways: [(Key, fn(&Place)); 5] = [
+    type Way = fn(&Place);
+    let ways: [(Key, Way); 5] = [
         (Key::Rsa2048, Place::by_rename),
         (Key::EcdsaP256, Place::in_place),
         (Key::Rsa2048, Place::by_link),

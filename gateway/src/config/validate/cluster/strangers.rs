@@ -63,11 +63,9 @@ fn warn_of_management(
 ) {
     let nodes = file.node.iter().flat_map(|named| &named.0);
     let local = nodes.filter_map(|(_, node)| node.management.as_ref()).find(|text| {
-        values::management_url(text.as_str()).is_ok_and(|url| {
-            match url.host.parse::<IpAddr>() {
-                Ok(ip) => ip.is_loopback(),
-                Err(_) => url.host.eq_ignore_ascii_case("localhost"),
-            }
+        values::management_url(text.as_str()).is_ok_and(|url| match url.host.parse::<IpAddr>() {
+            Ok(ip) => ip.is_loopback(),
+            Err(_) => url.host.eq_ignore_ascii_case("localhost"),
         })
     });
     let open = |listener: &&Listener| {
