@@ -38,6 +38,7 @@ fn cluster(
     warn_unused(context, &section, name);
     management::check(context, &section, name, file, listeners);
     let name = ClusterName(context.name(&section, name).into());
+    tls::warn_of_unasked_identities(context, &section, file, listeners);
     let nodes = nodes(context, &section, file, listeners);
     strangers::warn(context, (&name, file), listeners, routes);
     let loopback_users = loopback_users(context, &section, file.loopback_users.as_deref());

@@ -7,7 +7,8 @@ use super::Context;
 use crate::config::defaults;
 use crate::config::file::{self, At};
 use crate::config::model::{
-    CIPHER_SUITES, Certificate, ClientAuth, ClusterTls, Identity, ListenerTls, PemFile, TlsVersion,
+    CIPHER_SUITES, Certificate, ClientAuth, ClusterTls, Identity, Listener, ListenerTls, PemFile,
+    TlsVersion,
 };
 use crate::config::values;
 
@@ -90,11 +91,43 @@ fn check_client_auth(context: &mut Context<'_, '_>, section: &str, file: &file::
             context.report.error(asked.span(), message, advice);
         }
         (None, Some(ca)) if !misread(context, "client_auth") => {
-            let message = format!("{section}.client_ca has no effect without client_auth");
-            let advice = "add client_auth = \"required\" or \"optional\", or remove it".to_owned();
-            context.report.warning(ca.span(), message, advice);
+            warn_unasked(context, &format!("{section}.client_ca"), ca);
         }
         _ => {}
+    }
+    if let (None, Some(crl), false) =
+        (asked, file.client_crl.iter().flatten().next(), misread(context, "client_auth"))
+    {
+        warn_unasked(context, &format!("{section}.client_crl"), crl);
+    }
+}
+
+/// Warns of what only counts for certificates that nobody is asked for.
+fn warn_unasked(context: &mut Context<'_, '_>, key: &str, text: &At<String>) {
+    let message = format!("{key} has no effect without client_auth");
+    let advice = "add client_auth = \"required\" or \"optional\", or remove it".to_owned();
+    context.report.warning(text.span(), message, advice);
+}
+
+/// Warns of logins for certificates that no listener asks for; `section` is the cluster's.
+pub(super) fn warn_of_unasked_identities(
+    context: &mut Context<'_, '_>,
+    section: &str,
+    file: &file::Cluster,
+    listeners: &[Listener],
+) {
+    let asks = |listener: &Listener| {
+        listener.tls.as_ref().is_some_and(|tls| tls.client_auth != ClientAuth::None)
+    };
+    let mut named = file.identity.iter().flat_map(|named| &named.0);
+    let misread = context.dropped.mistake_under("listener.");
+    if let (Some((name, _)), false, false) = (named.next(), listeners.iter().any(asks), misread) {
+        let message = format!(
+            "{section}.identity.{} has no effect: no listener asks its clients for a certificate",
+            name.as_str()
+        );
+        let advice = "add client_auth and client_ca to the tls of a listener, or remove it";
+        context.report.warning(name.span(), message, advice.to_owned());
     }
 }
 
