@@ -10,6 +10,7 @@ use tokio::time::timeout_at;
 use super::exchange::{Exchange, Reason};
 use super::headers::Asker;
 use super::pulse::{Limits, Pulse};
+use super::stall::{self, Stall};
 use super::{HttpListener, Shared, connection};
 use crate::config::model::ProxyIn;
 use crate::gate::Passage;
@@ -31,6 +32,7 @@ pub(super) struct Client {
     /// Where it arrived.
     pub(super) local: SocketAddr,
     pub(super) speaks: Speaks,
+    pub(super) stall: Stall,
     pulse: Mutex<Pulse>,
     _passage: Passage,
 }
@@ -80,6 +82,7 @@ pub(super) async fn serve(shared: Arc<Shared>, listener: Arc<HttpListener>, acce
         // A proxy tells where the client has connected to.
         local: arrival.local.unwrap_or(local),
         speaks,
+        stall: Stall::new(stall::LIMIT),
         pulse: Mutex::new(Pulse::new(limits, arrival.accepted)),
         arrival,
         _passage: passage,

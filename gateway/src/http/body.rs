@@ -10,14 +10,24 @@ use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
 
 use super::exchange::{Exchange, Reason};
 use super::link::Link;
+use super::stall::{Patience, Stall};
 
 /// What is known of a client's body.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Meter {
     /// Bytes read from the client.
     pub(super) bytes: AtomicU64,
     /// Has the client broken off?
     pub(super) broken: AtomicBool,
+    /// Has the client stalled?
+    stall: Stall,
+}
+
+impl Meter {
+    /// Of a client of which `stall` tells.
+    pub(super) fn new(stall: Stall) -> Self {
+        Self { bytes: AtomicU64::new(0), broken: AtomicBool::new(false), stall }
+    }
 }
 
 /// A client's body on its way to a node.
@@ -25,17 +35,20 @@ pub(super) struct Meter {
 pub(super) struct Upload {
     body: Option<Incoming>,
     meter: Arc<Meter>,
+    patience: Patience,
 }
 
 impl Upload {
     /// Nothing of it has been read yet.
     pub(super) fn new(body: Incoming, meter: Arc<Meter>) -> Self {
-        Self { body: Some(body), meter }
+        let patience = meter.stall.patience();
+        Self { body: Some(body), meter, patience }
     }
 
     /// A body of no bytes.
     pub(super) fn empty(meter: Arc<Meter>) -> Self {
-        Self { body: None, meter }
+        let patience = meter.stall.patience();
+        Self { body: None, meter, patience }
     }
 }
 
@@ -48,7 +61,10 @@ impl Body for Upload {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let Some(body) = &mut self.body else { return Poll::Ready(None) };
-        let frame = ready!(Pin::new(body).poll_frame(cx));
+        let frame = Pin::new(body).poll_frame(cx);
+        // A client that has stalled is cut where it is served, and this with it.
+        self.patience.is_over(cx, &frame);
+        let frame = ready!(frame);
         match &frame {
             Some(Ok(frame)) => {
                 let length = frame.data_ref().map_or(0, Bytes::len);

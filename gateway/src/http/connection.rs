@@ -11,6 +11,7 @@ use hyper::body::Bytes;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{sleep_until, timeout};
 use tracing::debug;
@@ -18,6 +19,7 @@ use tracing::debug;
 use super::arrive::Client;
 use super::exchange::{Exchange, Reason};
 use super::pulse::Overdue;
+use super::stall::Patience;
 use super::{Shared, service};
 use crate::stream::Stream;
 
@@ -28,10 +30,15 @@ const MOST_HEADERS: usize = 128;
 /// For what is still on its way to a client whose connection is closed for being idle.
 const GOODBYE: Duration = Duration::from_secs(1);
 
+/// Bytes that the kernel takes for a client ahead of what it sends. This is what makes a slow client's progress visible: with
+/// the kernel's own limit there may be none for megabytes.
+const AHEAD: u32 = 128 * 1024;
+
 /// How a connection ended.
 enum End {
     Closed(hyper::Result<()>),
     Overdue(Overdue),
+    Stalled,
 }
 
 /// Serves a connection to its end, or until it is turned into something else. `said` is what has been read of it already.
@@ -40,7 +47,10 @@ pub(super) async fn serve(shared: Arc<Shared>, client: Arc<Client>, said: Vec<u8
         let (shared, client) = (shared.clone(), client.clone());
         service_fn(move |request| service::serve(shared.clone(), client.clone(), request))
     };
-    let heard = Heard { said: said.into(), stream, client: client.clone() };
+    // Without it, a client that is slow enough may be taken for one that has stalled.
+    let _ = SockRef::from(stream.tcp()).set_tcp_notsent_lowat(AHEAD);
+    let patience = client.stall.patience();
+    let heard = Heard { said: said.into(), stream, client: client.clone(), patience };
     let mut builder = http1::Builder::new();
     builder.max_headers(MOST_HEADERS).max_header_size(LARGEST_HEAD).max_buf_size(LARGEST_HEAD);
     // The pulse keeps the time: hyper's limit would count from the end of the last answer.
@@ -67,6 +77,7 @@ pub(super) async fn serve(shared: Arc<Shared>, client: Arc<Client>, said: Vec<u8
         });
         tokio::select! {
             end = work => break end,
+            () = client.stall.over() => break End::Stalled,
             () = shared.cut.cancelled() => return,
             () = shared.stop.cancelled(), if !stopping => {
                 stopping = true;
@@ -86,7 +97,8 @@ pub(super) async fn serve(shared: Arc<Shared>, client: Arc<Client>, said: Vec<u8
             let text = format!("no whole head within {:?}", shared.head);
             Exchange::ended(&shared, &client, Reason::HeadTimeout, text);
         }
-        End::Overdue(Overdue::Silent) => {}
+        // The request says so when it is dropped.
+        End::Overdue(Overdue::Silent) | End::Stalled => {}
         End::Overdue(Overdue::Idle) => {
             connection.as_mut().graceful_shutdown();
             let _ = timeout(GOODBYE, connection).await;
@@ -94,12 +106,30 @@ pub(super) async fn serve(shared: Arc<Shared>, client: Arc<Client>, said: Vec<u8
     }
 }
 
-/// A stream that tells when it hears something.
+/// A stream that tells when it hears something, and that breaks off when its client takes nothing for too long.
 struct Heard {
     /// What was read of it before.
     said: Bytes,
     stream: Stream,
     client: Arc<Client>,
+    /// With what it takes.
+    patience: Patience,
+}
+
+impl Heard {
+    /// Minds what came of an attempt to write.
+    fn mind<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        attempt: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        if !self.patience.is_over(cx, &attempt) {
+            return attempt;
+        }
+        // Otherwise the kernel would go on to offer the client what it does not take.
+        let _ = self.stream.tcp().set_zero_linger();
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
 }
 
 impl AsyncRead for Heard {
@@ -129,14 +159,17 @@ impl AsyncWrite for Heard {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
+        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.mind(cx, written)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        let flushed = Pin::new(&mut self.stream).poll_flush(cx);
+        self.mind(cx, flushed)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        let shut = Pin::new(&mut self.stream).poll_shutdown(cx);
+        self.mind(cx, shut)
     }
 }

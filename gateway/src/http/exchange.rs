@@ -19,6 +19,7 @@ use crate::telemetry::access::HttpRecord;
 #[allow(missing_docs)]
 pub enum Reason {
     ClientGone,
+    ClientStalled,
     BadRequest,
     HeadTimeout,
     NoCluster,
@@ -38,6 +39,7 @@ impl Reason {
     /// All of them but those of the entrance.
     pub const ALL: [Self; 12] = [
         Self::ClientGone,
+        Self::ClientStalled,
         Self::BadRequest,
         Self::HeadTimeout,
         Self::NoCluster,
@@ -56,6 +58,7 @@ impl Reason {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::ClientGone => "client-gone",
+            Self::ClientStalled => "client-stalled",
             Self::BadRequest => "bad-request",
             Self::HeadTimeout => "head-timeout",
             Self::NoCluster => "no-cluster",
@@ -131,7 +134,7 @@ impl Exchange {
             client: client.clone(),
             begun,
             request,
-            meter: Arc::default(),
+            meter: Arc::new(Meter::new(client.stall.clone())),
             status: None,
             sent: 0,
             turn: None,
@@ -184,6 +187,11 @@ impl Exchange {
     /// Is all of the answer on its way?
     pub(super) fn is_done(&self) -> bool {
         self.done && self.reason.is_none()
+    }
+
+    /// Has the client stalled?
+    pub(super) fn has_stalled(&self) -> bool {
+        self.client.stall.is_over()
     }
 
     /// Keeps the connection to the node for another request, as soon as it is free.
@@ -240,8 +248,11 @@ impl Exchange {
 impl Drop for Exchange {
     fn drop(&mut self) {
         if !self.done && self.reason.is_none() {
-            let cut = self.shared.cut.is_cancelled();
-            self.reason = Some(if cut { Reason::Cut } else { Reason::ClientGone });
+            self.reason = Some(match self.shared.cut.is_cancelled() {
+                _ if self.has_stalled() => Reason::ClientStalled,
+                true => Reason::Cut,
+                false => Reason::ClientGone,
+            });
         }
         if self.request.is_some() {
             self.client.pulse().answered(Instant::now());

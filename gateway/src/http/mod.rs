@@ -18,6 +18,7 @@ mod pool;
 mod pulse;
 mod redirect;
 mod service;
+mod stall;
 mod tunnel;
 
 use std::collections::HashMap;

@@ -35,7 +35,9 @@ pub(super) async fn run(
         let down = pass(node_reads, client_writes, |bytes| exchange.sent(bytes));
         // Whoever breaks off ends it for both: a WebSocket is closed like that as often as not.
         let _ = tokio::try_join!(up, down);
-        exchange.done();
+        if !exchange.has_stalled() {
+            exchange.done();
+        }
     };
     tokio::select! {
         () = relaying => {}
