@@ -37,7 +37,7 @@ pub enum Reason {
 
 impl Reason {
     /// All of them but those of the entrance.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::ClientGone,
         Self::ClientStalled,
         Self::BadRequest,

@@ -35,5 +35,12 @@ fn an_http_listener_needs_management_addresses_of_its_nodes() {
 #[test]
 fn a_management_address_that_is_the_gateways_own_is_a_loop() {
     let text = http("management = 'http://127.0.0.1:15672'\n", "cluster = 'main'");
+    let text = format!("{text}[cluster.main]\nloopback_users = []\n");
     says(&only(&text), "6:14", "127.0.0.1:15672 is listener ui of this gateway", "RabbitMQ node");
+}
+
+#[test]
+fn a_management_at_a_loopback_address_is_not_for_clients_of_other_hosts() {
+    let text = http("management = 'http://localhost:15673'\n", "cluster = 'main'");
+    says(&only(&text), "6:14", "every client looks local, and listener ui", "another address");
 }
