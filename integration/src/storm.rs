@@ -111,10 +111,8 @@ impl Storm {
         let (hello, mut strangers) = (Arc::<[u8]>::from(hello), JoinSet::new());
         for stranger in Stranger::ALL.into_iter().cycle().take(count) {
             let (seen, stop, hello) = (seen.clone(), stop.clone(), hello.clone());
-            strangers.spawn(async move {
-                let come = come_again(address, stranger, &hello, &seen);
-                stop.run_until_cancelled(come).await;
-            });
+            strangers
+                .spawn(async move { come_again(address, stranger, &hello, &seen, &stop).await });
         }
         Self { seen, stop, strangers }
     }
@@ -140,8 +138,15 @@ impl Storm {
     }
 }
 
-async fn come_again(address: SocketAddr, stranger: Stranger, hello: &[u8], seen: &Seen) {
-    loop {
+/// Whoever has begun to connect is counted, even if the end comes in between.
+async fn come_again(
+    address: SocketAddr,
+    stranger: Stranger,
+    hello: &[u8],
+    seen: &Seen,
+    stop: &CancellationToken,
+) {
+    while !stop.is_cancelled() {
         match TcpStream::connect(address).await {
             Ok(stream) => {
                 if let Ok(own) = stream.local_addr() {
@@ -149,14 +154,14 @@ async fn come_again(address: SocketAddr, stranger: Stranger, hello: &[u8], seen:
                 }
                 seen.here.fetch_add(1, Ordering::Relaxed);
                 // However it ends.
-                let _ = stranger.visit(stream, hello).await;
+                let _ = stop.run_until_cancelled(stranger.visit(stream, hello)).await;
                 seen.here.fetch_sub(1, Ordering::Relaxed);
             }
             Err(_) => {
                 seen.kept_out.fetch_add(1, Ordering::Relaxed);
             }
         }
-        sleep(PAUSE).await;
+        stop.run_until_cancelled(sleep(PAUSE)).await;
     }
 }
 

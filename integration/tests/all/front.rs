@@ -1,6 +1,7 @@
 //! A gateway of one's own, mostly in front of scripted brokers, and what it wrote about sessions.
 
 use std::net::SocketAddr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use integration::peer::{BrokerTune, Peer, ScriptedBroker, Tune};
@@ -10,6 +11,12 @@ use serde_json::Value;
 
 /// How long a test waits for what must come.
 pub(crate) const SOON: Duration = Duration::from_secs(20);
+
+/// Held by a test that uses a core and more for a while: one after the other, so that none measures another.
+pub(crate) fn heavy() -> MutexGuard<'static, ()> {
+    static HEAVY: Mutex<()> = Mutex::new(());
+    HEAVY.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// A running gateway named `gw` with the listener `amqp`.
 #[derive(Debug)]
