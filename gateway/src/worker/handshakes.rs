@@ -1,6 +1,6 @@
 //! Threads for TLS handshakes with clients: as many as workers, and behind them in priority.
 //!
-//! A handshake is half a millisecond of arithmetic. On a worker a storm of them would hold up every session there; here
+//! A handshake is some hundred microseconds of arithmetic. On a worker a storm of them would hold up every session there; here
 //! it takes what the workers leave, and its share of a core where they leave nothing.
 
 use std::thread::JoinHandle;
