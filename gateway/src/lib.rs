@@ -22,4 +22,5 @@ pub mod socket;
 pub mod stream;
 pub mod telemetry;
 pub mod tls;
+pub mod vrrp;
 pub mod worker;
