@@ -11,8 +11,12 @@ pub mod announce;
 mod build;
 mod datagram;
 mod flaw;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod parse;
 mod sum;
+#[cfg(test)]
+mod tests;
 mod types;
 
 use std::net::{Ipv4Addr, Ipv6Addr};

@@ -1,0 +1,9 @@
+//! Against frames of keepalived, and against chance.
+
+#![allow(clippy::unwrap_used)]
+
+mod flips;
+mod frames;
+mod properties;
+mod seeds;
+mod vectors;
