@@ -4,6 +4,7 @@
 
 mod flips;
 mod frames;
+mod oracle;
 mod properties;
 mod seeds;
 mod vectors;
