@@ -63,6 +63,8 @@ pub(super) fn model(
         listeners,
         routes,
         clusters,
+        virtual_routers: Vec::new(),
+        email: None,
         admin: admin_bind.map(|bind| Admin { bind }),
     }
 }
