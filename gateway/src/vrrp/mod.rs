@@ -8,3 +8,4 @@ pub mod board;
 pub mod machine;
 pub mod packet;
 pub mod talk;
+pub mod warden;
