@@ -60,9 +60,9 @@ fn model(cluster: model::Cluster) -> Model {
         listeners: vec![],
         routes: vec![],
         clusters: vec![cluster],
-        admin: None,
         virtual_routers: vec![],
         email: None,
+        admin: None,
     }
 }
 

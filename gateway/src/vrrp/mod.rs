@@ -7,5 +7,6 @@
 pub mod board;
 pub mod machine;
 pub mod packet;
+pub mod process;
 pub mod talk;
 pub mod warden;
