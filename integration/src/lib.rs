@@ -25,6 +25,7 @@ pub mod suites;
 pub mod target;
 pub mod testssl;
 pub mod tls;
+pub mod vrrp_lab;
 pub mod wait;
 
 pub use gateway_process::GatewayProcess;
