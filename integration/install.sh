@@ -43,8 +43,8 @@ tls() {
   need chromium "the browser for the management UI" have chromium
 }
 routers() {
-  need iproute2 "ip and tc, which make the network that virtual routers are tested in" sh -c 'ip -V && tc -V'
-  need keepalived "the virtual router to get along with, and to compare with" have keepalived
+  need iproute2 "ip and tc, which make the network that virtual routers are tested in" test -x /usr/sbin/tc
+  need keepalived "the virtual router to get along with, and to compare with" test -x /usr/sbin/keepalived
 }
 balancers() {
   need haproxy "what the gateway is compared with" test -x /usr/sbin/haproxy

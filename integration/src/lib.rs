@@ -20,6 +20,7 @@ pub mod proxy_header;
 pub mod rabbit;
 pub mod scratch;
 pub mod steady;
+pub mod stop;
 pub mod storm;
 pub mod suites;
 pub mod target;
