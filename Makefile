@@ -26,10 +26,10 @@ bench: ## this gateway, HAProxy, nginx and no proxy side by side: one table, and
 	cargo build --release -p amqp-gateway
 	cargo run --release -p integration --bin bench
 
-bench-vrrp: ## a shared address through crashes and rejoins: this gateway beside keepalived; root
+bench-vrrp: ## a shared address through crashes, cuts and rejoins, beside keepalived; as root
 	@integration/install.sh bench
 	cargo build --release -p amqp-gateway
-	cargo run --release -p integration --bin bench_vrrp
+	cargo run --release -p integration --bin bench_vrrp -- $(if $(PEERS),--peers $(PEERS))
 
 fuzz: ## every fuzz target of amqp-codec for SECONDS=60 each; needs cargo-fuzz
 	@amqp-codec/fuzz/run.sh $(FUZZ_SECONDS)
