@@ -7,4 +7,5 @@
 pub mod board;
 pub mod machine;
 pub mod packet;
+pub mod process;
 pub mod talk;

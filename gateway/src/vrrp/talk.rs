@@ -231,6 +231,8 @@ pub enum Alarm {
     OtherInterval,
     /// The VRID is used with other addresses.
     OtherAddresses,
+    /// The VRID is used for other addresses altogether: by another pair on the same network.
+    DuplicateVrid,
     /// The VRID is used by a gateway that is no configured peer, or by multicast instead of unicast.
     UnknownPeer,
     /// Two routers say that they own the addresses (priority 255).
@@ -243,11 +245,12 @@ pub enum Alarm {
 
 impl Alarm {
     /// All there are.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::OtherVersion,
         Self::OtherPassword,
         Self::OtherInterval,
         Self::OtherAddresses,
+        Self::DuplicateVrid,
         Self::UnknownPeer,
         Self::TwoOwners,
         Self::OwnAddress,
@@ -262,6 +265,7 @@ impl Alarm {
             Self::OtherPassword => "other_password",
             Self::OtherInterval => "other_interval",
             Self::OtherAddresses => "other_addresses",
+            Self::DuplicateVrid => "duplicate_vrid",
             Self::UnknownPeer => "unknown_peer",
             Self::TwoOwners => "two_owners",
             Self::OwnAddress => "own_address",
