@@ -1,0 +1,1 @@
+//! Whatever happens: when it is over, the right router serves, and only that one.

@@ -1,0 +1,1 @@
+//! What each single mishap costs at worst.
