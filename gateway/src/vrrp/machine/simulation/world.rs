@@ -25,6 +25,8 @@ pub(super) struct Machine {
     settings: Settings,
     /// How far its clock is ahead of the observer's.
     ahead: Duration,
+    /// Its gateway ends, and starts anew when everything is well again.
+    stopping: bool,
     /// It stands still until then.
     paused: Option<Now>,
     /// When it last did something, by its own clock.
@@ -33,6 +35,8 @@ pub(super) struct Machine {
     inbox: Vec<Heard>,
     /// Its kernel has the address.
     claimed: bool,
+    /// How often it has announced the address again.
+    pub(super) announced: u32,
 }
 
 /// What happens to what is sent.
@@ -95,10 +99,12 @@ impl World {
                 router: Router::new(settings.clone()),
                 settings,
                 ahead: Duration::from_secs(1000 * (at as u64 + 1)),
+                stopping: false,
                 paused: None,
                 awake: Now::ZERO,
                 inbox: Vec::new(),
                 claimed: false,
+                announced: 0,
             }
         });
         Self {
@@ -145,6 +151,7 @@ impl World {
         }
         let mut out = Vec::new();
         let machine = &mut self.machines[at];
+        machine.stopping |= event == Event::Stop;
         let before = machine.router.state();
         let now = self.now + machine.ahead;
         machine.awake = now;
@@ -177,11 +184,12 @@ impl World {
         let machine = &mut self.machines[at];
         machine.router = Router::new(settings);
         machine.claimed = false;
+        machine.stopping = false;
         machine.inbox.clear();
         machine.paused = None;
     }
 
-    /// All machines run, and the network loses nothing.
+    /// All machines run and are well, and the network loses nothing.
     pub(super) fn heal(&mut self) {
         self.network.cut.clear();
         self.network.loss = 0;
@@ -189,6 +197,10 @@ impl World {
             if self.machines[at].paused.take().is_some() {
                 self.wake(at);
             }
+            if self.machines[at].stopping {
+                self.crash(at);
+            }
+            self.tell(at, Event::Start);
             self.tell(at, Event::Fault(false));
         }
     }
@@ -277,7 +289,10 @@ impl World {
                     assert!(machine.claimed, "withdraws what it has not");
                     machine.claimed = false;
                 }
-                Action::Announce => assert!(machine.claimed, "announces what it has not"),
+                Action::Announce => {
+                    assert!(machine.claimed, "announces what it has not");
+                    machine.announced += 1;
+                }
                 Action::Transition { from, to, .. } => {
                     assert_eq!(from, state, "a step is missing");
                     assert_ne!(from, to);

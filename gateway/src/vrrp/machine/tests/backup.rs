@@ -134,6 +134,10 @@ fn one_that_leaves_is_succeeded_even_without_preempt_and_within_the_delay() {
         bench.tell(advert(9, 200));
         bench.tell(advert(9, 1));
         assert_eq!(left(&bench), Duration::from_nanos(6_093_750));
+        bench.later(ms(1), advert(9, 1));
+        assert_eq!(left(&bench), Duration::from_nanos(5_093_750), "which it may say twice");
+        bench.tell(advert(9, 90));
+        assert!(left(&bench) > ms(300), "or take back");
     }
 }
 
