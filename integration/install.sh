@@ -45,6 +45,10 @@ tls() {
   need haproxy "a sender and a receiver of PROXY headers" test -x /usr/sbin/haproxy
   need chromium "the browser for the management UI" have chromium
 }
+routers() {
+  need iproute2 "ip and tc, which make the network that virtual routers are tested in" test -x /usr/sbin/tc
+  need keepalived "the virtual router to get along with, and to compare with" test -x /usr/sbin/keepalived
+}
 compose() {
   need prometheus "promtool, which checks the configuration of Prometheus, and Prometheus itself" have promtool
   need libcap2-bin "setcap, as in the Dockerfile" test -x /usr/sbin/setcap
@@ -109,8 +113,8 @@ libraries() {
 for group in "$@"; do
   case $group in
   demo) brokers; by_hand ;;
-  test) brokers; clients; tls; compose ;;
-  bench) brokers; balancers ;;
+  test) brokers; clients; tls; routers; compose ;;
+  bench) brokers; balancers; routers ;;
   *) die "unknown group $group: demo, test and bench are known" ;;
   esac
 done

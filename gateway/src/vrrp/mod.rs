@@ -9,3 +9,4 @@ pub mod machine;
 pub mod packet;
 pub mod process;
 pub mod talk;
+pub mod warden;
