@@ -42,6 +42,10 @@ tls() {
   need haproxy "a sender and a receiver of PROXY headers" test -x /usr/sbin/haproxy
   need chromium "the browser for the management UI" have chromium
 }
+routers() {
+  need iproute2 "ip and tc, which make the network that virtual routers are tested in" test -x /usr/sbin/tc
+  need keepalived "the virtual router to get along with, and to compare with" test -x /usr/sbin/keepalived
+}
 balancers() {
   need haproxy "what the gateway is compared with" test -x /usr/sbin/haproxy
   need nginx-light "what the gateway is compared with" test -x /usr/sbin/nginx
@@ -101,8 +105,8 @@ libraries() {
 for group in "$@"; do
   case $group in
   demo) brokers; by_hand ;;
-  test) brokers; clients; tls ;;
-  bench) brokers; balancers ;;
+  test) brokers; clients; tls; routers ;;
+  bench) brokers; balancers; routers ;;
   *) die "unknown group $group: demo, test and bench are known" ;;
   esac
 done

@@ -42,4 +42,5 @@ mod tls_reload;
 mod tls_renewal;
 mod tls_storm;
 mod verdicts;
+mod vrrp_lab;
 mod workers;

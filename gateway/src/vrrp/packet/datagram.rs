@@ -32,7 +32,7 @@ pub fn ipv4(octets: &[u8]) -> Result<Datagram<'_>, Flaw> {
         return Err(Flaw::outside(Wrong::Header));
     }
     let truncated = Wrong::Truncated { says: total, came: octets.len() };
-    let payload = octets.get(header..total).ok_or(Flaw::outside(truncated))?;
+    let payload = octets.get(header..total).ok_or_else(|| Flaw::outside(truncated))?;
     // Of these two octets only the flag "don't fragment" and the reserved one do not matter.
     if u16::from_be_bytes([fixed[6], fixed[7]]) & 0x3fff != 0 {
         return Err(Flaw::outside(Wrong::Fragment));

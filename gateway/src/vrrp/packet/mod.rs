@@ -1,6 +1,6 @@
 //! Advertisements as they are on the wire: VRRP version 2 (RFC 3768) and 3 (RFC 9568, RFC 5798), IPv4 and IPv6.
 //!
-//! [`ipv4`] takes the IP header off what a raw socket delivers, [`parse`] makes every check that needs no configuration,
+//! [`ipv4`] takes the IP header off what a raw socket delivers, [`parse()`] makes every check that needs no configuration,
 //! and [`Advert::build`] writes the message that a raw socket sends. Whether VRID, version, authentication and addresses
 //! are the ones configured is for the caller to compare. [`announce`] makes the frames that tell neighbours who has an
 //! address now.
@@ -11,8 +11,12 @@ pub mod announce;
 mod build;
 mod datagram;
 mod flaw;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod parse;
 mod sum;
+#[cfg(test)]
+mod tests;
 mod types;
 
 use std::net::{Ipv4Addr, Ipv6Addr};

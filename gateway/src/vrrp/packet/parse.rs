@@ -15,8 +15,8 @@ use super::{
 /// alone, at most 255.
 ///
 /// # Errors
-/// The first check that failed, in this order: TTL, length of the header, version, type, number of addresses, length,
-/// checksum, VRID, authentication type, interval.
+/// The first check that failed, in this order: families, TTL, length of the header, version, type, number of addresses,
+/// length, checksum, VRID, authentication type, interval.
 pub fn parse(datagram: &Datagram<'_>) -> Result<(Advert, Checksum), Flaw> {
     let message = datagram.payload;
     read(datagram).map_err(|wrong| Flaw::of(message, wrong))

@@ -130,10 +130,9 @@ impl fmt::Debug for Auth {
 /// What the checksum of a message covers besides the message.
 ///
 /// Version 2 is [`MessageOnly`](Self::MessageOnly), version 3 over IPv6 [`PseudoHeader`](Self::PseudoHeader). For version
-/// 3 over IPv4 the standards differ. RFC 5798 5.2.8 names a pseudo header and was read both ways. RFC 9568 5.2.8 settles
-/// it the other way round from most of what runs: over IPv4 the message alone counts, from the version to the last
-/// address. keepalived sends the pseudo header and takes nothing else, unless a later version than 2.2.7 is told to
-/// (`v3_checksum_as_v2`); FRR and others send it by default, Cisco and Arista do not.
+/// 3 over IPv4 the standards differ. RFC 5798 5.2.8 names a pseudo header and was read both ways: keepalived and FRR have
+/// one by default, Cisco has none. RFC 9568 5.2.8 decides for the other side: over IPv4 the message alone counts, from
+/// the version to the last address. keepalived 2.2.7 takes no such message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Checksum {
     /// The pseudo header with the real source and destination: RFC 5798 as keepalived reads it, and all IPv6.

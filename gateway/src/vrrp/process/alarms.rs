@@ -29,8 +29,12 @@ impl Alarms {
     /// Those that are over at `now`.
     pub(super) fn over(&mut self, now: Duration) -> Vec<Alarm> {
         let over = |seen: Duration| now.saturating_sub(seen) >= self.over;
-        let gone: Vec<_> =
-            self.standing.iter().filter(|(_, seen)| over(**seen)).map(|(alarm, _)| *alarm).collect();
+        let gone: Vec<_> = self
+            .standing
+            .iter()
+            .filter(|(_, seen)| over(**seen))
+            .map(|(alarm, _)| *alarm)
+            .collect();
         self.standing.retain(|_, seen| !over(*seen));
         gone
     }

@@ -91,7 +91,8 @@ fn stranger(station: &Station, source: IpAddr, destination: IpAddr) -> Option<St
 pub(super) fn flaw_alarm(flaw: &Flaw, source: Option<IpAddr>) -> Option<(Alarm, String)> {
     let source = source.map_or_else(String::new, |source| format!(" from {source}"));
     (flaw.reason() == "version").then(|| {
-        let text = format!("an advertisement{source} was dropped: {flaw}; set the same version on both");
+        let text =
+            format!("an advertisement{source} was dropped: {flaw}; set the same version on both");
         (Alarm::OtherVersion, text)
     })
 }

@@ -1,7 +1,7 @@
 //! One virtual router's place in the world: its interface, its sockets, its addresses.
 
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use super::alarms::Alarms;
@@ -13,7 +13,7 @@ use crate::config::model::{VirtualAddress, VrrpChecksum, VrrpVersion};
 use crate::vrrp::machine::Settings;
 use crate::vrrp::packet::announce::{gratuitous_arp, neighbour_advertisement};
 use crate::vrrp::packet::{
-    Advert, Auth, Centis, Checksum, GROUP_V4, GROUP_V6, Version, Vrid,
+    Advert, Auth, Centis, Checksum, GROUP_V4, GROUP_V6, OWNER, Version, Vrid,
 };
 use crate::vrrp::talk::{Counters, Router};
 
@@ -88,13 +88,14 @@ impl Station {
             interval: self.config.interval,
             preempt: self.config.preempt,
             preempt_delay: self.config.preempt_delay,
-            own: self.source.unwrap_or(if self.ipv6 {
-                IpAddr::from([0; 16])
-            } else {
-                IpAddr::from([0; 4])
-            }),
+            own: self.source.unwrap_or_else(|| self.nowhere()),
             longest_learned: LONGEST_LEARNED,
         }
+    }
+
+    /// The unspecified address, until it has a source.
+    fn nowhere(&self) -> IpAddr {
+        if self.ipv6 { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() }
     }
 
     pub(super) fn version(&self) -> Version {
@@ -145,7 +146,10 @@ impl Station {
                     IpAddr::V4(_) => !self.ipv6 && !a.secondary,
                     IpAddr::V6(address) => self.ipv6 && address.is_unicast_link_local(),
                 };
-                here.filter(fits).map(|a| a.address.address).find(|address| !self.has(*address))
+                let mut fitting = here.filter(fits).map(|a| a.address.address);
+                // The owner's virtual address is its own one.
+                let owner = self.config.priority == OWNER;
+                fitting.find(|address| owner || !self.has(*address))
             }
         }
     }
