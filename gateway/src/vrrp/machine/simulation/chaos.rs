@@ -36,13 +36,14 @@ fn settings() -> impl Strategy<Value = Settings> {
     // Few priorities, so that equal ones are frequent.
     let priority = prop::sample::select(vec![1u8, 50, 100, 100, 101, 254, 255]);
     let delay = prop::sample::select(vec![0u64, 0, 0, 700]);
-    (priority, any::<bool>(), delay).prop_map(|(priority, preempt, delay)| Settings {
+    (priority, any::<[bool; 2]>(), delay).prop_map(|(priority, [preempt, ask], delay)| Settings {
         priority,
         interval: ms(100),
         preempt,
         preempt_delay: ms(delay),
         own: address(0),
         longest_learned: 10,
+        ask,
     })
 }
 

@@ -48,7 +48,16 @@ impl Pair {
     }
 
     fn settled_with(&self, preempt: bool) -> World {
-        let both = [self.settings(self.better, preempt), self.settings(self.lesser, preempt)];
+        self.settle([self.settings(self.better, preempt), self.settings(self.lesser, preempt)])
+    }
+
+    /// As it has been for a while, and each asks the other.
+    fn settled_asking(&self) -> World {
+        let asking = |priority| Settings { ask: true, ..self.settings(priority, self.preempt) };
+        self.settle([asking(self.better), asking(self.lesser)])
+    }
+
+    fn settle(&self, both: [Settings; 2]) -> World {
         let mut world = World::new(&both, self.delay, self.chance);
         world.network.doubled = 20;
         world.tell(0, Event::Start);
@@ -64,7 +73,15 @@ impl Pair {
         let interval = self.interval;
         let own = address(0);
         let preempt_delay = Duration::ZERO;
-        Settings { priority, interval, preempt, preempt_delay, own, longest_learned: 10 }
+        Settings {
+            priority,
+            interval,
+            preempt,
+            preempt_delay,
+            own,
+            longest_learned: 10,
+            ask: false,
+        }
     }
 
     fn skew(&self, priority: u8) -> Duration {
@@ -97,6 +114,20 @@ proptest! {
         world.until(pair.ages(), |world| world.only(1)).unwrap();
         prop_assert!(world.account.none <= pair.down(pair.lesser) + pair.delay);
         prop_assert!(world.account.none >= pair.down(pair.lesser) - pair.interval);
+        prop_assert_eq!(world.account.dual, Duration::ZERO);
+    }
+
+    /// The first question goes out a quarter of I after the advertisement was due, which is up to 5/4 I after the crash
+    /// (and D, by which the last one was late). Three answers are waited for, each I/5 or 5 ms, and a tenth of the skew
+    /// time.
+    #[test]
+    fn a_crash_is_found_out_by_asking(pair in pairs()) {
+        prop_assume!(pair.lesser > 1);
+        let mut world = Pair::settled_asking(&pair);
+        world.crash(0);
+        world.until(pair.ages(), |world| world.only(1)).unwrap();
+        let answers = (pair.interval / 5).max(ms(5)) * 3 + pair.skew(pair.lesser) / 10;
+        prop_assert!(world.account.none <= pair.delay + pair.interval * 5 / 4 + answers);
         prop_assert_eq!(world.account.dual, Duration::ZERO);
     }
 
