@@ -2,4 +2,5 @@
 
 mod chaos;
 mod costs;
+mod groups;
 mod world;
