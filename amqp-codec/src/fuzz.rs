@@ -108,6 +108,9 @@ mod tests {
         ("tracker", tracker),
     ];
 
+    /// Targets whose bodies are pure files of the gateway, which replays their seeds.
+    const OF_THE_GATEWAY: [&str; 1] = ["vrrp_packet"];
+
     fn folder(name: &str) -> std::path::PathBuf {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz").join(name)
     }
@@ -128,14 +131,16 @@ mod tests {
     }
 
     #[test]
-    fn every_target_has_a_body_here() {
+    fn every_target_has_a_body() {
         let files = fs::read_dir(folder("fuzz_targets")).expect("targets");
         let mut names: Vec<_> = files
             .map(|file| file.expect("file").path().with_extension(""))
             .map(|path| path.file_name().map(std::ffi::OsStr::to_owned))
             .collect();
         names.sort();
-        assert_eq!(names, TARGETS.map(|(name, _)| Some(name.into())));
+        let here = TARGETS.map(|(name, _)| name);
+        let known = here.iter().chain(&OF_THE_GATEWAY);
+        assert_eq!(names, known.map(|name| Some(name.into())).collect::<Vec<_>>());
     }
 
     #[test]

@@ -47,6 +47,8 @@ pub enum Action {
         /// `--config`
         config: PathBuf,
     },
+    /// Be the VRRP process of the gateway that started this one.
+    RunVrrp,
     /// Nothing: the command is done, the process ends with this code.
     Exit(u8),
 }
@@ -69,6 +71,7 @@ where
     };
     let done = match command {
         Command::Run { config } => return Action::Run { config },
+        Command::VrrpProcess => return Action::RunVrrp,
         Command::Check { config, format } => check(&config, format, out),
         Command::Nodes(list) => told(list.run(out)),
         Command::Drain(drain) => told(drain.run(out)),
@@ -121,6 +124,9 @@ enum Command {
         #[arg(long, value_name = "FILE", default_value = DEFAULT_CONFIG)]
         config: PathBuf,
     },
+    /// The process that holds the virtual addresses; the gateway starts it itself.
+    #[command(hide = true)]
+    VrrpProcess,
     /// Check a configuration file and list all its problems.
     ///
     /// Each problem comes with file, line, column, cause and advice. Certificates, keys and

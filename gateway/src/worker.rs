@@ -1,7 +1,7 @@
 //! Data-plane threads: each a runtime of its own, a session on one of them for life.
 
 pub mod handshakes;
-mod timeslice;
+pub mod timeslice;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};

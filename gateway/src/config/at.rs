@@ -17,6 +17,11 @@ use toml::Spanned;
 pub struct At<T>(Spanned<T>);
 
 impl<T> At<T> {
+    /// A value that was written in these bytes.
+    pub(super) fn new(span: Range<usize>, value: T) -> Self {
+        Self(Spanned::new(span, value))
+    }
+
     /// Byte range in the file.
     #[must_use]
     pub fn span(&self) -> Range<usize> {

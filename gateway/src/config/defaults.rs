@@ -58,6 +58,36 @@ pub const PASSIVE_WITHIN: Duration = Duration::from_secs(10);
 pub const HEALTH_VHOST: &str = "/";
 /// `cluster.NAME.health.queue`
 pub const HEALTH_QUEUE: &str = "amqp-gateway.health";
+/// `vrrp.NAME.priority`
+pub const VRRP_PRIORITY: u32 = 100;
+/// `vrrp.NAME.version`
+pub const VRRP_VERSION: u32 = 3;
+/// `vrrp.NAME.advertisement_interval` of version 3.
+pub const VRRP_INTERVAL: Duration = Duration::from_millis(100);
+/// `vrrp.NAME.advertisement_interval` of version 2, which knows only whole seconds.
+pub const VRRP_2_INTERVAL: Duration = Duration::from_secs(1);
+/// Peers that a virtual router may have.
+pub const VRRP_MOST_PEERS: usize = 32;
+/// `vrrp.NAME.preempt`
+pub const VRRP_PREEMPT: bool = true;
+/// `vrrp.NAME.preempt_delay`
+pub const VRRP_PREEMPT_DELAY: Duration = Duration::ZERO;
+/// `vrrp.NAME.virtual_mac`
+pub const VRRP_VIRTUAL_MAC: bool = false;
+/// `vrrp.NAME.garp.repeat`
+pub const GARP_REPEAT: u32 = 5;
+/// `vrrp.NAME.garp.delay`
+pub const GARP_DELAY: Duration = Duration::from_secs(5);
+/// `vrrp.NAME.garp.refresh`
+pub const GARP_REFRESH: Duration = Duration::from_secs(10);
+/// `vrrp.NAME.track.script.interval`
+pub const TRACK_INTERVAL: Duration = Duration::from_secs(2);
+/// `vrrp.NAME.track.script.timeout`
+pub const TRACK_TIMEOUT: Duration = Duration::from_secs(2);
+/// `vrrp.NAME.track.script.rise`
+pub const TRACK_RISE: u32 = 2;
+/// `vrrp.NAME.track.script.fall`
+pub const TRACK_FALL: u32 = 3;
 /// The word that turns a duration or a feature off.
 pub const OFF: &str = "off";
 

@@ -12,11 +12,15 @@ use super::model::{LogFormat, LogLevel};
 
 mod cluster;
 mod listener;
+mod track;
+mod vrrp;
 
 pub use self::cluster::{
     Admission, Cluster, ClusterTls, Health, Identity, Node, Passive, Rebalance, Script,
 };
 pub use self::listener::{Certificate, Listener, ListenerTls, Protocol};
+pub use self::track::{Switch, Tracked, Tracks, Weighted};
+pub use self::vrrp::{Email, Garp, Notify, Track, TrackScript, VirtualRouter, VrrpNotify};
 
 /// Configuration of amqp-gateway.
 ///
@@ -37,6 +41,10 @@ pub struct File {
     pub route: Option<Vec<At<Route>>>,
     /// RabbitMQ clusters, by name.
     pub cluster: Option<Named<Cluster>>,
+    /// Addresses that this gateway shares with others by VRRP, by name.
+    pub vrrp: Option<Named<VirtualRouter>>,
+    /// Who is told of what happens.
+    pub notify: Option<Notify>,
     /// Metrics and health endpoints. Without it there is no admin address.
     pub admin: Option<Admin>,
 }

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 /// The last step of the path of every secret.
-const SECRET_KEY: &str = "password";
+const SECRET_KEYS: [&str; 2] = ["password", "authentication"];
 
 /// The value of a secret key; as far as it goes if it is not closed.
 static SECRET: LazyLock<Option<Regex>> = LazyLock::new(|| {
@@ -18,7 +18,8 @@ static SECRET: LazyLock<Option<Regex>> = LazyLock::new(|| {
         r"[^\s,}#]*",
     ];
     let values = values.join("|");
-    Regex::new(&format!(r#"(?m)(?:^|[\s,{{.])["']?{SECRET_KEY}["']?[ \t]*=[ \t]*({values})"#)).ok()
+    let keys = SECRET_KEYS.join("|");
+    Regex::new(&format!(r#"(?m)(?:^|[\s,{{.])["']?(?:{keys})["']?[ \t]*=[ \t]*({values})"#)).ok()
 });
 
 /// User and password in a URL.
@@ -27,7 +28,7 @@ static LOGIN_IN_URL: LazyLock<Option<Regex>> =
 
 /// Is the key at `path` a secret?
 pub(super) fn is_secret(path: &[String]) -> bool {
-    path.last().is_some_and(|key| key == SECRET_KEY)
+    path.last().is_some_and(|key| SECRET_KEYS.contains(&key.as_str()))
 }
 
 /// The text with a star for each character of a secret, so that all else keeps its place.
@@ -60,6 +61,7 @@ mod tests {
                 "{ username = 'u', password = '*', rise = 2 }",
             ),
             ("password = \"\"\"\na\nb\"\"\"\nrise = 2", "password = \"\"\"\n*\n*\"\"\"\nrise = 2"),
+            ("authentication = 's' # x", "authentication = '*' # x"),
             ("password = hunter2, x", "password = *******, x"),
             ("password = \"never closed\nrise = 2", "password = \"************\nrise = 2"),
             ("password_file = '/a'", "password_file = '/a'"),

@@ -19,6 +19,7 @@ mod address;
 mod health;
 mod listener;
 mod tls;
+mod vrrp;
 
 pub use address::{ManagementUrl, NodeAddress};
 pub use health::{Check, Health, Login, OnDown, Passive, Script};
@@ -26,6 +27,10 @@ pub use listener::{Http, HttpStrategy, Listener, Protocol, ProxyIn, ProxyOut};
 pub use tls::{
     CIPHER_SUITES, Certificate, CipherSuite, ClientAuth, ClusterTls, Identity, ListenerTls,
     PemFile, TlsVersion,
+};
+pub use vrrp::{
+    Cost, Email, EmailTls, Garp, Track, TrackScript, VirtualAddress, VirtualRouter, VrrpChecksum,
+    VrrpNotify, VrrpVersion,
 };
 
 /// A whole configuration.
@@ -41,6 +46,10 @@ pub struct Model {
     pub routes: Vec<Route>,
     /// `[cluster.NAME]`, in the order of the file.
     pub clusters: Vec<Cluster>,
+    /// `[vrrp.NAME]`, in the order of the file.
+    pub virtual_routers: Vec<VirtualRouter>,
+    /// `[notify.email]`
+    pub email: Option<Email>,
     /// `[admin]`; without it there is no admin address.
     pub admin: Option<Admin>,
 }

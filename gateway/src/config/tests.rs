@@ -4,6 +4,7 @@
 mod documents;
 mod never_panics;
 mod problems;
+mod vrrp;
 
 use std::io;
 use std::net::SocketAddr;

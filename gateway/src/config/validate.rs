@@ -6,6 +6,7 @@ mod listener;
 mod login;
 mod route;
 mod tls;
+mod vrrp;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -57,12 +58,15 @@ pub(super) fn model(
     route::warn_unheard(&mut context, &routes, &listeners);
     let routes = route::routes(&mut context, &routes);
     let clusters = cluster::clusters(&mut context, &clusters, (&listeners, &routes));
+    let virtual_routers = file.vrrp.map(|routers| routers.0).unwrap_or_default();
     Model {
         gateway,
         log,
         listeners,
         routes,
         clusters,
+        virtual_routers: vrrp::virtual_routers(&mut context, &virtual_routers),
+        email: vrrp::email(&mut context, file.notify.and_then(|notify| notify.email)),
         admin: admin_bind.map(|bind| Admin { bind }),
     }
 }

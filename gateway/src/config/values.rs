@@ -1,6 +1,8 @@
 //! Texts of the file -> values of the model: addresses, networks, durations, names, patterns.
 
 mod address;
+mod notify;
+mod vrrp;
 
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
@@ -14,6 +16,8 @@ use super::pattern::Pattern;
 pub(super) use address::{
     management_url, node_address, server_address, server_name, socket_address,
 };
+pub(super) use notify::{mail_address, mail_server, web_url};
+pub(super) use vrrp::{host_address, interface, virtual_address};
 
 /// Longest short string of AMQP: vhosts and reply texts.
 const SHORT_STRING_BYTES: usize = 255;

@@ -54,7 +54,16 @@ fn model(cluster: model::Cluster) -> Model {
     };
     let (level, format) = (LogLevel::Info, LogFormat::Text);
     let log = Log { level, format, output: LogOutput::Stdout, access: false };
-    Model { gateway, log, listeners: vec![], routes: vec![], clusters: vec![cluster], admin: None }
+    Model {
+        gateway,
+        log,
+        listeners: vec![],
+        routes: vec![],
+        clusters: vec![cluster],
+        virtual_routers: vec![],
+        email: None,
+        admin: None,
+    }
 }
 
 impl Stage {

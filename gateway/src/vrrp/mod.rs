@@ -4,5 +4,9 @@
 //! [`machine`]s over [`packet`]s. The gateway tells it how the gateway is; each takes the addresses back when the other
 //! dies.
 
+pub mod board;
 pub mod machine;
 pub mod packet;
+pub mod process;
+pub mod talk;
+pub mod warden;

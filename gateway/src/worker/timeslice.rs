@@ -1,4 +1,5 @@
-//! How a worker shares its core with other busy threads: in short turns.
+//! How a worker shares its core with other busy threads: in short turns. And how a thread that must not wait gets ahead
+//! of all of them.
 //!
 //! On a machine that does more than this gateway, a thread that always finds work is only taken off its core at the
 //! kernel's tick (4 ms at 250 Hz), and whoever waits there waits as long: often a session on the other worker. So a
@@ -32,6 +33,24 @@ pub(super) fn shorten() -> io::Result<()> {
         set_attributes(&attributes)?;
     }
     Ok(())
+}
+
+/// Has the calling thread run before all threads of the usual policy, and of real-time priorities below `priority`
+/// (1 to 99, SCHED_FIFO): it must sleep most of the time. What it starts inherits that.
+///
+/// # Errors
+/// If the kernel refuses: it takes CAP_SYS_NICE, or a limit of real-time priorities (RLIMIT_RTPRIO) of at least `priority`.
+pub fn real_time(priority: u8) -> io::Result<()> {
+    set_attributes(&libc::sched_attr {
+        size: size_of::<libc::sched_attr>() as u32,
+        sched_policy: libc::SCHED_FIFO as u32,
+        sched_flags: 0,
+        sched_nice: 0,
+        sched_priority: u32::from(priority),
+        sched_runtime: 0,
+        sched_deadline: 0,
+        sched_period: 0,
+    })
 }
 
 /// How often a thread has its account settled at most: the system call is not free, the look at the time nearly is.
@@ -96,5 +115,16 @@ mod tests {
         // A kernel before 6.12 shows 0.
         let slice = Duration::from_nanos(after.sched_runtime);
         assert!([Duration::ZERO, SLICE].contains(&slice), "{slice:?}");
+    }
+
+    #[test]
+    fn a_thread_is_real_time_or_is_told_that_it_may_not() {
+        let thread = std::thread::spawn(|| (real_time(1), attributes().unwrap()));
+        let (result, after) = thread.join().unwrap();
+        let now = (after.sched_policy, after.sched_priority);
+        match result {
+            Ok(()) => assert_eq!(now, (libc::SCHED_FIFO as u32, 1)),
+            Err(error) => assert_eq!(error.kind(), io::ErrorKind::PermissionDenied),
+        }
     }
 }

@@ -45,6 +45,7 @@ fn the_example_is_valid_and_gives_no_warning() {
     let (model, warnings) = read(&document("gateway.example.toml")).expect("a valid example");
     assert_eq!(warnings, []);
     assert_eq!((model.listeners.len(), model.routes.len(), model.clusters.len()), (7, 6, 2));
+    assert_eq!((model.virtual_routers.len(), model.email.is_some()), (3, true));
 }
 
 #[test]

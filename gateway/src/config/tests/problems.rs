@@ -6,6 +6,7 @@ mod later;
 mod routes;
 mod sections;
 mod strangers;
+mod vrrp;
 
 use super::{SMALLEST, read};
 use crate::config::diagnostic::{Problem, Severity};

@@ -32,7 +32,7 @@ pub(super) fn login(
             None
         }
         (Some(password), None) => Some(Arc::from(&*password.0)),
-        (None, Some(path)) => from_file(context, section, path),
+        (None, Some(path)) => from_file(context, &format!("{section}.password_file"), path),
         (None, None) => None,
     };
     Some(Login { username: username?, password: password? })
@@ -60,8 +60,12 @@ fn user(context: &mut Context<'_, '_>, section: &str, file: &Written<'_>) -> Opt
     context.text(&format!("{section}.username"), username, values::short_string)
 }
 
-/// A trailing line end is not part of the password: editors and `echo` add it.
-fn from_file(context: &mut Context<'_, '_>, section: &str, path: &At<String>) -> Option<Arc<str>> {
+/// A secret that stands in the file at `path`, which is the value of `key`. A trailing line end is not part of the password: editors and `echo` add it.
+pub(super) fn from_file(
+    context: &mut Context<'_, '_>,
+    key: &str,
+    path: &At<String>,
+) -> Option<Arc<str>> {
     let fault = match (context.environment.file)(Path::new(path.as_str())) {
         Ok(bytes) if bytes.len() > MAX_PASSWORD_BYTES => {
             format!("it is larger than {MAX_PASSWORD_BYTES} bytes")
@@ -75,7 +79,7 @@ fn from_file(context: &mut Context<'_, '_>, section: &str, path: &At<String>) ->
         },
         Err(error) => error.to_string(),
     };
-    let message = format!("{section}.password_file: {:?} cannot be used: {fault}", path.as_str());
+    let message = format!("{key}: {:?} cannot be used: {fault}", path.as_str());
     let advice = "name a file that this user may read and that holds the password alone";
     context.report.error(path.span(), message, advice.to_owned());
     None

@@ -7,8 +7,6 @@ fn what_belongs_to_a_later_build_is_refused_as_such() {
     let sections = [
         "[limits.batch]\nconnections = 1",
         "[[limit]]\nper = 'vhost'",
-        "[vrrp.amqp]\nversion = 3",
-        "[notify.email]\nsmtp = 'x'",
         "[[route]]\nlimits = 'x'",
         "[admin]\ntls.certificates = []",
         "[admin]\nmetrics_auth = true",

@@ -1,0 +1,316 @@
+//! The loop: hears peers, gateway and kernel, lets the machines step, and does what they say.
+//!
+//! The order of a turn is what keeps a busy or late process out of trouble: what has come is read before any timer is
+//! believed, and announcements go out after advertisements.
+
+mod act;
+mod listen;
+mod place;
+
+use std::io;
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags};
+use rustix::time::{ClockId, clock_gettime};
+
+use super::frames::Frames;
+use super::interfaces::Interfaces;
+use super::macvlan::Macvlans;
+use super::netlink::{Monitor, Netlink};
+use super::pipe::Pipe;
+use super::sockets::{Buffer, Receiver};
+use super::station::Station;
+use super::wait;
+use crate::vrrp::machine::group::Routers;
+use crate::vrrp::machine::{Action, Event, State};
+use crate::vrrp::talk::{self, Level, Setup, Word};
+
+/// How often the gateway is told how everything is, changes apart.
+const STATUS: Duration = Duration::from_secs(1);
+/// A backup that wakes up later than this does not believe its timer: it listens first. An active one bears three of its
+/// intervals, after which a peer may have taken over.
+const LATE: Duration = Duration::from_millis(100);
+
+/// The VRRP process.
+pub(super) struct Driver {
+    pipe: Pipe,
+    netlink: Netlink,
+    monitor: Monitor,
+    frames: Frames,
+    macvlans: Macvlans,
+    interfaces: Interfaces,
+    receivers: Vec<(Ear, Receiver)>,
+    buffer: Buffer,
+    stations: Vec<Station>,
+    routers: Routers,
+    actions: Vec<(usize, Action)>,
+    /// Silence of the gateway that is borne, and when it was heard last.
+    patience: Duration,
+    heard: Duration,
+    gateway_is_silent: bool,
+    stopping: bool,
+    told: Duration,
+    /// Something changed that the gateway is to be told of before the next second.
+    news: bool,
+    /// Lines that a peer can cause: when the last of each text was written.
+    lines: Vec<(String, Duration)>,
+    orphaned: Vec<usize>,
+}
+
+/// What a receiver listens to: the interface and the family.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Ear {
+    index: u32,
+    name: String,
+    ipv6: bool,
+}
+
+impl Driver {
+    /// Opens what is needed in any case.
+    ///
+    /// # Errors
+    /// Without the capabilities it takes; the pipe is given back to tell of it.
+    pub(super) fn new(setup: Setup, pipe: Pipe) -> Result<Self, (Pipe, io::Error)> {
+        let opened = (|| Ok((Netlink::new()?, Monitor::new()?, Frames::new().map_err(denied)?)))();
+        let (netlink, monitor, frames) = match opened {
+            Ok(opened) => opened,
+            Err(error) => return Err((pipe, error)),
+        };
+        let stations: Option<Vec<_>> = setup.routers.into_iter().map(Station::new).collect();
+        let Some(stations) = stations else {
+            let error = io::Error::other("a virtual router without an address or with VRID 0");
+            return Err((pipe, error));
+        };
+        let routers = stations.iter().map(|s| (s.settings(), s.config.sync_group.clone()));
+        let routers = Routers::new(routers.collect());
+        let now = now();
+        Ok(Self {
+            pipe,
+            netlink,
+            monitor,
+            frames,
+            macvlans: Macvlans::default(),
+            interfaces: Interfaces::default(),
+            receivers: Vec::new(),
+            buffer: Buffer::new(),
+            stations,
+            routers,
+            actions: Vec::new(),
+            patience: setup.patience,
+            heard: now,
+            gateway_is_silent: false,
+            stopping: false,
+            told: now,
+            news: true,
+            lines: Vec::new(),
+            orphaned: setup.orphaned,
+        })
+    }
+
+    /// Finds its interfaces, removes what an earlier process left behind, and starts the machines.
+    pub(super) fn begin(&mut self, warnings: &[String]) {
+        for warning in warnings {
+            self.log(Level::Warn, None, warning.clone());
+        }
+        self.look_around();
+        self.remove_stale();
+        for index in std::mem::take(&mut self.orphaned) {
+            self.send(index, 0);
+        }
+        let now = now();
+        for index in 0..self.stations.len() {
+            self.step(index, Event::Start, now);
+        }
+        self.judge_all(now);
+        self.pipe.say(&Word::Ready);
+    }
+
+    /// Runs until the gateway stops it or is gone.
+    ///
+    /// # Errors
+    /// If waiting for sockets is impossible.
+    pub(super) fn run(&mut self) -> io::Result<()> {
+        loop {
+            let now = now();
+            self.notice_pause(now);
+            if self.monitor.has_changed() {
+                self.look_around();
+                self.judge_all(now);
+            }
+            self.hear_peers(now);
+            if !self.hear_gateway(now) {
+                self.give_up();
+                return Ok(());
+            }
+            let mut actions = std::mem::take(&mut self.actions);
+            self.routers.tick(now, &mut actions);
+            self.act(actions, now);
+            self.keep_promises(now);
+            self.announce(now);
+            self.tell(now);
+            if self.stopping && self.is_over() {
+                self.undo();
+                self.pipe.say(&Word::Stopped);
+                return Ok(());
+            }
+            self.sleep(now)?;
+        }
+    }
+
+    /// A process that was stopped, or a machine that was frozen, must not go on as if nothing had been: the peer may
+    /// have the addresses by now.
+    fn notice_pause(&mut self, now: Duration) {
+        let mut paused = Vec::new();
+        for (index, (router, station)) in self.routers.iter().zip(&self.stations).enumerate() {
+            let interval = station.config.interval;
+            let bearable = match router.state() {
+                State::Active => interval * 3,
+                State::Backup => LATE.max(interval * 2),
+                State::Initialize | State::Fault => continue,
+            };
+            if router.due().is_some_and(|due| now.saturating_sub(due) > bearable) {
+                paused.push(index);
+            }
+        }
+        if paused.is_empty() {
+            return;
+        }
+        // The gateway may have stood still as well: it is heard out first.
+        self.heard = now;
+        for index in paused {
+            self.log_of(
+                index,
+                Level::Warn,
+                "woke up late: it stood still, or had no processor".into(),
+            );
+            self.step(index, Event::Paused, now);
+        }
+    }
+
+    /// Has every router stopped, and are all addresses gone?
+    fn is_over(&self) -> bool {
+        self.routers.iter().all(|router| router.state() == State::Initialize)
+            && self.stations.iter().all(|station| station.leaving.is_none())
+    }
+
+    /// The gateway is dead: nothing serves here any more.
+    fn give_up(&mut self) {
+        for index in 0..self.stations.len() {
+            if self.routers.get(index).is_some_and(|router| router.state() == State::Active) {
+                self.send(index, 0);
+            }
+        }
+        self.undo();
+    }
+
+    /// Takes off all that this process has put on.
+    fn undo(&mut self) {
+        for station in &mut self.stations {
+            if station.holds || station.leaving.is_some() {
+                let _ = station.remove_addresses(&mut self.netlink);
+            }
+        }
+        let _ = self.macvlans.undo(&mut self.netlink);
+    }
+
+    fn step(&mut self, index: usize, event: Event, now: Duration) {
+        let mut actions = std::mem::take(&mut self.actions);
+        self.routers.step(index, event, now, &mut actions);
+        self.act(actions, now);
+    }
+
+    /// Sleeps until something comes or is due.
+    fn sleep(&mut self, before: Duration) -> io::Result<()> {
+        let stations = self.stations.iter();
+        let due = stations.filter_map(|s| s.leaving.into_iter().chain(s.herald.due()).min()).min();
+        let mut due = due.into_iter().chain(self.routers.due()).min().unwrap_or(Duration::MAX);
+        due = due.min(self.told + STATUS);
+        if !self.gateway_is_silent {
+            due = due.min(self.heard + self.patience);
+        }
+        let left = due.saturating_sub(now().max(before));
+        let mut sockets = Vec::with_capacity(2 + self.receivers.len());
+        let to_gateway = if self.pipe.is_waiting() { PollFlags::OUT } else { PollFlags::empty() };
+        sockets.push(PollFd::new(&self.pipe, PollFlags::IN | to_gateway));
+        sockets.push(PollFd::new(&self.monitor, PollFlags::IN));
+        sockets.extend(self.receivers.iter().map(|(_, ear)| PollFd::new(ear, PollFlags::IN)));
+        wait(&mut sockets, Some(left))?;
+        drop(sockets);
+        self.pipe.flush();
+        Ok(())
+    }
+
+    /// Tells the gateway how everything is.
+    fn tell(&mut self, now: Duration) {
+        if !self.news && now < self.told + STATUS {
+            return;
+        }
+        self.news = false;
+        self.told = now;
+        for index in 0..self.stations.len() {
+            for alarm in self.stations[index].alarms.over(now) {
+                self.pipe.say(&Word::Alarm { router: index, alarm, text: None });
+            }
+        }
+        let statuses = self.routers.iter().zip(&self.stations);
+        let statuses = statuses.map(|(router, station)| talk::Status {
+            state: state(router.state()),
+            priority: router.effective_priority(),
+            released: router.is_released(),
+            holds: station.holds || station.leaving.is_some(),
+            peer: router.peer().map(|peer| talk::Peer {
+                address: peer.source,
+                priority: peer.priority,
+                heard_ms: now.saturating_sub(peer.heard).as_millis() as u64,
+            }),
+            counters: station.counters.clone(),
+        });
+        let word = Word::Status(statuses.collect());
+        self.pipe.say(&word);
+    }
+
+    fn log(&mut self, level: Level, router: Option<String>, text: String) {
+        self.pipe.say(&Word::Log { level, router, text });
+    }
+
+    fn log_of(&mut self, index: usize, level: Level, text: String) {
+        let router = self.stations[index].config.name.clone();
+        self.log(level, Some(router), text);
+    }
+
+    /// A line that a peer can cause: each text once a second, and few texts.
+    fn log_rarely(&mut self, index: usize, level: Level, text: String, now: Duration) {
+        const LINES: usize = 100;
+        self.lines.retain(|(_, at)| now.saturating_sub(*at) < STATUS);
+        let known = self.lines.iter().any(|(known, _)| *known == text);
+        if !known && self.lines.len() < LINES {
+            self.lines.push((text.clone(), now));
+            self.log_of(index, level, text);
+        }
+    }
+}
+
+/// Time since the machine started, suspended or not.
+fn now() -> Duration {
+    let now = clock_gettime(ClockId::Boottime);
+    Duration::new(now.tv_sec.max(0) as u64, now.tv_nsec as u32)
+}
+
+fn state(state: State) -> talk::State {
+    match state {
+        State::Initialize => talk::State::Initialize,
+        State::Backup => talk::State::Backup,
+        State::Active => talk::State::Active,
+        State::Fault => talk::State::Fault,
+    }
+}
+
+fn denied(error: io::Error) -> io::Error {
+    if error.kind() != io::ErrorKind::PermissionDenied {
+        return error;
+    }
+    let text = "VRRP needs the capabilities CAP_NET_RAW and CAP_NET_ADMIN: setcap \
+                cap_net_raw,cap_net_admin+ep on the program, AmbientCapabilities= in systemd, or \
+                cap_add in a container";
+    io::Error::new(io::ErrorKind::PermissionDenied, text)
+}

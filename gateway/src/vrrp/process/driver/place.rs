@@ -1,0 +1,231 @@
+//! Follows what the kernel has: links that come and go, addresses that somebody removed.
+
+use std::time::Duration;
+
+use super::{Driver, Ear};
+use crate::vrrp::machine::Event;
+use crate::vrrp::packet::OWNER;
+use crate::vrrp::process::interfaces::Interfaces;
+use crate::vrrp::process::macvlan::Macvlans;
+use crate::vrrp::process::netlink::Link;
+use crate::vrrp::process::sockets::Receiver;
+use crate::vrrp::process::station::Station;
+use crate::vrrp::talk::Level;
+
+impl Driver {
+    /// Looks at all links and addresses, and puts things right.
+    pub(super) fn look_around(&mut self) {
+        if !self.look() {
+            return;
+        }
+        self.make_macvlans();
+        for index in 0..self.stations.len() {
+            self.settle(index);
+        }
+        self.listen();
+        for index in 0..self.stations.len() {
+            self.restore(index);
+        }
+    }
+
+    fn look(&mut self) -> bool {
+        match Interfaces::look(&mut self.netlink) {
+            Ok(interfaces) => {
+                self.interfaces = interfaces;
+                true
+            }
+            Err(error) => {
+                let text = format!("the kernel does not tell its interfaces: {error}");
+                self.log(Level::Error, None, text);
+                false
+            }
+        }
+    }
+
+    /// Makes the macvlans that are missing.
+    fn make_macvlans(&mut self) {
+        let mut made = false;
+        for index in 0..self.stations.len() {
+            let Station { config, vrid, ipv6, .. } = &self.stations[index];
+            let wanted = config.virtual_mac;
+            let (vrid, ipv6) = (*vrid, *ipv6);
+            let parent = self.interfaces.link(&config.interface).filter(|link| link.up).cloned();
+            let there = self.stations[index]
+                .port
+                .as_ref()
+                .and_then(|port| self.interfaces.link(&port.name));
+            let is_there = there.is_some_and(|link| link.name == Macvlans::name(vrid, ipv6));
+            let Some(parent) = parent.filter(|_| wanted && !is_there) else { continue };
+            match self.macvlans.make(&mut self.netlink, &self.interfaces, &parent, (vrid, ipv6)) {
+                Ok(()) => made = true,
+                Err(error) => {
+                    let text = format!("the macvlan for the virtual MAC cannot be made: {error}");
+                    self.log_of(index, Level::Error, text);
+                }
+            }
+        }
+        if made {
+            self.look();
+        }
+    }
+
+    /// Finds the place of a station.
+    fn settle(&mut self, index: usize) {
+        let station = &self.stations[index];
+        let link = self.interfaces.link(&station.config.interface).filter(|link| link.up).cloned();
+        let port = self.port(station, link.as_ref());
+        let source =
+            link.as_ref().and_then(|link| station.find_source(link, &self.interfaces.addresses));
+        let station = &mut self.stations[index];
+        match station.settle(link.as_ref(), port.as_ref(), source) {
+            Ok(true) if source.is_some() => {
+                let settings = station.settings();
+                self.step(index, Event::Change(settings), super::now());
+            }
+            Ok(_) => {}
+            Err(error) => {
+                let text = format!("no socket to advertise from: {error}");
+                self.log_of(index, Level::Error, text);
+            }
+        }
+    }
+
+    fn port(&self, station: &Station, link: Option<&Link>) -> Option<Link> {
+        if !station.config.virtual_mac {
+            return link.cloned();
+        }
+        self.interfaces.link(&Macvlans::name(station.vrid, station.ipv6)).filter(|l| l.up).cloned()
+    }
+
+    /// Listens where stations are, and nowhere else.
+    fn listen(&mut self) {
+        let mut wanted: Vec<Ear> = Vec::new();
+        for station in &self.stations {
+            if let Some(link) = &station.link {
+                let ear = Ear { index: link.index, name: link.name.clone(), ipv6: station.ipv6 };
+                if !wanted.contains(&ear) {
+                    wanted.push(ear);
+                }
+            }
+        }
+        self.receivers.retain(|(ear, _)| wanted.contains(ear));
+        for ear in wanted {
+            if self.receivers.iter().any(|(known, _)| *known == ear) {
+                continue;
+            }
+            match Receiver::new(&ear.name, ear.index, ear.ipv6) {
+                Ok(receiver) => self.receivers.push((ear, receiver)),
+                Err(error) => {
+                    let text =
+                        format!("no advertisements can be received on {}: {error}", ear.name);
+                    self.log(Level::Error, None, text);
+                }
+            }
+        }
+    }
+
+    /// Puts addresses back that somebody removed.
+    fn restore(&mut self, index: usize) {
+        let station = &self.stations[index];
+        if !station.holds || station.missing(&self.interfaces.addresses).is_empty() {
+            return;
+        }
+        if station.port.is_none() {
+            return;
+        }
+        if let Err(error) = self.stations[index].add_addresses(&mut self.netlink) {
+            let text = format!("a virtual address was removed and cannot be added again: {error}");
+            self.log_of(index, Level::Error, text);
+            return;
+        }
+        self.stations[index].herald.claimed(super::now());
+        let text = "a virtual address was removed by somebody else: added again".to_owned();
+        self.log_of(index, Level::Warn, text);
+    }
+
+    /// Removes the addresses that an earlier process left behind, whatever their prefix. The owner's stay: they are his
+    /// whether he is active or not.
+    pub(super) fn remove_stale(&mut self) {
+        for index in 0..self.stations.len() {
+            let station = &self.stations[index];
+            if station.config.priority == OWNER {
+                continue;
+            }
+            let places = [&station.link, &station.port];
+            let here =
+                |at: u32| places.iter().any(|link| link.as_ref().is_some_and(|l| l.index == at));
+            let addresses = self.interfaces.addresses.iter();
+            let stale = addresses.filter(|a| here(a.index) && station.has(a.address.address));
+            let stale: Vec<_> = stale.copied().collect();
+            for address in stale {
+                let removed = self.netlink.remove_address(address.index, address.address);
+                let ip = address.address.address;
+                let text = match removed {
+                    Ok(()) => format!("{ip} was left behind on the interface: removed"),
+                    Err(error) => format!("{ip} was left behind and cannot be removed: {error}"),
+                };
+                self.log_of(index, Level::Warn, text);
+            }
+        }
+    }
+
+    /// Tells all machines what their surroundings cost.
+    pub(super) fn judge_all(&mut self, now: Duration) {
+        for index in 0..self.stations.len() {
+            self.judge(index, now);
+        }
+    }
+
+    /// Tells a machine what its surroundings cost, if that changed.
+    pub(super) fn judge(&mut self, index: usize, now: Duration) {
+        let (penalty, fault) = self.costs(&self.stations[index]);
+        let station = &mut self.stations[index];
+        let (penalty_changed, was) = (station.penalty != penalty, station.fault.is_some());
+        station.penalty = penalty;
+        station.fault = fault.clone();
+        if was != fault.is_some() {
+            if let Some(fault) = fault {
+                self.log_of(index, Level::Warn, fault);
+            }
+            self.step(index, Event::Fault(!was), now);
+        }
+        if penalty_changed {
+            self.step(index, Event::Penalty(penalty), now);
+        }
+    }
+
+    /// What is taken off the priority, and why it must not be active at all.
+    fn costs(&self, station: &Station) -> (u8, Option<String>) {
+        let interface = &station.config.interface;
+        let mut penalty = station.gateway_penalty;
+        let mut fault = match self.interfaces.link(interface) {
+            None => Some(format!("there is no interface {interface}")),
+            Some(link) if !link.up => Some(format!("Netlink reports {interface} down")),
+            Some(_) if station.source.is_none() => Some(no_source(station)),
+            Some(_) if station.port.is_none() => {
+                Some(format!("there is no macvlan for the virtual MAC on {interface}"))
+            }
+            Some(_) => None,
+        };
+        for (name, weight) in &station.config.interfaces {
+            match weight {
+                _ if self.interfaces.is_up(name) => {}
+                Some(weight) => penalty = penalty.saturating_add(*weight),
+                None => fault = fault.or_else(|| Some(format!("Netlink reports {name} down"))),
+            }
+        }
+        if self.gateway_is_silent {
+            fault = fault.or_else(|| Some("the gateway does not answer".to_owned()));
+        }
+        (penalty, fault.or_else(|| station.gateway_fault.clone()))
+    }
+}
+
+fn no_source(station: &Station) -> String {
+    let interface = &station.config.interface;
+    match station.config.source {
+        Some(source) => format!("{interface} does not have source_address {source}"),
+        None if station.ipv6 => format!("{interface} has no link-local address to advertise from"),
+        None => format!("{interface} has no address of its own to advertise from"),
+    }
+}

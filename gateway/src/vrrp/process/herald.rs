@@ -1,0 +1,141 @@
+//! When the addresses of a virtual router are announced to the neighbours. Pure: time comes as an argument.
+//!
+//! Announcements stand behind advertisements: they are many, and a neighbour that learns of the move late is better than
+//! a peer that hears of us late and takes over again.
+
+use std::time::Duration;
+
+/// Neighbours may not have been ready, and a router that has just lost the addresses may have answered for a moment.
+const SOON: Duration = Duration::from_millis(100);
+/// At most so often for reasons that a peer can cause: 8 a second.
+const GAP: Duration = Duration::from_millis(125);
+
+/// The schedule of one virtual router; see [`Garp`](crate::config::model::Garp).
+#[derive(Debug)]
+pub(super) struct Herald {
+    repeat: u32,
+    delay: Duration,
+    refresh: Option<Duration>,
+    /// Times that are due, each with how many announcements of each address. At most one of a kind.
+    due: Vec<(Kind, Duration, u32)>,
+    /// The last time anything was announced.
+    last: Option<Duration>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Claimed,
+    Soon,
+    Delayed,
+    Refresh,
+    Again,
+}
+
+impl Herald {
+    pub(super) fn new(repeat: u32, delay: Duration, refresh: Option<Duration>) -> Self {
+        Self { repeat, delay, refresh, due: Vec::new(), last: None }
+    }
+
+    /// The addresses are ours from `now` on.
+    pub(super) fn claimed(&mut self, now: Duration) {
+        self.due.clear();
+        self.plan(Kind::Claimed, now, self.repeat);
+        self.plan(Kind::Soon, now + SOON, 1);
+        if self.delay > Duration::ZERO {
+            self.plan(Kind::Delayed, now + self.delay, self.repeat);
+        }
+        if let Some(refresh) = self.refresh {
+            self.plan(Kind::Refresh, now + refresh, 1);
+        }
+    }
+
+    /// Neighbours may have been misled: say it again, but not too often.
+    pub(super) fn again(&mut self, now: Duration) {
+        if self.due.iter().all(|(kind, ..)| *kind != Kind::Again) {
+            let at = self.last.map_or(now, |last| now.max(last + GAP));
+            self.plan(Kind::Again, at, 1);
+        }
+    }
+
+    /// The addresses are not ours any more.
+    pub(super) fn withdrawn(&mut self) {
+        self.due.clear();
+    }
+
+    /// When there is something to do next.
+    pub(super) fn due(&self) -> Option<Duration> {
+        self.due.iter().map(|(_, at, _)| *at).min()
+    }
+
+    /// How many announcements of each address are due at `now`.
+    pub(super) fn take(&mut self, now: Duration) -> u32 {
+        let mut count = 0;
+        let mut refreshed = false;
+        self.due.retain(|(kind, at, repeat)| {
+            let is_due = *at <= now;
+            if is_due {
+                count = count.max(*repeat);
+                refreshed |= *kind == Kind::Refresh;
+            }
+            !is_due
+        });
+        if let Some(refresh) = self.refresh.filter(|_| refreshed) {
+            self.plan(Kind::Refresh, now + refresh, 1);
+        }
+        if count > 0 {
+            self.last = Some(now);
+        }
+        count
+    }
+
+    fn plan(&mut self, kind: Kind, at: Duration, repeat: u32) {
+        self.due.push((kind, at, repeat));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    /// All announcements until `end`, as (milliseconds, how many).
+    fn run(herald: &mut Herald, end: Duration) -> Vec<(u128, u32)> {
+        let mut all = Vec::new();
+        while let Some(at) = herald.due().filter(|at| *at <= end) {
+            all.push((at.as_millis(), herald.take(at)));
+        }
+        all
+    }
+
+    #[test]
+    fn a_claim_is_announced_at_once_soon_after_the_delay_and_then_refreshed() {
+        let mut herald = Herald::new(5, 5000 * MS, Some(10_000 * MS));
+        herald.claimed(1000 * MS);
+        let expected = [(1000, 5), (1100, 1), (6000, 5), (11_000, 1), (21_000, 1)];
+        assert_eq!(run(&mut herald, 22_000 * MS), expected);
+    }
+
+    #[test]
+    fn a_peer_causes_at_most_eight_announcements_a_second_and_the_last_word_is_announced() {
+        let mut herald = Herald::new(5, Duration::ZERO, None);
+        herald.claimed(Duration::ZERO);
+        assert_eq!(run(&mut herald, 200 * MS), [(0, 5), (100, 1)]);
+        let mut count = 0;
+        for at in 1000..2000u32 {
+            herald.again(at * MS);
+            count += herald.take(at * MS);
+        }
+        assert_eq!(count, 8);
+        // What was asked for in between is not forgotten.
+        assert_eq!(run(&mut herald, 3000 * MS), [(2000, 1)]);
+    }
+
+    #[test]
+    fn nothing_is_announced_once_the_addresses_are_gone() {
+        let mut herald = Herald::new(5, 5000 * MS, Some(10_000 * MS));
+        herald.claimed(Duration::ZERO);
+        herald.withdrawn();
+        assert_eq!(herald.due(), None);
+    }
+}

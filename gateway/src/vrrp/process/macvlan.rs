@@ -1,0 +1,103 @@
+//! The virtual MAC address (RFC 9568, section 7.3): a private macvlan on the interface bears it and the addresses, so
+//! that neighbours need not learn anything when the addresses move.
+//!
+//! The interface must not answer for the macvlan's addresses, nor ask with them: three settings of the kernel see to
+//! that, and are put back at the end.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::{fs, io};
+
+use super::interfaces::Interfaces;
+use super::netlink::{Link, Netlink};
+use crate::vrrp::packet::{Vrid, virtual_mac};
+
+/// Of the interface below: answer for its own addresses alone, out of the interface the question came in at, and ask
+/// with an address of its own. The last one keeps neighbours from learning the wrong MAC address from its questions.
+const SETTINGS: [(&str, &str); 3] =
+    [("arp_ignore", "1"), ("arp_filter", "1"), ("arp_announce", "2")];
+
+/// All macvlans that this process made, and what it changed for them.
+#[derive(Debug, Default)]
+pub(super) struct Macvlans {
+    made: Vec<String>,
+    before: BTreeMap<PathBuf, String>,
+}
+
+impl Macvlans {
+    /// Its name: as keepalived's, and another for IPv6.
+    pub(super) fn name(vrid: Vrid, ipv6: bool) -> String {
+        if ipv6 { format!("vrrp6.{vrid}") } else { format!("vrrp.{vrid}") }
+    }
+
+    /// Makes the macvlan of a virtual router on `parent`, or takes over one that was left behind.
+    ///
+    /// # Errors
+    /// If the kernel refuses: no such device type, no CAP_NET_ADMIN, or a read-only /proc/sys.
+    pub(super) fn make(
+        &mut self,
+        netlink: &mut Netlink,
+        interfaces: &Interfaces,
+        parent: &Link,
+        (vrid, ipv6): (Vrid, bool),
+    ) -> io::Result<()> {
+        let name = Self::name(vrid, ipv6);
+        for (key, value) in SETTINGS {
+            self.set(&parent.name, "ipv4", key, value)?;
+        }
+        if let Some(old) = interfaces.link(&name) {
+            netlink.remove_link(old.index)?;
+        }
+        netlink.add_macvlan(parent.index, &name, virtual_mac(vrid, ipv6))?;
+        if !self.made.contains(&name) {
+            self.made.push(name.clone());
+        }
+        // Both gateways would make themselves the same address out of the same MAC address.
+        write("ipv6", &name, "addr_gen_mode", "1").or_else(without_ipv6)?;
+        // Answers leave by the interface below, so questions seem to come in at the wrong one.
+        write("ipv4", &name, "rp_filter", "0")?;
+        write("ipv4", &name, "accept_local", "1")?;
+        let index = Interfaces::look(netlink)?.link(&name).map(|link| link.index);
+        netlink.set_up(index.ok_or_else(|| io::Error::other(format!("{name} is gone again")))?)
+    }
+
+    fn set(&mut self, interface: &str, family: &str, key: &str, value: &str) -> io::Result<()> {
+        let path = path(family, interface, key);
+        let before = fs::read_to_string(&path)?.trim().to_owned();
+        if before != value {
+            fs::write(&path, value)?;
+            self.before.entry(path).or_insert(before);
+        }
+        Ok(())
+    }
+
+    /// Removes all, and puts the settings back. Goes on when something fails, and tells the first failure.
+    pub(super) fn undo(&mut self, netlink: &mut Netlink) -> io::Result<()> {
+        let interfaces = Interfaces::look(netlink)?;
+        let mut result = Ok(());
+        for name in self.made.drain(..) {
+            if let Some(link) = interfaces.link(&name) {
+                let removed = netlink.remove_link(link.index);
+                result = result.and(removed);
+            }
+        }
+        for (path, value) in std::mem::take(&mut self.before) {
+            let written = fs::write(path, value);
+            result = result.and(written);
+        }
+        result
+    }
+}
+
+fn write(family: &str, interface: &str, key: &str, value: &str) -> io::Result<()> {
+    fs::write(path(family, interface, key), value)
+}
+
+/// A kernel without IPv6 has no such settings, and needs none.
+fn without_ipv6(error: io::Error) -> io::Result<()> {
+    if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) }
+}
+
+fn path(family: &str, interface: &str, key: &str) -> PathBuf {
+    PathBuf::from(format!("/proc/sys/net/{family}/conf/{interface}/{key}"))
+}

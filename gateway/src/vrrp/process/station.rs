@@ -1,0 +1,249 @@
+//! One virtual router's place in the world: its interface, its sockets, its addresses.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
+
+use super::alarms::Alarms;
+use super::frames::Frames;
+use super::herald::Herald;
+use super::netlink::{Address, Link, Netlink};
+use super::sockets::Sender;
+use crate::config::model::{VirtualAddress, VrrpChecksum, VrrpVersion};
+use crate::vrrp::machine::Settings;
+use crate::vrrp::packet::announce::{gratuitous_arp, neighbour_advertisement};
+use crate::vrrp::packet::{
+    Advert, Auth, Centis, Checksum, GROUP_V4, GROUP_V6, OWNER, Version, Vrid,
+};
+use crate::vrrp::talk::{Counters, Router};
+
+/// How many times its own interval a learned one may be.
+const LONGEST_LEARNED: u32 = 10;
+
+/// A virtual router, without its state machine.
+pub(super) struct Station {
+    pub(super) config: Router,
+    pub(super) vrid: Vrid,
+    pub(super) ipv6: bool,
+    /// Where advertisements are received: the configured interface, while it is up.
+    pub(super) link: Option<Link>,
+    /// Where they are sent and where the addresses are: the same, or the macvlan on it.
+    pub(super) port: Option<Link>,
+    /// What they are sent from.
+    pub(super) source: Option<IpAddr>,
+    sender: Option<Sender>,
+    /// The checksum that is sent.
+    checksum: Checksum,
+    /// Are the addresses to be on the interface?
+    pub(super) holds: bool,
+    /// When addresses that are still there for their sessions' last words are removed.
+    pub(super) leaving: Option<Duration>,
+    pub(super) herald: Herald,
+    pub(super) alarms: Alarms,
+    pub(super) counters: Counters,
+    /// What the gateway says of the tracked things.
+    pub(super) gateway_penalty: u8,
+    pub(super) gateway_fault: Option<String>,
+    /// What was told to the machine last.
+    pub(super) penalty: u8,
+    pub(super) fault: Option<String>,
+    message: Vec<u8>,
+}
+
+impl Station {
+    /// `None` for a configuration that the gateway's own checks let nobody write: no address, VRID 0.
+    pub(super) fn new(config: Router) -> Option<Self> {
+        let vrid = Vrid::new(config.virtual_router_id)?;
+        let ipv6 = config.addresses.first()?.address.is_ipv6();
+        let garp = config.garp;
+        Some(Self {
+            vrid,
+            ipv6,
+            link: None,
+            port: None,
+            source: None,
+            sender: None,
+            checksum: match config.checksum {
+                VrrpChecksum::Auto | VrrpChecksum::PseudoHeader => Checksum::PseudoHeader,
+                VrrpChecksum::Rfc9568 => Checksum::MessageOnly,
+            },
+            holds: false,
+            leaving: None,
+            herald: Herald::new(garp.repeat, garp.delay, garp.refresh),
+            alarms: Alarms::new(config.interval),
+            counters: Counters::default(),
+            gateway_penalty: 0,
+            gateway_fault: None,
+            penalty: 0,
+            fault: None,
+            message: Vec::new(),
+            config,
+        })
+    }
+
+    /// What the state machine has to know.
+    pub(super) fn settings(&self) -> Settings {
+        Settings {
+            priority: self.config.priority,
+            interval: self.config.interval,
+            preempt: self.config.preempt,
+            preempt_delay: self.config.preempt_delay,
+            own: self.source.unwrap_or_else(|| self.nowhere()),
+            longest_learned: LONGEST_LEARNED,
+        }
+    }
+
+    /// The unspecified address, until it has a source.
+    fn nowhere(&self) -> IpAddr {
+        if self.ipv6 { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() }
+    }
+
+    pub(super) fn version(&self) -> Version {
+        match self.config.version {
+            VrrpVersion::V2 => Version::V2,
+            VrrpVersion::V3 => Version::V3,
+        }
+    }
+
+    pub(super) fn auth(&self) -> Auth {
+        self.config.authentication.map_or(Auth::None, Auth::Password)
+    }
+
+    /// Is this one of its addresses?
+    pub(super) fn has(&self, address: IpAddr) -> bool {
+        self.config.addresses.iter().any(|own| own.address == address)
+    }
+
+    /// Takes on where it is now. Says whether its source changed.
+    pub(super) fn settle(
+        &mut self,
+        link: Option<&Link>,
+        port: Option<&Link>,
+        source: Option<IpAddr>,
+    ) -> io::Result<bool> {
+        let port = port.filter(|_| link.is_some() && source.is_some());
+        let moved = self.port.as_ref().map(|port| port.index) != port.map(|port| port.index);
+        let changed = self.source != source;
+        self.link = link.cloned();
+        self.port = port.cloned();
+        self.source = source;
+        if moved || changed {
+            self.sender = None;
+        }
+        if let (None, Some(port), Some(source)) = (&self.sender, port, source) {
+            self.sender = Some(Sender::new(&port.name, port.index, source)?);
+        }
+        Ok(changed)
+    }
+
+    /// The address that it advertises from, by what is on its interface.
+    pub(super) fn find_source(&self, link: &Link, addresses: &[Address]) -> Option<IpAddr> {
+        let mut here = addresses.iter().filter(|a| a.index == link.index && !a.tentative);
+        match self.config.source {
+            Some(source) => here.any(|a| a.address.address == source).then_some(source),
+            None => {
+                let fits = |a: &&Address| match a.address.address {
+                    IpAddr::V4(_) => !self.ipv6 && !a.secondary,
+                    IpAddr::V6(address) => self.ipv6 && address.is_unicast_link_local(),
+                };
+                let mut fitting = here.filter(fits).map(|a| a.address.address);
+                // The owner's virtual address is its own one.
+                let owner = self.config.priority == OWNER;
+                fitting.find(|address| owner || !self.has(*address))
+            }
+        }
+    }
+
+    /// Says how it is to the peers.
+    pub(super) fn advertise(&mut self, priority: u8) -> io::Result<()> {
+        let (Some(sender), Some(source)) = (&self.sender, self.source) else { return Ok(()) };
+        let centis = (self.config.interval.as_millis() / 10).clamp(1, 25_500) as u16;
+        let advert = Advert {
+            version: self.version(),
+            vrid: self.vrid,
+            priority,
+            interval: Centis::new(centis).unwrap_or(Centis::SECOND),
+            auth: self.auth(),
+            addresses: self.config.addresses.iter().map(|own| own.address).collect(),
+        };
+        let group = [if self.ipv6 { IpAddr::V6(GROUP_V6) } else { IpAddr::V4(GROUP_V4) }];
+        let peers = &self.config.peers;
+        let mut result = Ok(());
+        for to in if peers.is_empty() { &group[..] } else { peers } {
+            self.message.clear();
+            advert.build(source, *to, self.checksum, &mut self.message);
+            // An ICMP answer to an earlier one is reported instead of sending: a second try sends.
+            let sent = sender.send(*to, &self.message).or_else(|_| sender.send(*to, &self.message));
+            match sent {
+                Ok(()) => self.counters.sent += 1,
+                Err(error) => result = Err(error),
+            }
+        }
+        result
+    }
+
+    /// A valid advertisement of a peer had this checksum. Says whether ours is another one now.
+    pub(super) fn learn(&mut self, heard: Checksum) -> bool {
+        let learns = self.config.checksum == VrrpChecksum::Auto
+            && self.config.version == VrrpVersion::V3
+            && !self.ipv6;
+        let changed = learns && self.checksum != heard;
+        if changed {
+            self.checksum = heard;
+        }
+        changed
+    }
+
+    /// Adds the addresses. All are tried; the first failure is told.
+    pub(super) fn add_addresses(&mut self, netlink: &mut Netlink) -> io::Result<()> {
+        self.holds = true;
+        self.leaving = None;
+        let Some(port) = &self.port else { return Ok(()) };
+        let done = self.config.addresses.iter().map(|own| netlink.add_address(port.index, *own));
+        done.fold(Ok(()), Result::and)
+    }
+
+    /// Removes the addresses. All are tried; the first failure is told.
+    pub(super) fn remove_addresses(&mut self, netlink: &mut Netlink) -> io::Result<()> {
+        self.holds = false;
+        self.leaving = None;
+        self.herald.withdrawn();
+        let Some(port) = &self.port else { return Ok(()) };
+        let done = self.config.addresses.iter().map(|own| netlink.remove_address(port.index, *own));
+        done.fold(Ok(()), Result::and)
+    }
+
+    /// Those of its addresses that are not on the interface.
+    pub(super) fn missing(&self, addresses: &[Address]) -> Vec<VirtualAddress> {
+        let Some(port) = &self.port else { return Vec::new() };
+        let is_there = |own: &VirtualAddress| {
+            addresses.iter().any(|a| a.index == port.index && a.address.address == own.address)
+        };
+        self.config.addresses.iter().filter(|own| !is_there(own)).copied().collect()
+    }
+
+    /// Tells the neighbours where the addresses are, each `repeat` times, in turn.
+    pub(super) fn announce(&mut self, frames: &Frames, repeat: u32) {
+        let Some(port) = &self.port else { return };
+        let Some(mac) = port.mac else { return };
+        for _ in 0..repeat {
+            for own in &self.config.addresses {
+                let sent = match own.address {
+                    IpAddr::V4(address) => frames.send(port.index, &gratuitous_arp(mac, address)),
+                    IpAddr::V6(address) => {
+                        frames.send(port.index, &neighbour_advertisement(mac, address, false))
+                    }
+                };
+                self.counters.announced += u64::from(sent.is_ok());
+            }
+        }
+    }
+
+    /// An advertisement was dropped.
+    pub(super) fn count_error(&mut self, reason: &str) {
+        match self.counters.errors.iter_mut().find(|(known, _)| known == reason) {
+            Some((_, count)) => *count += 1,
+            None => self.counters.errors.push((reason.to_owned(), 1)),
+        }
+    }
+}
