@@ -1,8 +1,10 @@
 //! Virtual routers in their place: what they need of the gateway, and what becomes of it.
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
+use tokio::time::interval;
 use tracing::{Dispatch, info, warn};
 
 use super::Gateway;
@@ -11,7 +13,9 @@ use crate::session::Shared;
 use crate::session::registry::Order;
 use crate::stream::shared::SharedAddresses;
 use crate::vrrp::board::Board;
-use crate::vrrp::warden::{Burden, Close, Closer, Warden};
+use crate::vrrp::track::{Sources, Tracker};
+use crate::vrrp::warden::{Close, Closer, Warden};
+use crate::worker::Worker;
 
 /// All addresses of virtual routers.
 pub(super) fn addresses(model: &Model) -> SharedAddresses {
@@ -50,17 +54,74 @@ pub(super) async fn start(
         return Ok(None);
     }
     let closer = closer(gateway.shared.clone(), gateway.addresses.clone());
-    let burdens = vec![Burden::default(); model.virtual_routers.len()];
+    let mut tracker = Tracker::new(board.routers(), sources(gateway));
+    let news = gateway.health.subscribe();
+    let burdens = tracker.burdens(Instant::now());
     let warden = Warden::start(board.clone(), burdens, closer, log);
     let mut warden = warden.map_err(|error| format!("cannot start its thread: {error}"))?;
     gateway.tasks.spawn(warden.live());
     match warden.ready().await {
-        Ok(()) => Ok(Some(warden)),
+        Ok(()) => {
+            let hand = warden.hand();
+            gateway.tasks.spawn(tracker.run(move |router, burden| hand.bear(router, burden), news));
+            Ok(Some(warden))
+        }
         Err(text) => {
             warden.end();
             Err(text)
         }
     }
+}
+
+/// Where it is to be seen how the gateway is.
+fn sources(gateway: &Gateway) -> Sources {
+    let accepting = gateway.accepting.clone();
+    let pulses: Vec<_> = gateway.workers.all().iter().map(|worker| pulse(worker)).collect();
+    let looked = Mutex::new(Instant::now());
+    let listeners = move |now: Instant| {
+        let last = std::mem::replace(&mut *lock(&looked), now);
+        if now.saturating_duration_since(last) > HUNG / 2 {
+            // The gateway stood still as a whole: the workers have not had their turn yet.
+            pulses.iter().for_each(|pulse| *lock(pulse) = now);
+        }
+        let wrong = accepting.iter().find_map(|(name, accepting)| {
+            accepting.wrong(now).map(|wrong| format!("listener {name} does not accept: {wrong}"))
+        });
+        let hung = || pulses.iter().position(|pulse| is_hung(pulse, now));
+        wrong.or_else(|| hung().map(|number| format!("worker-{number} hangs")))
+    };
+    Sources {
+        clusters: gateway.shared.snapshot.load().clusters.clone(),
+        listeners: Box::new(listeners),
+    }
+}
+
+/// When a worker did something last: at least once in so often.
+const PULSE: Duration = Duration::from_secs(1);
+/// A worker that does nothing for so long hangs, and with it all that it should accept and serve.
+const HUNG: Duration = Duration::from_secs(4);
+
+type Pulse = Arc<Mutex<Instant>>;
+
+fn pulse(worker: &Worker) -> Pulse {
+    let pulse = Arc::new(Mutex::new(Instant::now()));
+    let beaten = pulse.clone();
+    worker.runtime().spawn(async move {
+        let mut ticks = interval(PULSE);
+        loop {
+            ticks.tick().await;
+            *lock(&beaten) = Instant::now();
+        }
+    });
+    pulse
+}
+
+fn is_hung(pulse: &Pulse, now: Instant) -> bool {
+    now.saturating_duration_since(*lock(pulse)) > HUNG
+}
+
+fn lock(time: &Mutex<Instant>) -> MutexGuard<'_, Instant> {
+    time.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Hands the addresses over while clients are still served. `cut` ends that: was it cut?
