@@ -5,6 +5,7 @@
 
 pub mod certificates;
 pub mod command;
+pub mod compose;
 pub mod crowd;
 pub mod gateway_process;
 pub mod haproxy;

@@ -7,6 +7,7 @@ mod balance;
 mod blocked;
 mod browser;
 mod clients;
+mod compose;
 mod demo;
 mod discovery;
 mod drain;
