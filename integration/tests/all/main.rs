@@ -44,4 +44,5 @@ mod tls_renewal;
 mod tls_storm;
 mod verdicts;
 mod vrrp_lab;
+mod vrrp_warden;
 mod workers;

@@ -99,7 +99,7 @@ impl Peer {
     }
 }
 
-fn router() -> VirtualRouter {
+pub(crate) fn router() -> VirtualRouter {
     VirtualRouter {
         name: "amqp".into(),
         interface: "eth0".into(),
