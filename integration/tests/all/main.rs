@@ -47,4 +47,5 @@ mod vrrp_lab;
 mod vrrp_s02;
 mod vrrp_s03_s05;
 mod vrrp_setup;
+mod vrrp_warden;
 mod workers;
