@@ -45,4 +45,7 @@ mod tls_storm;
 mod verdicts;
 mod vrrp_lab;
 mod vrrp_warden;
+mod vrrp_s02;
+mod vrrp_s03_s05;
+mod vrrp_setup;
 mod workers;
