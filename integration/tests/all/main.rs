@@ -44,4 +44,7 @@ mod tls_renewal;
 mod tls_storm;
 mod verdicts;
 mod vrrp_lab;
+mod vrrp_member;
+mod vrrp_s13_s15;
+mod vrrp_s20;
 mod workers;
