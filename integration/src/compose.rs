@@ -16,8 +16,9 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 
 pub use container::Container;
-pub use dockerfile::Image;
 pub use file::{File, Pool, Service, read, read_own, repository};
+
+use stand_in::StandIn;
 
 use crate::scratch::Scratch;
 use crate::wait;
@@ -62,18 +63,25 @@ impl Project {
     /// # Errors
     /// When namespaces are not allowed here, or the program of the image is not installed.
     pub async fn start(&self, name: &str) -> Result<Container> {
-        self.start_with(name, &[]).await
+        let service = self.service(name)?;
+        self.run(name, service, stand_in::of(name, service, self.scratch.dir())?).await
     }
 
-    /// As [`Project::start`], with some environment variables changed.
+    /// Runs a command in a container of the service's image with what an engine grants by itself, as `docker run` does.
     ///
     /// # Errors
     /// As [`Project::start`].
-    pub async fn start_with(&self, name: &str, more: &[(&str, &str)]) -> Result<Container> {
-        let service = self.service(name)?;
-        let more = more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        let mut stand_in = stand_in::of(name, service, self.scratch.dir())?;
-        stand_in.environment.extend(more);
+    pub async fn start_plain(&self, name: &str, command: &[&str]) -> Result<Container> {
+        let mut service = self.service(name)?.clone();
+        service.cap_add.clear();
+        service.cap_drop.clear();
+        service.ulimits.clear();
+        let mut stand_in = stand_in::of(name, &service, self.scratch.dir())?;
+        stand_in.command = command.iter().map(|&word| word.to_owned()).collect();
+        self.run(name, &service, stand_in).await
+    }
+
+    async fn run(&self, name: &str, service: &Service, stand_in: StandIn) -> Result<Container> {
         let (_, length) = self.pool.subnet.split_once('/').context("a subnet without length")?;
         let address = format!("{}/{length}", service.address());
         let place = container::Place { bridge: BRIDGE, address, router: self.pool.gateway };

@@ -1,6 +1,7 @@
 //! Puts the gateway together, runs it until it is told to stop, and takes it apart in order.
 
 mod arrive;
+mod capabilities;
 mod collect;
 mod drain;
 mod operator;
@@ -137,7 +138,7 @@ fn start(
     let addresses = Arc::new(vrrp::addresses(model));
     let (listeners, admin) = bind_all(model, tls, &addresses)?;
     raise_file_limit(model);
-    privileges::drop_to(model).map_err(StartError::User)?;
+    privileges::drop_to(model)?;
     let clock = Arc::new(Clock::new());
     let count = worker::count(model.gateway.workers);
     let workers = Arc::new(Workers::start(count, &clock, dispatch)?);

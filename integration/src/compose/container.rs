@@ -158,24 +158,27 @@ impl Container {
     ///
     /// # Errors
     /// When it has ended already.
-    pub async fn kill(mut self) -> Result<()> {
+    pub async fn kill(self) -> Result<()> {
         kill_process(self.inside, Signal::KILL)?;
-        self.wait_end().await.map(drop)
+        self.end(DEADLINE).await.map(drop)
     }
 
     /// `docker compose stop`: SIGTERM. How the container ended.
     ///
     /// # Errors
     /// When it is still there after the grace period of the compose file, which is given here.
-    pub async fn stop(mut self, grace: Duration) -> Result<ExitStatus> {
+    pub async fn stop(self, grace: Duration) -> Result<ExitStatus> {
         kill_process(self.inside, Signal::TERM)?;
-        let ended = self.process.wait(grace).await?;
-        ended.with_context(|| format!("still there after {grace:?}: {}", self.log_tail()))
+        self.end(grace).await
     }
 
-    async fn wait_end(&mut self) -> Result<ExitStatus> {
-        let ended = self.process.wait(DEADLINE).await?;
-        ended.with_context(|| format!("{} is still there", self.name))
+    /// Waits for its end.
+    ///
+    /// # Errors
+    /// When it is still there after `deadline`.
+    pub async fn end(mut self, deadline: Duration) -> Result<ExitStatus> {
+        let ended = self.process.wait(deadline).await?;
+        ended.with_context(|| format!("still there after {deadline:?}: {}", self.log_tail()))
     }
 }
 

@@ -7,15 +7,15 @@ use anyhow::{Context, Result, ensure};
 
 /// How a container of an image runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Image {
+pub(super) struct Image {
     /// `UID:GID`.
-    pub user: String,
+    pub(super) user: String,
     /// ENTRYPOINT and CMD, one after the other.
-    pub command: Vec<String>,
+    pub(super) command: Vec<String>,
     /// Files of the build context, and where the image has them.
-    pub copies: Vec<(PathBuf, PathBuf)>,
+    pub(super) copies: Vec<(PathBuf, PathBuf)>,
     /// What `setcap` gives to a file, and which.
-    pub file_capabilities: Option<(String, PathBuf)>,
+    pub(super) file_capabilities: Option<(String, PathBuf)>,
 }
 
 impl Image {
@@ -23,7 +23,7 @@ impl Image {
     ///
     /// # Errors
     /// When it cannot be read, or names no user by number or no command.
-    pub fn read(path: &Path, context: &Path) -> Result<Self> {
+    pub(super) fn read(path: &Path, context: &Path) -> Result<Self> {
         let text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
         Self::parse(&text, context).with_context(|| path.display().to_string())
     }

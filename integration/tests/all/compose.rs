@@ -58,7 +58,10 @@ async fn the_gateways_configurations_are_valid_and_differ_only_where_they_have_t
     let keys: Vec<&String> =
         one.keys().chain(two.keys()).filter(|key| one.get(*key) != two.get(*key)).collect();
     let differ: std::collections::BTreeSet<&String> = keys.into_iter().collect();
-    assert_eq!(differ.into_iter().collect::<Vec<_>>(), ["gateway.name"]);
+    assert_eq!(
+        differ.into_iter().collect::<Vec<_>>(),
+        ["gateway.name", "vrrp.edge.peers", "vrrp.edge.priority"]
+    );
 }
 
 /// All values of a document by their dotted paths.
@@ -92,19 +95,85 @@ async fn tool(program: &Path, arguments: &[&Path]) -> Result<String> {
 }
 
 #[test]
-fn the_whole_of_it_comes_up_and_the_client_is_served() {
+fn a_container_without_the_capabilities_runs_a_gateway_without_vrrp() {
     alone(async || {
         let project = Project::new().unwrap();
-        let _brokers = brokers(&project).await.unwrap();
-        let mut gateway = project.start("gateway1").await.unwrap();
-        project.wait_healthy(&mut gateway).await.unwrap();
-        let address = project.service("gateway1").unwrap().address();
-        let url = format!("amqp://app:secret@{address}:5672/%2F");
-        let client = project.start_with("client", &[("AMQP_URL", &url)]).await.unwrap();
-        told(&client, "confirms", |line| number(line, "confirmed") > 50).await.unwrap();
-        eprintln!("{}", client.log_tail());
-        eprintln!("{}", gateway.status().unwrap());
+        let gateway = project.start_plain("gateway1", &["amqp-gateway", "version"]).await.unwrap();
+        let status = gateway.end(DEADLINE).await.unwrap();
+        assert!(status.success(), "{status}");
     });
+}
+
+#[test]
+fn a_client_is_confirmed_again_after_the_loss_of_either_gateway_and_loses_nothing() {
+    alone(async || survive().await.unwrap());
+}
+
+async fn survive() -> Result<()> {
+    let project = Project::new()?;
+    let _brokers = brokers(&project).await?;
+    let mut one = project.start("gateway1").await?;
+    let mut two = project.start("gateway2").await?;
+    project.wait_healthy(&mut one).await?;
+    project.wait_healthy(&mut two).await?;
+    let status = one.status()?;
+    assert!(status.contains("\nUid:\t10001\t10001\t10001\t10001\n"), "{status}");
+    assert!(
+        status.contains("\nCapBnd:\t0000000000003000\n"),
+        "NET_ADMIN and NET_RAW alone: {status}"
+    );
+    let client = project.start("client").await?;
+    told(&client, "confirms by gateway1", "gateway1").await.with_context(|| both(&one, &two))?;
+    let _prometheus = scraped(&project).await?;
+
+    let before = client.log().lines().count();
+    one.kill().await?;
+    told(&client, "confirms by gateway2", "gateway2").await.with_context(|| two.log_tail())?;
+    figure("kill -9 of gateway1's container", &client, before);
+
+    let before = client.log().lines().count();
+    let one = project.start("gateway1").await?;
+    told(&client, "confirms by gateway1 again", "gateway1")
+        .await
+        .with_context(|| both(&one, &two))?;
+    figure("return of gateway1", &client, before);
+
+    let before = client.log().lines().count();
+    let grace = humantime::parse_duration(
+        project.service("gateway1")?.stop_grace_period.as_deref().unwrap(),
+    )?;
+    let ended = one.stop(grace).await?;
+    assert!(ended.success(), "{ended}");
+    told(&client, "confirms by gateway2", "gateway2").await.with_context(|| two.log_tail())?;
+    figure("docker compose stop gateway1", &client, before);
+
+    newer(&client, "nothing confirmed is missing", |line| number(line, "open") == 0).await?;
+    Ok(())
+}
+
+fn both(one: &Container, two: &Container) -> String {
+    format!("{}\n{}", one.log_tail(), two.log_tail())
+}
+
+/// Prints the longest wait for a confirm in the lines of the client from this one on.
+fn figure(what: &str, client: &Container, from: usize) {
+    let waited = |line: &str| word(line, "waited")?.trim_end_matches('s').parse::<f64>().ok();
+    let longest = client.log().lines().skip(from).filter_map(waited).fold(0.0, f64::max);
+    println!("{what}: {longest:.2} s without a confirm (criterion: 1 s)");
+}
+
+/// Prometheus, once it has scraped everything that it is told to.
+async fn scraped(project: &Project) -> Result<Container> {
+    let prometheus = project.start("prometheus").await?;
+    let url = format!("http://{}:9090/api/v1/targets", project.service("prometheus")?.address());
+    let mut targets = serde_json::Value::Null;
+    let up = wait::until("Prometheus to reach all five targets", DEADLINE, async || {
+        targets = http::get_json(&url).await.unwrap_or_default()["data"]["activeTargets"].take();
+        let targets = targets.as_array().map(Vec::as_slice).unwrap_or_default();
+        targets.iter().filter(|target| target["health"] == "up").count() == 5
+    });
+    up.await.with_context(|| format!("{targets}\n{}", prometheus.log_tail()))?;
+    Ok(prometheus)
 }
 
 async fn brokers(project: &Project) -> Result<Vec<Container>> {
@@ -126,8 +195,16 @@ async fn brokers(project: &Project) -> Result<Vec<Container>> {
     Ok(nodes)
 }
 
+/// Waits until the client is confirmed by this gateway, and has been for a second.
+async fn told(client: &Container, what: &str, gateway: &str) -> Result<()> {
+    let there = |line: &str| word(line, "gateway") == Some(gateway);
+    let first = newer(client, what, there).await?;
+    let more = number(&first, "confirmed") + 10;
+    newer(client, what, |line| there(line) && number(line, "confirmed") > more).await.map(drop)
+}
+
 /// Waits for a new line of the client that is as wanted.
-async fn told(client: &Container, what: &str, wanted: impl Fn(&str) -> bool) -> Result<String> {
+async fn newer(client: &Container, what: &str, wanted: impl Fn(&str) -> bool) -> Result<String> {
     let before = client.log().lines().count();
     let mut found = None;
     let waited = wait::until(what, DEADLINE, async || {
@@ -138,8 +215,11 @@ async fn told(client: &Container, what: &str, wanted: impl Fn(&str) -> bool) -> 
     found.context("no line")
 }
 
-/// The number after this word in a line of the client; -1 where there is none.
-fn number(line: &str, word: &str) -> i64 {
-    let mut words = line.split_ascii_whitespace().skip_while(|next| *next != word);
-    words.nth(1).and_then(|number| number.parse().ok()).unwrap_or(-1)
+/// What follows this word in a line of the client.
+fn word<'l>(line: &'l str, before: &str) -> Option<&'l str> {
+    line.split_ascii_whitespace().skip_while(|next| *next != before).nth(1)
+}
+
+fn number(line: &str, before: &str) -> i64 {
+    word(line, before).and_then(|number| number.parse().ok()).unwrap_or(-1)
 }

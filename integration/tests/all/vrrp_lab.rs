@@ -162,3 +162,63 @@ fn a_muted_gateway_serves_on_over_ipv4_and_ipv6() -> Result<()> {
     assert!(lab::wait(LONG, || !lab.holds("gw1", VIP)));
     Ok(())
 }
+
+#[test]
+fn keepalived_takes_each_setting_that_the_lab_can_write() -> Result<()> {
+    let Some(lab) = or_skip("lab, settings", || Lab::new(2)) else { return Ok(()) };
+    let told = lab.dir()?.join("told");
+    let mut old = Settings::new(100);
+    old.version = 2;
+    old.master = true;
+    old.interval = 1.0;
+    old.password = Some("secret".to_owned());
+    old.peers = vec![lab::address("gw2")?.into()];
+    old.notify = Some(format!("echo \"$@\" >> {}", told.display()));
+    old.track = Some(TrackScript {
+        command: "true".to_owned(),
+        interval: 1,
+        fall: 2,
+        rise: 2,
+        weight: -20,
+    });
+    let first = Keepalived::start(&lab, "gw1", &old)?;
+    let mut new = Settings::new(90);
+    new.vrid = 52;
+    new.nopreempt = true;
+    new.vmac = true;
+    new.addresses = vec!["fe80::52".to_owned(), VIP6.to_string()];
+    new.extra = "  garp_master_refresh 1".to_owned();
+    new.global = "  vrrp_garp_interval 0.001".to_owned();
+    let sniffer = lab.sniff()?;
+    let mut second = Keepalived::start(&lab, "gw2", &new)?;
+
+    lab.wait_for_holder("gw1", VIP, LONG)?;
+    lab.wait_for_holder("gw2", VIP6, LONG)?;
+    let written = || std::fs::read_to_string(&told).unwrap_or_default();
+    assert!(lab::wait(LONG, || written().contains("INSTANCE lab MASTER 100")), "{}", written());
+    let since = Instant::now();
+    let old = sniffer
+        .wait_for(since, LONG, |frame| frame.place == "gw1" && frame.vrrp().is_some())
+        .unwrap();
+    let old = old.vrrp().unwrap();
+    assert_eq!((old.version, old.to), (2, lab::address("gw2")?.into()));
+    assert_eq!(&old.message[12..], b"secret\0\0", "the password");
+    let new_one = sniffer
+        .wait_for(since, LONG, |frame| frame.place == "gw2" && frame.vrrp().is_some())
+        .unwrap();
+    assert_eq!((new_one.vrrp().unwrap().vrid, new_one.source), (52, Mac([0, 0, 0x5e, 0, 2, 52])));
+    assert!(sniffer.wait_for(since, LONG, |frame| frame.announces(VIP6)).is_some());
+
+    new.nopreempt = false;
+    new.preempt_delay = Some(1.0);
+    new.addresses.push("fd77::101".to_owned());
+    second.reload(&new)?;
+    lab.wait_for_holder("gw2", "fd77::101".parse()?, LONG)?;
+    for log in [first.log(), second.log()] {
+        assert!(!log.contains("nknown keyword") && !log.contains("rror"), "{log}");
+    }
+    second.terminate()?;
+    assert!(second.wait(LONG)?.success());
+    assert!(lab.holders(VIP6).is_empty());
+    Ok(())
+}

@@ -6,6 +6,8 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 
+use rustix::thread::{CapabilitySet, configure_capability_in_ambient_set};
+
 /// The hidden subcommand.
 const SUBCOMMAND: &str = "vrrp-process";
 
@@ -30,11 +32,22 @@ pub(super) struct OwnBinary;
 impl Launcher for OwnBinary {
     fn launch(&mut self) -> io::Result<(UnixStream, Box<dyn Process>)> {
         let (ours, theirs) = UnixStream::pair()?;
+        pass_on_capabilities();
         let mut command = Command::new("/proc/self/exe");
         command.arg0("amqp-gateway").arg(SUBCOMMAND);
         command.stdin(Stdio::from(OwnedFd::from(theirs))).stdout(Stdio::null());
         let child = command.spawn()?;
         Ok((ours, Box::new(child)))
+    }
+}
+
+/// Whoever is not root gives its capabilities to a program only if it says so. It is this thread alone that does: the
+/// programs that others start get none.
+fn pass_on_capabilities() {
+    use CapabilitySet as Set;
+    for one in [Set::NET_RAW, Set::NET_ADMIN, Set::SYS_NICE, Set::IPC_LOCK] {
+        // Fails for those that are not there. What is then missing, the process says itself.
+        let _ = configure_capability_in_ambient_set(one, true);
     }
 }
 

@@ -204,10 +204,10 @@ fn prefer() -> bool {
     match real_time(PRIORITY) {
         Ok(()) => true,
         Err(error) => {
-            tracing::warn!(
+            tracing::info!(
                 %error,
                 "VRRP: no real-time priority: under load it takes the gateway longer to notice that something hangs; \
-                 allow it with CAP_SYS_NICE or LimitRTPRIO=50"
+                 allow it with CAP_SYS_NICE or LimitRTPRIO=40"
             );
             false
         }

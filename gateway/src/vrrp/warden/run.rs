@@ -143,7 +143,7 @@ impl Guard {
             None if now >= self.restart && lives && !self.over => self.launch(now),
             None => {}
             Some(_) if now >= self.vigil.until() => self.lost("it says nothing", now),
-            Some(child) if lives && now >= child.beat => {
+            Some(child) if child.ready && lives && now >= child.beat => {
                 child.beat = now + self.setup.times.beat;
                 child.beats += 1;
                 let beat = Order::Beat(child.beats);
@@ -174,6 +174,16 @@ impl Guard {
         let routers = self.setup.board.routers().iter().map(|router| (&**router).into()).collect();
         let patience = self.setup.times.patience;
         self.say(&Order::Start(talk::Setup { routers, patience, orphaned }), now);
+    }
+
+    /// The process is set up: from now on it listens.
+    fn begin(&mut self, now: Instant) {
+        debug!("the VRRP process is ready");
+        if let Some(child) = &mut self.child {
+            child.ready = true;
+            child.beat = now;
+        }
+        self.told.take().into_iter().for_each(|told| drop(told.send(Ok(()))));
         for router in 0..self.released.len() {
             self.say_burden(router, now);
             if self.released[router] {
@@ -192,8 +202,12 @@ impl Guard {
         self.say(&Order::Track { router, penalty, fault }, now);
     }
 
+    /// Says it to a process that listens; one that gets ready will be told everything.
     fn say(&mut self, order: &Order, now: Instant) {
         let Some(child) = &mut self.child else { return };
+        if !child.ready && !matches!(order, Order::Start(_)) {
+            return;
+        }
         if let Err(error) = child.wire.say(order) {
             self.lost(&error.to_string(), now);
         }
@@ -253,11 +267,7 @@ impl Guard {
         let board = self.setup.board.clone();
         utter::log(word, |router| utter::name(board.routers().get(router)));
         match word {
-            Word::Ready => {
-                debug!("the VRRP process is ready");
-                self.child.iter_mut().for_each(|child| child.ready = true);
-                self.told.take().into_iter().for_each(|told| drop(told.send(Ok(()))));
-            }
+            Word::Ready => self.begin(now),
             Word::Broken(text) => self.broken(text),
             Word::Transition { router, to, .. } => {
                 if let Some(state) = self.states.get_mut(*router) {
@@ -368,7 +378,9 @@ impl Guard {
         let now = Instant::now();
         let mut until = now + LONGEST;
         match &self.child {
-            Some(child) if lives => until = until.min(child.beat).min(self.vigil.until()),
+            Some(child) if lives && child.ready => {
+                until = until.min(child.beat).min(self.vigil.until());
+            }
             // It must be noticed soon that it lives again.
             Some(_) => until = until.min(self.vigil.until()).min(now + self.setup.times.beat),
             None if lives => until = until.min(self.restart),

@@ -103,9 +103,9 @@ impl Case {
     pub(crate) fn guess(self) -> f64 {
         match self {
             Self::Crash | Self::Goodbye => 3.5,
-            Self::Link => 6.0,
-            Self::Partition | Self::Health => 8.0,
-            Self::Pause => 7.0,
+            Self::Link => 5.0,
+            Self::Partition | Self::Health => 6.5,
+            Self::Pause => 6.0,
         }
     }
 }

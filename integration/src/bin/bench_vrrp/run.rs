@@ -103,13 +103,14 @@ fn pause(mut stage: Stage) -> Result<Found> {
 
 /// The service is gone and comes back; the rest of the machine is well.
 fn health(mut stage: Stage) -> Result<Found> {
+    between_checks();
     let event = Instant::now();
     stage.stop_service();
     stage.first.fail_health()?;
     stage.wait_for("gw2")?;
     sleep(AFTERMATH);
     let outage = stage.outage(event);
-    stage.rest();
+    between_checks();
     let back = Instant::now();
     stage.restart_service()?;
     stage.first.restore_health()?;
@@ -118,4 +119,9 @@ fn health(mut stage: Stage) -> Result<Found> {
     let mut found = vec![(Figure::Outage, outage), (Figure::BackOutage, stage.outage(back))];
     found.extend(stage.take(back, "gw2").map(|take| (Figure::BackTake, take)));
     Ok(found)
+}
+
+/// Some part of a second goes by: what happens does not keep to the health checks.
+fn between_checks() {
+    sleep(Duration::from_millis(fastrand::u64(0..1000)));
 }
