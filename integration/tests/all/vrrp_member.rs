@@ -43,12 +43,7 @@ pub(crate) enum Member {
 
 impl Member {
     /// Starts it. The product is ready then; keepalived may need a moment.
-    pub(crate) fn start(
-        lab: &Lab,
-        gateway: &str,
-        kind: Who,
-        settings: &Settings,
-    ) -> Result<Self> {
+    pub(crate) fn start(lab: &Lab, gateway: &str, kind: Who, settings: &Settings) -> Result<Self> {
         Ok(match kind {
             Who::Product => Self::Product(Gateway::start(lab, gateway, &config(settings))?),
             Who::Keepalived => Self::Keepalived(Keepalived::start(lab, gateway, settings)?),
@@ -121,9 +116,11 @@ pub(crate) fn settled_with(
     let first = Member::start(lab, "gw1", pair[0], &settings[0])?;
     let second = Member::start(lab, "gw2", pair[1], &settings[1])?;
     lab.wait_for_holder("gw1", VIP, LONG)?;
-    // So that the second has taken its place, too.
-    if !lab::wait(LONG, || second.log().contains("Entering BACKUP STATE")) {
-        bail!("the second one is no backup:\n{}", second.log());
+    // The log follows.
+    for (member, line) in [(&first, "Entering MASTER STATE"), (&second, "Entering BACKUP STATE")] {
+        if !lab::wait(LONG, || member.log().contains(line)) {
+            bail!("no {line}:\n{}", member.log());
+        }
     }
     Ok([first, second])
 }

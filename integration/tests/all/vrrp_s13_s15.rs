@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use integration::vrrp_lab::{self as lab, *};
 
 use crate::vrrp_member::*;
@@ -17,7 +17,8 @@ fn alone(lab: &Lab, priority: u8) -> Result<Member> {
 }
 
 #[test]
-fn s13_an_address_left_behind_with_any_prefix_is_gone_as_soon_as_the_gateway_starts() -> Result<()> {
+fn s13_an_address_left_behind_with_any_prefix_is_gone_as_soon_as_the_gateway_starts() -> Result<()>
+{
     let Some(lab) = or_skip("S-13", || Lab::new(2)) else { return Ok(()) };
     let _active = Member::start(&lab, "gw2", Who::Keepalived, &Settings::new(200))?;
     lab.wait_for_holder("gw2", VIP, LONG)?;
@@ -82,7 +83,12 @@ fn s15_an_address_deleted_by_hand_is_back_at_once_and_no_state_changes() -> Resu
             let event = Instant::now();
             lab.ip("gw1", &format!("addr del {VIP}/32 dev eth0"))?;
             let back = || change(&lab, "gw1", VIP, true, event);
-            assert!(lab::wait(LONG, || back().is_some()), "{}", first.log());
+            assert!(
+                lab::wait(LONG, || back().is_some()),
+                "{:?}\n{}",
+                lab.changes("gw1", VIP),
+                first.log()
+            );
             times.push(back().unwrap() - change(&lab, "gw1", VIP, false, event).unwrap());
         }
         let end = Instant::now();
@@ -119,7 +125,8 @@ fn s15_the_address_stays_when_the_interface_loses_its_primary_one_and_has_anothe
 
 /// Without any address of its own a gateway can neither advertise nor answer clients: the peer must have it.
 #[test]
-fn s15_without_any_address_of_its_own_the_gateway_hands_over_and_comes_back_with_it() -> Result<()> {
+fn s15_without_any_address_of_its_own_the_gateway_hands_over_and_comes_back_with_it() -> Result<()>
+{
     let Some(lab) = or_skip("S-15, no address", || Lab::new(2)) else { return Ok(()) };
     let mut times = Vec::new();
     for pair in [PK, PP] {
@@ -127,7 +134,8 @@ fn s15_without_any_address_of_its_own_the_gateway_hands_over_and_comes_back_with
         for _ in 0..runs(3) {
             let event = Instant::now();
             lab.ip("gw1", "addr del 10.77.0.11/24 dev eth0")?;
-            lab.wait_for_holder("gw2", VIP, LONG)?;
+            let moved = lab.wait_for_holder("gw2", VIP, LONG);
+            moved.with_context(|| first.log())?;
             times.push(change(&lab, "gw2", VIP, true, event).unwrap() - event);
             lab.ip("gw1", "addr add 10.77.0.11/24 dev eth0")?;
             lab.wait_for_holder("gw1", VIP, LONG)?;

@@ -79,7 +79,10 @@ fn s20_the_clients_entry_keeps_the_virtual_mac_through_moves_with_keepalived_and
             assert_eq!(neighbour(&lab)?, format!("{VIRTUAL:?}"), "{}", name(pair));
             let end = Instant::now();
             let outage = probe.trace_until(end).outage([event, end]);
-            figure("S-20", &format!("{} SIGTERM with a virtual MAC: outage {outage:?}", name(pair)));
+            figure(
+                "S-20",
+                &format!("{} SIGTERM with a virtual MAC: outage {outage:?}", name(pair)),
+            );
             let mut settings = Settings::new(100);
             with_virtual_mac(&mut settings);
             let event = Instant::now();
@@ -89,7 +92,10 @@ fn s20_the_clients_entry_keeps_the_virtual_mac_through_moves_with_keepalived_and
             assert_eq!(neighbour(&lab)?, format!("{VIRTUAL:?}"), "{}", name(pair));
             let end = Instant::now();
             let outage = probe.trace_until(end).outage([event, end]);
-            figure("S-20", &format!("{} preemption with a virtual MAC: outage {outage:?}", name(pair)));
+            figure(
+                "S-20",
+                &format!("{} preemption with a virtual MAC: outage {outage:?}", name(pair)),
+            );
         }
         second.stop()?;
         first.stop()?;
@@ -129,8 +135,13 @@ fn s20_the_kernels_settings_are_restored_after_a_kill_of_either_process() -> Res
         Ok(gateway)
     };
     let restored = |what: &str, log: &str| {
-        let is = || sysctls(&lab, "gw1").is_ok_and(|now| now == before) && !has_macvlan(&lab, "gw1");
-        assert!(lab::wait(LONG, is), "{what}: {:?}, before {before:?}\n{log}", sysctls(&lab, "gw1"));
+        let is =
+            || sysctls(&lab, "gw1").is_ok_and(|now| now == before) && !has_macvlan(&lab, "gw1");
+        assert!(
+            lab::wait(LONG, is),
+            "{what}: {:?}, before {before:?}\n{log}",
+            sysctls(&lab, "gw1")
+        );
         figure("S-20", &format!("sysctls and links after {what}: restored (criterion: restored)"));
     };
 
@@ -145,7 +156,11 @@ fn s20_the_kernels_settings_are_restored_after_a_kill_of_either_process() -> Res
     let mut gateway = start()?;
     let event = Instant::now();
     gateway.kill_vrrp()?;
-    assert!(lab::wait(LONG, || change(&lab, "gw1", VIP, true, event).is_some()), "{}", gateway.log());
+    assert!(
+        lab::wait(LONG, || change(&lab, "gw1", VIP, true, event).is_some()),
+        "{}",
+        gateway.log()
+    );
     assert!(has_macvlan(&lab, "gw1"));
     gateway.terminate()?;
     assert!(lab::wait(LONG, || gateway.process().exit_status().is_ok_and(|s| s.is_some())));
