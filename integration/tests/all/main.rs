@@ -44,8 +44,14 @@ mod tls_renewal;
 mod tls_storm;
 mod verdicts;
 mod vrrp_lab;
+<<<<<<< HEAD
+=======
+mod vrrp_member;
+>>>>>>> main
 mod vrrp_s02;
 mod vrrp_s03_s05;
+mod vrrp_s13_s15;
+mod vrrp_s20;
 mod vrrp_setup;
 mod vrrp_warden;
 mod workers;
