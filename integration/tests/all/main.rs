@@ -44,10 +44,7 @@ mod tls_renewal;
 mod tls_storm;
 mod verdicts;
 mod vrrp_lab;
-<<<<<<< HEAD
-=======
 mod vrrp_member;
->>>>>>> main
 mod vrrp_s02;
 mod vrrp_s03_s05;
 mod vrrp_s13_s15;
