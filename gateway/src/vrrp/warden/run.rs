@@ -163,7 +163,7 @@ impl Guard {
             Ok(launched) => launched,
             Err(error) => {
                 let text = format!("the VRRP process cannot be started: {error}");
-                self.restart = now + self.restarts.pause(Duration::ZERO);
+                self.restart = now + self.restarts.pause(Duration::ZERO, false);
                 return self.broken(&text);
             }
         };
@@ -305,7 +305,8 @@ impl Guard {
         if self.over {
             return;
         }
-        let pause = self.restarts.pause(now.saturating_duration_since(started));
+        let held = self.states.contains(&State::Active);
+        let pause = self.restarts.pause(now.saturating_duration_since(started), held);
         self.restart = now + pause;
         if self.told.is_some() {
             self.broken(&format!("the VRRP process was lost at its start: {why}"));
