@@ -158,7 +158,7 @@ fn settles(story: &Story) {
 }
 
 fn config() -> ProptestConfig {
-    ProptestConfig { cases: 800, failure_persistence: None, ..ProptestConfig::default() }
+    ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() }
 }
 
 proptest! {

@@ -101,7 +101,7 @@ impl Pair {
 }
 
 fn config() -> ProptestConfig {
-    ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() }
+    ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() }
 }
 
 proptest! {
