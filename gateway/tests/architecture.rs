@@ -86,7 +86,10 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("http::redirect", &[]),
     ("admin", &[]),
     ("drain", &["config::model", "cluster", "snapshot", "session", "stream", "tls"]),
-    ("vrrp", &["config::model", "cluster", "session", "socket", "telemetry", "worker::timeslice"]),
+    (
+        "vrrp",
+        &["config::model", "cluster", "session", "socket", "telemetry", "tls", "worker::timeslice"],
+    ),
     // Who puts it together.
     (
         "app",
@@ -164,10 +167,12 @@ const LIBRARIES: &[(&str, &[&str])] = &[
             "health::probe::overview",
             "health::probe::view",
             "http",
+            "vrrp::notify",
         ],
     ),
-    ("hyper_util", &["admin", "health::probe::http", "http"]),
+    ("hyper_util", &["admin", "health::probe::http", "http", "vrrp::notify"]),
     ("lapin", &["health::probe"]),
+    ("lettre", &["vrrp::notify"]),
     ("libc", &["worker", "vrrp::process"]),
     ("clap", &["cli"]),
     ("hickory_resolver", &["cluster::lookup"]),
