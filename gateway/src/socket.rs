@@ -1,10 +1,11 @@
 //! What connections of clients and of nodes have in common.
 
 use std::io;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use rustix::io::Errno;
-use socket2::TcpKeepalive;
+use socket2::{Socket, TcpKeepalive};
 
 /// Probes a silent peer after a minute, every ten seconds, six times.
 #[must_use]
@@ -13,6 +14,17 @@ pub fn keep_alive() -> TcpKeepalive {
         .with_time(Duration::from_secs(60))
         .with_interval(Duration::from_secs(10))
         .with_retries(6)
+}
+
+/// Lets `socket` be bound to `address` even while that is on another machine.
+///
+/// # Errors
+/// The system's.
+pub fn free_bind(socket: &Socket, address: SocketAddr) -> io::Result<()> {
+    match address {
+        SocketAddr::V4(_) => socket.set_freebind_v4(true),
+        SocketAddr::V6(_) => socket.set_freebind_v6(true),
+    }
 }
 
 /// Why this machine cannot connect. It says nothing about whom it would have reached.

@@ -84,7 +84,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("http::page", &[]),
     ("http::pulse", &[]),
     ("http::redirect", &[]),
-    ("admin", &[]),
+    ("admin", &["socket"]),
     ("drain", &["config::model", "cluster", "snapshot", "session", "stream", "tls"]),
     (
         "vrrp",

@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::ExitStatus;
+use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -53,12 +53,24 @@ impl GatewayProcess {
     /// # Errors
     /// When there is no binary or no temporary directory.
     pub fn spawn(config: &str) -> Result<Self> {
+        Self::spawn_by(config, |scratch, binary| scratch.command(binary))
+    }
+
+    /// As [`GatewayProcess::spawn`], by a command of the caller's that becomes the binary with the arguments it is
+    /// given: `ip netns exec NAME BINARY`.
+    ///
+    /// # Errors
+    /// When there is no binary or no temporary directory.
+    pub fn spawn_by(
+        config: &str,
+        command: impl FnOnce(&Scratch, &Path) -> Command,
+    ) -> Result<Self> {
         let binary = target::gateway()?;
         let scratch = Scratch::new("gateway")?;
         let file = scratch.dir().join("gateway.toml");
         fs::write(&file, config).context("cannot write the gateway's configuration")?;
         let log = File::create(log_file(&scratch)).context("cannot create the gateway's log")?;
-        let mut command = scratch.command(&binary);
+        let mut command = command(&scratch, &binary);
         command.arg("run").arg("--config").arg(file);
         command.stdout(log.try_clone()?).stderr(log);
         let process = Process::spawn(&mut command)?;
@@ -108,6 +120,14 @@ impl GatewayProcess {
     #[must_use]
     pub fn id(&self) -> u32 {
         self.process.id()
+    }
+
+    /// How it ended; `None` while it runs.
+    ///
+    /// # Errors
+    /// When the system does not say.
+    pub fn exit_status(&mut self) -> Result<Option<ExitStatus>> {
+        self.process.exit_status()
     }
 
     /// Sends a signal: HUP reloads, TERM drains.
@@ -185,7 +205,7 @@ pub fn sum(metrics: &str, name: &str, labels: &[&str]) -> f64 {
     metrics.lines().filter_map(|line| sample(line, name, labels)).sum()
 }
 
-fn says_ready(line: &str) -> bool {
+pub(crate) fn says_ready(line: &str) -> bool {
     line.split_ascii_whitespace().any(|word| word.trim_matches('"') == "ready")
         || line.contains(r#""message":"ready""#)
 }

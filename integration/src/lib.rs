@@ -5,6 +5,7 @@
 
 pub mod certificates;
 pub mod command;
+pub mod compose;
 pub mod crowd;
 pub mod gateway_process;
 pub mod haproxy;
@@ -20,11 +21,13 @@ pub mod proxy_header;
 pub mod rabbit;
 pub mod scratch;
 pub mod steady;
+pub mod stop;
 pub mod storm;
 pub mod suites;
 pub mod target;
 pub mod testssl;
 pub mod tls;
+pub mod vrrp_lab;
 pub mod wait;
 
 pub use gateway_process::GatewayProcess;

@@ -1,6 +1,6 @@
 //! A child process that never outlives its owner and never stays behind as a zombie.
 
-use std::process::{Child, Command, ExitStatus};
+use std::process::{Child, ChildStdin, Command, ExitStatus};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -32,6 +32,12 @@ impl Process {
     #[must_use]
     pub fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Its standard input, once, if that was made a pipe.
+    #[must_use]
+    pub fn input(&mut self) -> Option<ChildStdin> {
+        self.child.stdin.take()
     }
 
     /// How it ended; `None` while it runs.

@@ -18,8 +18,14 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use operator::Operator;
+use socket2::{Domain, Socket, Type};
 use tokio::runtime::Builder;
 use tokio_util::sync::CancellationToken;
+
+use crate::socket::free_bind;
+
+/// Connections that the kernel keeps until they are accepted.
+const BACKLOG: i32 = 128;
 
 /// What the admin address shows of the gateway.
 #[derive(Clone)]
@@ -55,13 +61,20 @@ pub struct BoundAdmin {
     address: SocketAddr,
 }
 
-/// Binds the admin address.
+/// Binds the admin address. With `elsewhere` it need not be on this machine now.
 ///
 /// # Errors
 /// The address cannot be bound.
-pub fn bind(address: SocketAddr) -> Result<BoundAdmin, AdminError> {
+pub fn bind(address: SocketAddr, elsewhere: bool) -> Result<BoundAdmin, AdminError> {
     let bound = || {
-        let listener = TcpListener::bind(address)?;
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+        socket.set_reuse_address(true)?;
+        if elsewhere {
+            free_bind(&socket, address)?;
+        }
+        socket.bind(&address.into())?;
+        socket.listen(BACKLOG)?;
+        let listener = TcpListener::from(socket);
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         Ok(BoundAdmin { listener, address })

@@ -25,7 +25,7 @@ fn sources() -> Sources {
 }
 
 fn start(sources: Sources) -> AdminServer {
-    bind("127.0.0.1:0".parse().unwrap()).unwrap().start(sources).unwrap()
+    bind("127.0.0.1:0".parse().unwrap(), false).unwrap().start(sources).unwrap()
 }
 
 fn connect(server: &AdminServer) -> TcpStream {
@@ -112,7 +112,7 @@ fn a_connection_serves_several_requests() {
 #[test]
 fn a_taken_address_is_told_before_any_thread_starts() {
     let server = start(sources());
-    let error = bind(server.address()).unwrap_err().to_string();
+    let error = bind(server.address(), false).unwrap_err().to_string();
     let expected = format!("admin.bind {}: Address already in use", server.address());
     assert!(error.starts_with(&expected), "{error}");
 }
@@ -182,5 +182,5 @@ fn stop_lets_the_running_answer_out_and_frees_the_address() {
     asking.read_to_string(&mut answer).unwrap();
     assert!(answer.ends_with("late answer"), "{answer}");
     stopper.join().unwrap();
-    bind(address).unwrap();
+    bind(address, false).unwrap();
 }

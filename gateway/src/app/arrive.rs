@@ -14,6 +14,7 @@ use crate::session::end::{End, Phase, Who};
 use crate::session::{self, Shared};
 use crate::stream::Stream;
 use crate::stream::arrival::Arrival;
+use crate::stream::shared::SharedAddresses;
 use crate::worker::{Worker, Workers};
 
 /// What takes clients from an accept loop.
@@ -26,6 +27,7 @@ pub(super) struct Hall {
     /// Does the accept loop run on that worker's thread?
     pub(super) is_here: bool,
     pub(super) entrance: Arc<Entrance>,
+    pub(super) addresses: Arc<SharedAddresses>,
     /// Clients that have no session yet.
     pub(super) arrivals: TaskTracker,
     pub(super) stop: CancellationToken,
@@ -36,8 +38,10 @@ impl Hall {
     pub(super) fn receive(&self, accepted: Accepted) {
         let Accepted { stream, mut arrival, passage } = accepted;
         arrival.protocol = self.entrance.protocol.clone();
-        if self.entrance.notes_local {
-            arrival.local = stream.local_addr().ok();
+        if self.entrance.notes_local || !self.addresses.is_empty() {
+            let local = stream.local_addr().ok();
+            arrival.here = local.and_then(|local| self.addresses.arrive(local.ip()));
+            arrival.local = local.filter(|_| self.entrance.notes_local);
         }
         if self.entrance.is_open() {
             self.seat(arrival, stream.into(), passage);
@@ -51,17 +55,19 @@ impl Hall {
     async fn admit(&self, tcp: tokio::net::TcpStream, mut arrival: Arrival, passage: Passage) {
         let began = Instant::now();
         let timeout = self.shared.snapshot.load().handshake_timeout;
-        let admitted = self.entrance.admit(tcp, &mut arrival, timeout);
+        let lost = arrival.here.as_ref().map(|here| here.lost().clone()).unwrap_or_default();
+        let admitted = lost.run_until_cancelled(self.entrance.admit(tcp, &mut arrival, timeout));
         let end = match self.stop.run_until_cancelled(admitted).await {
-            Some(Ok(stream)) => {
+            Some(Some(Ok(stream))) => {
                 if let Some(tls) = &arrival.tls {
                     self.shared.metrics.tls_handshake(tls.version, tls.resumed, began.elapsed());
                 }
                 return self.seat(arrival, stream, passage);
             }
-            Some(Err(Refused { phase, reason, detail })) => {
+            Some(Some(Err(Refused { phase, reason, detail }))) => {
                 End { detail, ..End::new(Who::Client, phase, reason) }
             }
+            Some(None) => End::new(Who::Gateway, Phase::Drain, "address-lost"),
             None => End::new(Who::Gateway, Phase::Drain, "drained"),
         };
         session::turned_away(&self.shared, arrival, &end);

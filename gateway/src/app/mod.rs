@@ -1,12 +1,15 @@
 //! Puts the gateway together, runs it until it is told to stop, and takes it apart in order.
 
 mod arrive;
+mod capabilities;
 mod collect;
 mod drain;
 mod operator;
 mod privileges;
+mod vrrp;
 mod watch;
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,6 +42,7 @@ use crate::listener::{self, Listener};
 use crate::session::registry::Registry;
 use crate::session::{Ended, Shared};
 use crate::snapshot::Snapshot;
+use crate::stream::shared::SharedAddresses;
 use crate::telemetry::access::AccessLog;
 use crate::telemetry::log::{self, FilterError};
 use crate::telemetry::metrics::Metrics;
@@ -47,6 +51,7 @@ use crate::telemetry::sink::Sink;
 use crate::tls::problem::located;
 use crate::tls::watch::Watch;
 use crate::tls::{self, Tls};
+use crate::vrrp::board::Board;
 use crate::worker::handshakes::HandshakeThreads;
 use crate::worker::{self, Clock, Workers};
 
@@ -71,6 +76,9 @@ pub enum StartError {
     /// The admin address cannot be served.
     #[error("admin: {0}")]
     Admin(#[from] AdminError),
+    /// The addresses that gateways share cannot be taken care of.
+    #[error("vrrp: {0}")]
+    Vrrp(String),
     /// User or group cannot be taken on.
     #[error("gateway.user: {0}")]
     User(String),
@@ -115,6 +123,8 @@ struct Gateway {
     stop_accepting: CancellationToken,
     keeper: Arc<Keeper>,
     tls: Arc<Tls>,
+    /// Addresses that other gateways share.
+    addresses: Arc<SharedAddresses>,
     admin: Option<AdminServer>,
     http: Option<HttpServer>,
 }
@@ -125,9 +135,10 @@ fn start(
     sink: &Sink,
     dispatch: &Dispatch,
 ) -> Result<(), StartError> {
-    let (listeners, admin) = bind_all(model, tls)?;
+    let addresses = Arc::new(vrrp::addresses(model));
+    let (listeners, admin) = bind_all(model, tls, &addresses)?;
     raise_file_limit(model);
-    privileges::drop_to(model).map_err(StartError::User)?;
+    privileges::drop_to(model)?;
     let clock = Arc::new(Clock::new());
     let count = worker::count(model.gateway.workers);
     let workers = Arc::new(Workers::start(count, &clock, dispatch)?);
@@ -156,9 +167,11 @@ fn start(
         stop_accepting: CancellationToken::new(),
         keeper,
         tls: tls.clone(),
+        addresses,
         admin: None,
         http: None,
     };
+    let board = Arc::new(Board::new(&model.virtual_routers));
     let control = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     control.block_on(async {
         let mut signals = Signals::new()?;
@@ -172,11 +185,21 @@ fn start(
         gateway.spawn_tasks(clock, &lookup);
         gateway.http = http::start(gateway.http_setup(model), http, dispatch)?;
         gateway.accept(listeners);
+        let warden = match stopped {
+            true => None,
+            false => {
+                vrrp::start(&gateway, model, &board, dispatch).await.map_err(StartError::Vrrp)?
+            }
+        };
         info!("ready");
         if !stopped {
             signals.stop(sink).await;
         }
-        gateway.stop(model, sink, signals).await;
+        let hurried = match warden {
+            Some(warden) => vrrp::stop(warden, signals.stop(sink)).await,
+            None => false,
+        };
+        gateway.stop(model, sink, signals, hurried).await;
         Ok::<_, StartError>(())
     })?;
     if let Some(admin) = gateway.admin.take() {
@@ -195,7 +218,11 @@ fn start(
 }
 
 /// Binds everything, or tells all that cannot be bound.
-fn bind_all(model: &Model, tls: &Tls) -> Result<(Vec<Listener>, Option<BoundAdmin>), StartError> {
+fn bind_all(
+    model: &Model,
+    tls: &Tls,
+    shared: &SharedAddresses,
+) -> Result<(Vec<Listener>, Option<BoundAdmin>), StartError> {
     let workers = worker::count(model.gateway.workers);
     let notes_local = model.clusters.iter().any(|c| c.proxy_protocol != ProxyOut::Off);
     let mut problems = Vec::new();
@@ -205,7 +232,7 @@ fn bind_all(model: &Model, tls: &Tls) -> Result<(Vec<Listener>, Option<BoundAdmi
         // HTTP has one thread for all.
         let workers = if matches!(listener.protocol, Protocol::Http(_)) { 1 } else { workers };
         for &address in &listener.bind {
-            match listener::bind(address, workers) {
+            match listener::bind(address, workers, shared.contains(address.ip())) {
                 Ok(of_address) => sockets.push(of_address),
                 Err(error) => problems.push(format!(
                     "listener {}: cannot bind {address}: {error}{}",
@@ -219,7 +246,8 @@ fn bind_all(model: &Model, tls: &Tls) -> Result<(Vec<Listener>, Option<BoundAdmi
         let entrance = Arc::new(Entrance::new(listener, termination, notes_local));
         listeners.push(Listener { name: listener.name.clone(), gate, entrance, sockets });
     }
-    let admin = match model.admin.as_ref().map(|admin| admin::bind(admin.bind)) {
+    let bind_admin = |at: SocketAddr| admin::bind(at, shared.contains(at.ip()));
+    let admin = match model.admin.as_ref().map(|admin| bind_admin(admin.bind)) {
         Some(Ok(bound)) => Some(bound),
         Some(Err(error)) => {
             problems.push(format!("admin: {error}"));
@@ -345,6 +373,7 @@ impl Gateway {
             name: self.shared.name.clone(),
             clusters: self.shared.snapshot.load().clusters.clone(),
             gate: self.gate.clone(),
+            addresses: self.addresses.clone(),
             head: model.gateway.handshake_timeout,
             metrics: self.shared.metrics.clone(),
             access: self.shared.access.clone(),
@@ -373,6 +402,7 @@ impl Gateway {
                         worker: worker.clone(),
                         is_here: handshakes.is_none(),
                         entrance: entrance.clone(),
+                        addresses: self.addresses.clone(),
                         arrivals: self.arrivals.clone(),
                         stop: self.stop_accepting.clone(),
                     };
@@ -386,8 +416,8 @@ impl Gateway {
         }
     }
 
-    /// Stops accepting, and closes all sessions.
-    async fn stop(&self, model: &Model, sink: &Sink, mut signals: Signals) {
+    /// Stops accepting, and closes all sessions; `hurried`: without waiting for them.
+    async fn stop(&self, model: &Model, sink: &Sink, mut signals: Signals, hurried: bool) {
         self.stop_accepting.cancel();
         if let Some(http) = &self.http {
             http.stop();
@@ -398,7 +428,12 @@ impl Gateway {
         let (rate, timeout) = (model.gateway.drain_rate, model.gateway.drain_timeout);
         let sessions = self.shared.registry.len();
         info!(sessions, %rate, ?timeout, "stopping: closing sessions with 320; a second signal cuts them");
-        let cut = signals.stop(sink).shared();
+        let second = async {
+            if !hurried {
+                signals.stop(sink).await;
+            }
+        };
+        let cut = second.shared();
         let requests = async {
             if let Some(http) = &self.http {
                 http.finish(timeout, cut.clone()).await;

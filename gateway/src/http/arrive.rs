@@ -65,11 +65,14 @@ impl Client {
 pub(super) async fn serve(shared: Arc<Shared>, listener: Arc<HttpListener>, accepted: Accepted) {
     let Accepted { stream, mut arrival, passage } = accepted;
     let Ok(local) = stream.local_addr() else { return };
+    arrival.here = shared.addresses.arrive(local.ip());
+    let lost = arrival.here.as_ref().map(|here| here.lost().clone()).unwrap_or_default();
     let (head, began) = (shared.head, Instant::now());
     let arriving = admit(&listener, stream, &mut arrival, head);
     let arrived = tokio::select! {
         arrived = arriving => arrived,
         () = shared.stop.cancelled() => return,
+        () = lost.cancelled() => return,
     };
     if let (Ok((_, Speaks::Https)), Some(tls)) = (&arrived, &arrival.tls) {
         shared.metrics.tls_handshake(tls.version, tls.resumed, began.elapsed());

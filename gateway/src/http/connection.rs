@@ -30,6 +30,9 @@ const MOST_HEADERS: usize = 128;
 /// For what is still on its way to a client whose connection is closed for being idle.
 const GOODBYE: Duration = Duration::from_secs(1);
 
+/// For an answer that is under way to a client whose address moves to another gateway.
+const LAST_ANSWER: Duration = Duration::from_millis(40);
+
 /// Bytes that the kernel takes for a client ahead of what it sends. This is what makes a slow client's progress visible: with
 /// the kernel's own limit there may be none for megabytes.
 const AHEAD: u32 = 128 * 1024;
@@ -79,6 +82,11 @@ pub(super) async fn serve(shared: Arc<Shared>, client: Arc<Client>, said: Vec<u8
             end = work => break end,
             () = client.stall.over() => break End::Stalled,
             () = shared.cut.cancelled() => return,
+            () = client.arrival.lost() => {
+                connection.as_mut().graceful_shutdown();
+                let _ = timeout(LAST_ANSWER, connection).await;
+                return;
+            }
             () = shared.stop.cancelled(), if !stopping => {
                 stopping = true;
                 connection.as_mut().graceful_shutdown();

@@ -31,13 +31,14 @@ pub enum Reason {
     Loop,
     NotTls,
     Cut,
+    AddressLost,
     /// Turned away at the entrance, in that one's words.
     Refused(&'static str),
 }
 
 impl Reason {
     /// All of them but those of the entrance.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::ClientGone,
         Self::ClientStalled,
         Self::BadRequest,
@@ -51,6 +52,7 @@ impl Reason {
         Self::Loop,
         Self::NotTls,
         Self::Cut,
+        Self::AddressLost,
     ];
 
     /// Its word in the access record.
@@ -70,6 +72,7 @@ impl Reason {
             Self::Loop => "loop",
             Self::NotTls => "not-tls",
             Self::Cut => "cut",
+            Self::AddressLost => "address-lost",
             Self::Refused(reason) => reason,
         }
     }
@@ -142,6 +145,11 @@ impl Exchange {
             reason: None,
             detail: None,
         }
+    }
+
+    /// Who asked.
+    pub(super) fn client(&self) -> Arc<Client> {
+        self.client.clone()
     }
 
     /// It is `turn`'s node that is tried now.
@@ -251,6 +259,7 @@ impl Drop for Exchange {
             self.reason = Some(match self.shared.cut.is_cancelled() {
                 _ if self.has_stalled() => Reason::ClientStalled,
                 true => Reason::Cut,
+                false if self.client.arrival.is_lost() => Reason::AddressLost,
                 false => Reason::ClientGone,
             });
         }

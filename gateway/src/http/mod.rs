@@ -41,6 +41,7 @@ use crate::gate::Gate;
 use crate::listener::Listener;
 use crate::listener::accept::Acceptor;
 use crate::listener::entrance::Entrance;
+use crate::stream::shared::SharedAddresses;
 use crate::telemetry::access::AccessLog;
 use crate::telemetry::metrics::{Metrics, Scrape};
 use crate::telemetry::names;
@@ -59,6 +60,8 @@ pub struct Setup {
     pub gate: Arc<Gate>,
     /// From accept to the end of the first request's head, and for every other head.
     pub head: Duration,
+    /// Addresses that this gateway shares with others.
+    pub addresses: Arc<SharedAddresses>,
     /// Where requests are counted.
     pub metrics: Arc<Metrics>,
     /// Where they are recorded, if anywhere.
@@ -72,6 +75,7 @@ struct Shared {
     head: Duration,
     /// The gateway's name on requests.
     via: HeaderValue,
+    addresses: Arc<SharedAddresses>,
     metrics: Arc<Metrics>,
     access: Option<AccessLog>,
     /// Accept no more, and finish what is under way.
@@ -119,6 +123,7 @@ pub fn start(
         via: headers::via(&setup.name),
         gate: setup.gate,
         head: setup.head,
+        addresses: setup.addresses,
         metrics: setup.metrics,
         access: setup.access,
         stop: CancellationToken::new(),

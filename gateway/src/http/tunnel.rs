@@ -23,6 +23,7 @@ pub(super) async fn run(
     link: Link,
     mut exchange: Exchange,
 ) {
+    let client_of = exchange.client();
     let relaying = async {
         let Ok(node) = node.await else { return exchange.failed(Reason::NodeLost) };
         let Ok(client) = client.await else { return exchange.failed(Reason::ClientGone) };
@@ -42,6 +43,7 @@ pub(super) async fn run(
     tokio::select! {
         () = relaying => {}
         () = shared.cut.cancelled() => {}
+        () = client_of.arrival.lost() => {}
     }
     drop(link);
 }

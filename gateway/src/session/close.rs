@@ -23,6 +23,9 @@ use crate::stream::Stream;
 /// How long the peers may take over a close.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
+/// What clients of an address are told that moves to another gateway.
+pub(super) const MOVED: &str = "the address has moved to another gateway, please reconnect";
+
 /// The end of a session that has nothing left to do: the close handshake has passed through, and the client has gone.
 pub(super) fn settled(relay: &Relay, stop: &Stop) -> Option<End> {
     let answered = relay.watch.closing.as_ref().is_some_and(|closing| closing.answered);
@@ -47,6 +50,9 @@ pub(super) async fn finish(relay: &mut Relay, stop: Stop, gateway: &str) -> End 
         }
         Stop::BadClient(_) => {
             patiently(&session, close_bad_client(relay, end.close.as_ref())).await;
+        }
+        Stop::Order(Order::AddressLost) => {
+            patiently(&session, close_moved(relay, end.close.as_ref())).await;
         }
         Stop::Order(
             Order::Drain
@@ -118,6 +124,9 @@ fn end_of(relay: &Relay, stop: &Stop, gateway: &str) -> End {
                 .with_close(forced(&format!("{} has too many sessions, please reconnect", node()))),
             Order::NodeDown => End::new(Who::Gateway, Phase::Relay, "node-down")
                 .with_close(forced(&format!("{} is down", node()))),
+            Order::AddressLost => {
+                End::new(Who::Gateway, Phase::Drain, "address-lost").with_close(forced(MOVED))
+            }
         },
     }
 }
@@ -196,6 +205,29 @@ async fn close_both(relay: &mut Relay, reason: Option<&CloseReason>) {
         let goodbye = reason.map(wire::close).unwrap_or_default();
         let _ = node.send(&goodbye).await;
         shut(node).await;
+    }
+}
+
+/// The client's address leaves: it is closed first, and in milliseconds. The node may take its time.
+async fn close_moved(relay: &mut Relay, reason: Option<&CloseReason>) {
+    let session = relay.watch.session.clone();
+    if finish_frame(relay).await && say_close(relay, reason).await {
+        let waiting = relay.up.take_backlog();
+        let Relay { client, node, up, .. } = relay;
+        let sent = send(node, &waiting).await.is_ok();
+        let (mut node_read, mut node_write) = tokio::io::split(&mut *node);
+        let answer = tokio::select! {
+            answer = until_close_ok(client, sent.then_some(&mut node_write), up) => answer,
+            () = discard_forever(&mut node_read) => None,
+        };
+        acknowledge(client, answer).await;
+        let _ = client.shutdown().await;
+    }
+    session.arrival.left();
+    if relay.up.walker.at_boundary() {
+        let goodbye = reason.map(wire::close).unwrap_or_default();
+        let _ = relay.node.send(&goodbye).await;
+        shut(&mut relay.node).await;
     }
 }
 

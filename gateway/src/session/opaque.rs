@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use super::end::{End, Phase, Who};
 use super::io::poll_take;
 use super::local::{Unknown, login_guard};
-use super::registry::Session;
+use super::registry::{Order, Session};
 use super::search::{Found, START_PATIENCE, Search, node_failed, unserved};
 use super::{Shared, close};
 use crate::cluster::node::Lease;
@@ -194,8 +194,12 @@ pub(super) fn poll_client(
     said: &mut Vec<u8>,
     cx: &mut Context<'_>,
 ) -> Poll<End> {
-    if session.poll_order(cx.waker()).is_some() {
-        return Poll::Ready(End::new(Who::Gateway, Phase::Drain, "cut"));
+    match session.poll_order(cx.waker()) {
+        None => {}
+        Some(Order::AddressLost) => {
+            return Poll::Ready(End::new(Who::Gateway, Phase::Drain, "address-lost"));
+        }
+        Some(_) => return Poll::Ready(End::new(Who::Gateway, Phase::Drain, "cut")),
     }
     while said.len() < MAX_WAITING {
         let read = poll_take(client, cx, MAX_WAITING, |bytes| {

@@ -356,7 +356,7 @@ impl<'a> Handshake<'a> {
         {
             let _ = leg.node.send(&wire::CLOSE_OK).await;
         }
-        if end.reason == "drained" {
+        if ["drained", "address-lost"].contains(&end.reason) {
             // A client that has heard no start yet would not understand a close.
             end.close.take_if(|_| !self.bridge.in_conversation());
             end.close.iter().for_each(|reason| self.bridge.refuse(reason));
@@ -411,6 +411,11 @@ fn ordered(order: Order, gateway: &str) -> End {
         | Order::NodeDown => {
             let cause = format!("gateway {gateway}: stopping, please reconnect");
             End::new(Who::Gateway, Phase::Drain, "drained")
+                .with_close(CloseReason::new(ReplyCode::CONNECTION_FORCED, &cause))
+        }
+        Order::AddressLost => {
+            let cause = format!("gateway {gateway}: {}", close::MOVED);
+            End::new(Who::Gateway, Phase::Drain, "address-lost")
                 .with_close(CloseReason::new(ReplyCode::CONNECTION_FORCED, &cause))
         }
         Order::Cut | Order::ClientSilent | Order::NodeSilent | Order::Idle => {

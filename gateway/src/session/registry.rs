@@ -117,10 +117,12 @@ pub enum Order {
     Rebalance = 8,
     /// The node is down: close with 320, and do not wait for the node.
     NodeDown = 9,
+    /// The address that it arrived at moves to another gateway: close with 320 at once.
+    AddressLost = 10,
 }
 
 impl Order {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Drain,
         Self::ClientSilent,
         Self::NodeSilent,
@@ -130,6 +132,7 @@ impl Order {
         Self::NodeMaintenance,
         Self::Rebalance,
         Self::NodeDown,
+        Self::AddressLost,
     ];
 }
 

@@ -4,6 +4,7 @@ pub mod arrival;
 mod engine;
 pub mod facts;
 mod handshake;
+pub mod shared;
 mod tls;
 
 #[cfg(test)]

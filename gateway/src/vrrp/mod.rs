@@ -10,3 +10,4 @@ pub mod notify;
 pub mod packet;
 pub mod process;
 pub mod talk;
+pub mod warden;

@@ -209,7 +209,7 @@ fn web_pages_and_foreign_names_change_nothing() {
 
 #[test]
 fn an_address_that_others_reach_shows_all_and_changes_nothing() {
-    let server = bind("0.0.0.0:0".parse().unwrap()).unwrap().start(sources()).unwrap();
+    let server = bind("0.0.0.0:0".parse().unwrap(), false).unwrap().start(sources()).unwrap();
     let port = server.address().port();
     let ask = |request: &str, headers: &[&str], body: &str| {
         let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();

@@ -93,8 +93,12 @@ impl Router {
         let fell = known.is_some_and(|peer| peer.priority >= ours);
         // The lowest priority after a higher one is a peer that is leaving and waits for us: that is no preemption.
         let leaving = fell && heard.priority == LOWEST;
+        let again = matches!(self.backup.wait, Wait::Fell(first)
+            if first.source == heard.source && first.priority >= heard.priority);
         if self.released {
             self.follow(heard, before, now);
+        } else if again {
+            // The time since it fell counts.
         } else if leaving {
             self.hasten(Wait::Fell(heard), now);
         } else if !self.settings.preempt {

@@ -11,6 +11,8 @@ pub mod group;
 mod router;
 #[cfg(test)]
 mod simulation;
+#[cfg(test)]
+mod tests;
 mod words;
 
 use std::fmt;

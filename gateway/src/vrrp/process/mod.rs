@@ -13,6 +13,7 @@ mod macvlan;
 mod netlink;
 mod pipe;
 mod real_time;
+mod rights;
 mod sockets;
 mod station;
 
@@ -49,6 +50,10 @@ fn start() -> io::Result<()> {
     let socket = rustix::io::dup(rustix::stdio::stdin())?;
     let mut pipe = Pipe::new(UnixStream::from(socket))?;
     let Some(setup) = first_word(&mut pipe)? else { return Ok(()) };
+    if let Err(error) = rights::take_up() {
+        pipe.say(&Word::Broken(format!("capabilities: {error}")));
+        return Err(error);
+    }
     let warnings = real_time::take();
     let mut driver = match Driver::new(setup, pipe) {
         Ok(driver) => driver,

@@ -2,11 +2,11 @@
 
 use crate::poll::Poller;
 use crate::session::{PATIENCE, Session, close};
-use crate::stop;
 use crate::stream::Stream;
 use crate::tls::Client;
 use crate::wire::{self, Args, Method};
 use anyhow::{Context, Result, bail, ensure};
+use integration::stop;
 use socket2::{Domain, Socket, Type};
 use std::collections::HashMap;
 use std::net::SocketAddr;

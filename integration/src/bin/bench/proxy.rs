@@ -1,8 +1,8 @@
 //! A proxy's process: started, found ready, and ended whatever happens.
 
 use crate::cpu::family;
-use crate::stop;
 use anyhow::{Context, Result, bail};
+use integration::stop;
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs::{self, File};
 use std::net::{SocketAddr, TcpStream};

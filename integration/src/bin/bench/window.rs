@@ -2,9 +2,9 @@
 
 use crate::broker_link::BrokerLink;
 use crate::cpu::Meter;
-use crate::stop;
 use crate::talk::Counters;
 use anyhow::{Context, Result};
+use integration::stop;
 use std::time::{Duration, Instant};
 
 /// All counters at one border of the window.

@@ -1,4 +1,4 @@
-//! Ctrl-C and SIGTERM end the benchmark in an orderly way, so that what it started ends, too.
+//! Ctrl-C and SIGTERM end a benchmark in an orderly way, so that what it started ends, too.
 
 use anyhow::{Result, bail};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,7 +7,10 @@ use tokio::signal::unix::{SignalKind, signal};
 static STOP: AtomicBool = AtomicBool::new(false);
 
 /// Starts listening for the signals, on a thread of its own.
-pub(crate) fn listen() -> Result<()> {
+///
+/// # Errors
+/// When the system refuses the handlers.
+pub fn listen() -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let guard = runtime.enter();
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -23,12 +26,16 @@ pub(crate) fn listen() -> Result<()> {
 }
 
 /// Whether a signal has come.
-pub(crate) fn stopped() -> bool {
+#[must_use]
+pub fn stopped() -> bool {
     STOP.load(Ordering::Relaxed)
 }
 
 /// An error once a signal has come.
-pub(crate) fn check() -> Result<()> {
+///
+/// # Errors
+/// That one.
+pub fn check() -> Result<()> {
     if stopped() {
         bail!("stopped by a signal");
     }

@@ -1,0 +1,125 @@
+//! Addresses that several gateways share: connections to them end when the address moves to another gateway.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio_util::sync::CancellationToken;
+
+/// All addresses that this gateway shares with others.
+#[derive(Debug, Default)]
+pub struct SharedAddresses(HashMap<IpAddr, Arc<Shared>>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    /// Connections to it.
+    live: AtomicUsize,
+    /// Of those that are there now.
+    lost: Mutex<CancellationToken>,
+}
+
+impl SharedAddresses {
+    /// These addresses.
+    #[must_use]
+    pub fn new(addresses: impl IntoIterator<Item = IpAddr>) -> Self {
+        Self(addresses.into_iter().map(|address| (address, Arc::default())).collect())
+    }
+
+    /// Are there none?
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Is it one of them?
+    #[must_use]
+    pub fn contains(&self, address: IpAddr) -> bool {
+        self.0.contains_key(&address.to_canonical())
+    }
+
+    /// A connection was made to `address`; `None` if that is not shared.
+    #[must_use]
+    pub fn arrive(&self, address: IpAddr) -> Option<Here> {
+        let address = address.to_canonical();
+        let shared = self.0.get(&address)?.clone();
+        shared.live.fetch_add(1, Ordering::Relaxed);
+        let lost = shared.lost.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Some(Here { address, shared, lost, left: AtomicBool::new(false) })
+    }
+
+    /// The addresses leave: tells all connections to them that have come so far.
+    pub fn lose(&self, addresses: &[IpAddr]) {
+        for shared in addresses.iter().filter_map(|address| self.0.get(address)) {
+            let mut lost = shared.lost.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::take(&mut *lost).cancel();
+        }
+    }
+
+    /// Connections to them that are there.
+    #[must_use]
+    pub fn live(&self, addresses: &[IpAddr]) -> usize {
+        let shared = addresses.iter().filter_map(|address| self.0.get(address));
+        shared.map(|shared| shared.live.load(Ordering::Relaxed)).sum()
+    }
+}
+
+/// A connection to a shared address, until this is dropped.
+#[derive(Debug)]
+pub struct Here {
+    address: IpAddr,
+    shared: Arc<Shared>,
+    lost: CancellationToken,
+    left: AtomicBool,
+}
+
+impl Here {
+    /// The address; `None` once the connection has left it.
+    #[must_use]
+    pub fn address(&self) -> Option<IpAddr> {
+        (!self.left.load(Ordering::Relaxed)).then_some(self.address)
+    }
+
+    /// Cancelled when the address moves to another gateway.
+    #[must_use]
+    pub fn lost(&self) -> &CancellationToken {
+        &self.lost
+    }
+
+    /// The connection has been closed; what else there is to do needs no address.
+    pub fn leave(&self) {
+        if !self.left.swap(true, Ordering::Relaxed) {
+            self.shared.live.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Drop for Here {
+    fn drop(&mut self) {
+        self.leave();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_is_there_is_told_when_the_address_is_lost_and_nobody_else() {
+        let (ours, other): (IpAddr, IpAddr) = ([10, 0, 0, 1].into(), [10, 0, 0, 2].into());
+        let addresses = SharedAddresses::new([ours, other]);
+        assert!(addresses.arrive([10, 0, 0, 3].into()).is_none());
+        let here = addresses.arrive(ours).expect("shared");
+        let there = addresses.arrive(other).expect("shared");
+        addresses.lose(&[ours]);
+        let late = addresses.arrive(ours).expect("shared");
+        assert!(here.lost().is_cancelled());
+        assert!(!there.lost().is_cancelled() && !late.lost().is_cancelled());
+        assert_eq!(addresses.live(&[ours]), 2);
+        here.leave();
+        assert_eq!((here.address(), addresses.live(&[ours])), (None, 1));
+        drop(here);
+        drop(late);
+        assert_eq!((addresses.live(&[ours]), addresses.live(&[other])), (0, 1));
+    }
+}

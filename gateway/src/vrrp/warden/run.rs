@@ -1,0 +1,444 @@
+//! The loop of the thread: beats out, words in, and what is due.
+
+use std::net::IpAddr;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::Receiver;
+use std::time::{Duration, Instant, SystemTime};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use tokio::sync::oneshot;
+use tracing::{debug, error, info, warn};
+
+use super::child::{Launcher, Process};
+use super::parting::{Due, Parting};
+use super::timing::{Restarts, Times, Vigil};
+use super::wire::Wire;
+use super::{Burden, Close, Closer, Wish, utter};
+use crate::vrrp::board::Board;
+use crate::vrrp::talk::{self, Order, State, Status, Word};
+
+/// For the VRRP process to hand all addresses over.
+const STOP_PATIENCE: Duration = Duration::from_secs(5);
+/// For another process to give up what the one that was to do so has left.
+const LAST_PATIENCE: Duration = Duration::from_secs(1);
+/// For it to give them up once the socket is closed.
+const END_PATIENCE: Duration = Duration::from_millis(500);
+/// How often it is looked whether a process that was told to end has.
+const LOOK: Duration = Duration::from_millis(5);
+/// Longest sleep.
+const LONGEST: Duration = Duration::from_secs(1);
+
+/// What the thread is given.
+pub(super) struct Setup {
+    pub(super) board: Arc<Board>,
+    pub(super) burdens: Vec<Burden>,
+    pub(super) closer: Closer,
+    pub(super) launcher: Box<dyn Launcher>,
+    pub(super) times: Times,
+    /// Moves while the control runtime lives.
+    pub(super) life: Arc<AtomicU64>,
+}
+
+/// A VRRP process that runs.
+struct Child {
+    wire: Wire,
+    process: Box<dyn Process>,
+    started: Instant,
+    ready: bool,
+    /// The next beat.
+    beat: Instant,
+    beats: u64,
+}
+
+/// The addresses are being handed over.
+struct Stopping {
+    /// Until when that is waited for.
+    until: Instant,
+    /// Has a process been lost over it? Then it is the last attempt.
+    last: bool,
+    /// Tells by its drop that it is over.
+    _told: oneshot::Sender<()>,
+}
+
+/// Who watches over the VRRP process.
+pub(super) struct Guard {
+    setup: Setup,
+    told: Option<oneshot::Sender<Result<(), String>>>,
+    child: Option<Child>,
+    /// Processes whose end has not been seen yet.
+    dying: Vec<Box<dyn Process>>,
+    /// When the next one is started, if none runs.
+    restart: Instant,
+    restarts: Restarts,
+    vigil: Vigil,
+    states: Vec<State>,
+    released: Vec<bool>,
+    orphaned: Vec<usize>,
+    partings: Vec<Parting>,
+    stopping: Option<Stopping>,
+    over: bool,
+}
+
+impl Guard {
+    pub(super) fn new(setup: Setup, told: oneshot::Sender<Result<(), String>>) -> Self {
+        let (now, count) = (Instant::now(), setup.board.routers().len());
+        let mut setup = setup;
+        setup.burdens.resize(count, Burden::default());
+        Self {
+            setup,
+            told: Some(told),
+            child: None,
+            dying: Vec::new(),
+            restart: now,
+            restarts: Restarts::default(),
+            vigil: Vigil::new(now),
+            states: vec![State::Initialize; count],
+            released: vec![false; count],
+            orphaned: Vec::new(),
+            partings: Vec::new(),
+            stopping: None,
+            over: false,
+        }
+    }
+
+    /// Runs until it is told to stop. Then no process is left that holds an address.
+    pub(super) fn run(mut self, wishes: &Receiver<Wish>, bell: &OwnedFd) {
+        while !self.over {
+            let now = Instant::now();
+            let counter = self.setup.life.load(Ordering::Relaxed);
+            // First what was said: after a standstill it waits there.
+            self.listen(now);
+            let lives = self.vigil.lives(counter, now, self.setup.times);
+            while let Ok(wish) = wishes.try_recv() {
+                self.grant(wish, now);
+            }
+            self.watch(now, lives);
+            self.close(now);
+            self.bury();
+            if !self.over {
+                self.sleep(bell, lives);
+            }
+        }
+        self.end();
+    }
+
+    /// Starts a process where there is none; sends the beat; ends one that says nothing.
+    fn watch(&mut self, now: Instant, lives: bool) {
+        if let Some(stopping) = &mut self.stopping
+            && now >= stopping.until
+        {
+            if std::mem::replace(&mut stopping.last, true) {
+                error!(
+                    "VRRP: addresses may be left on their interfaces: the VRRP process does not stop"
+                );
+                self.over = true;
+                return;
+            }
+            stopping.until = now + LAST_PATIENCE;
+            self.lost("it does not hand the addresses over", now);
+        }
+        match &mut self.child {
+            None if now >= self.restart && lives && !self.over => self.launch(now),
+            None => {}
+            Some(_) if now >= self.vigil.until() => self.lost("it says nothing", now),
+            Some(child) if child.ready && lives && now >= child.beat => {
+                child.beat = now + self.setup.times.beat;
+                child.beats += 1;
+                let beat = Order::Beat(child.beats);
+                // One that does not read needs no further beats.
+                if !child.wire.has_unsent() {
+                    self.say(&beat, now);
+                }
+            }
+            Some(_) => {}
+        }
+    }
+
+    fn launch(&mut self, now: Instant) {
+        let launched = self.setup.launcher.launch();
+        let launched = launched.and_then(|(socket, process)| Ok((Wire::new(socket)?, process)));
+        let (wire, process) = match launched {
+            Ok(launched) => launched,
+            Err(error) => {
+                let text = format!("the VRRP process cannot be started: {error}");
+                self.restart = now + self.restarts.pause(Duration::ZERO);
+                return self.broken(&text);
+            }
+        };
+        let orphaned = std::mem::take(&mut self.orphaned);
+        let started = now;
+        self.child = Some(Child { wire, process, started, ready: false, beat: now, beats: 0 });
+        self.vigil.started(now);
+        let routers = self.setup.board.routers().iter().map(|router| (&**router).into()).collect();
+        let patience = self.setup.times.patience;
+        self.say(&Order::Start(talk::Setup { routers, patience, orphaned }), now);
+    }
+
+    /// The process is set up: from now on it listens.
+    fn begin(&mut self, now: Instant) {
+        debug!("the VRRP process is ready");
+        if let Some(child) = &mut self.child {
+            child.ready = true;
+            child.beat = now;
+        }
+        self.told.take().into_iter().for_each(|told| drop(told.send(Ok(()))));
+        for router in 0..self.released.len() {
+            self.say_burden(router, now);
+            if self.released[router] {
+                self.say(&Order::Release { router }, now);
+            }
+        }
+        if self.stopping.is_some() {
+            self.say(&Order::Stop, now);
+        }
+    }
+
+    fn say_burden(&mut self, router: usize, now: Instant) {
+        let Some(Burden { penalty, fault }) = self.setup.burdens.get(router).cloned() else {
+            return;
+        };
+        self.say(&Order::Track { router, penalty, fault }, now);
+    }
+
+    /// Says it to a process that listens; one that gets ready will be told everything.
+    fn say(&mut self, order: &Order, now: Instant) {
+        let Some(child) = &mut self.child else { return };
+        if !child.ready && !matches!(order, Order::Start(_)) {
+            return;
+        }
+        if let Err(error) = child.wire.say(order) {
+            self.lost(&error.to_string(), now);
+        }
+    }
+
+    fn grant(&mut self, wish: Wish, now: Instant) {
+        match wish {
+            Wish::Bear(router, burden) => {
+                if let Some(of) = self.setup.burdens.get_mut(router) {
+                    *of = burden;
+                    self.say_burden(router, now);
+                }
+            }
+            Wish::Release(router) => {
+                self.released.get_mut(router).into_iter().for_each(|released| *released = true);
+                self.say(&Order::Release { router }, now);
+            }
+            Wish::Reclaim(router) => {
+                self.released.get_mut(router).into_iter().for_each(|released| *released = false);
+                self.say(&Order::Reclaim { router }, now);
+            }
+            Wish::Stop(told) => {
+                let until = now + STOP_PATIENCE;
+                self.stopping = Some(Stopping { until, last: false, _told: told });
+                match self.child {
+                    Some(_) => self.say(&Order::Stop, now),
+                    None => {
+                        self.over = self.orphaned.is_empty();
+                        self.restart = now;
+                    }
+                }
+            }
+            Wish::Leave => self.over = true,
+        }
+    }
+
+    /// Takes all that the process has said.
+    fn listen(&mut self, now: Instant) {
+        let Some(child) = &mut self.child else { return };
+        child.wire.flush();
+        let mut words = Vec::new();
+        let more = child.wire.hear(&mut words);
+        if !words.is_empty() {
+            self.vigil.heard(now, self.setup.times);
+        }
+        for word in words {
+            self.hear(&word, now);
+        }
+        match more {
+            Ok(true) => {}
+            Ok(false) => self.lost("it has closed its socket", now),
+            Err(error) => self.lost(&error.to_string(), now),
+        }
+    }
+
+    fn hear(&mut self, word: &Word, now: Instant) {
+        let board = self.setup.board.clone();
+        utter::log(word, |router| utter::name(board.routers().get(router)));
+        match word {
+            Word::Ready => self.begin(now),
+            Word::Broken(text) => self.broken(text),
+            Word::Transition { router, to, .. } => {
+                if let Some(state) = self.states.get_mut(*router) {
+                    *state = *to;
+                }
+                if *to == State::Active {
+                    self.partings.retain(|parting| parting.router != *router);
+                }
+            }
+            Word::Leaving { router, linger } => self.part(*router, *linger, true, now),
+            // Its end follows.
+            Word::Stopped => self.over = self.stopping.is_some(),
+            Word::Beat(_) | Word::Log { .. } | Word::Alarm { .. } | Word::Status(_) => {}
+        }
+        board.hear(word, SystemTime::now());
+    }
+
+    /// The process cannot work. At the start of the gateway that ends it, later it is tried again.
+    fn broken(&mut self, text: &str) {
+        match self.told.take() {
+            Some(told) => {
+                let _ = told.send(Err(text.to_owned()));
+                self.over = true;
+            }
+            None => error!("VRRP: {text}"),
+        }
+    }
+
+    /// The process has ended, or is as good as that: whatever it held is given up by the next one.
+    fn lost(&mut self, why: &str, now: Instant) {
+        let Some(Child { wire, mut process, started, .. }) = self.child.take() else { return };
+        process.kill();
+        drop(wire);
+        self.dying.push(process);
+        if self.over {
+            return;
+        }
+        let pause = self.restarts.pause(now.saturating_duration_since(started));
+        self.restart = now + pause;
+        if self.told.is_some() {
+            self.broken(&format!("the VRRP process was lost at its start: {why}"));
+        } else {
+            error!(why, ?pause, "VRRP: the VRRP process is lost: starting another one");
+        }
+        self.orphan(now);
+    }
+
+    fn orphan(&mut self, now: Instant) {
+        let reason = "the VRRP process was lost".to_owned();
+        let mut statuses = Vec::new();
+        for router in 0..self.states.len() {
+            let state = std::mem::replace(&mut self.states[router], State::Initialize);
+            let holds = state == State::Active;
+            if holds && !self.orphaned.contains(&router) {
+                self.orphaned.push(router);
+                self.part(router, true, false, now);
+            }
+            if state != State::Initialize {
+                let (from, to, reason) = (state, State::Initialize, reason.clone());
+                let word = Word::Transition { router, from, to, priority: 0, reason };
+                self.setup.board.hear(&word, SystemTime::now());
+            }
+            statuses.push(Status {
+                state: State::Initialize,
+                priority: 0,
+                released: self.released[router],
+                holds,
+                peer: None,
+                counters: talk::Counters::default(),
+            });
+        }
+        self.setup.board.hear(&Word::Status(statuses), SystemTime::now());
+        // It has nothing any more to be handed over, or else another one sees to it at once.
+        if let Some(stopping) = &mut self.stopping {
+            stopping.until = stopping.until.min(now + LAST_PATIENCE);
+            stopping.last = true;
+            self.over = self.orphaned.is_empty();
+            self.restart = now;
+        }
+    }
+
+    fn part(&mut self, router: usize, linger: bool, waits: bool, now: Instant) {
+        self.partings.retain(|parting| parting.router != router);
+        self.partings.push(Parting::new(router, linger, waits, now));
+        self.close(now);
+    }
+
+    /// Closes connections of addresses that leave.
+    fn close(&mut self, now: Instant) {
+        let mut closed = Vec::new();
+        for parting in &mut self.partings {
+            let Some(due) = parting.due(now) else { continue };
+            let addresses = addresses(&self.setup.board, parting.router);
+            let how = if due == Due::Tell { Close::Tell } else { Close::Cut };
+            let left = (self.setup.closer)(&addresses, how);
+            if parting.are_left(left, now) {
+                debug!(router = parting.router, left, "connections of the addresses are closed");
+                closed.push(parting.router);
+            }
+        }
+        self.partings.retain(|parting| !parting.is_over());
+        for router in closed {
+            self.say(&Order::Closed { router }, now);
+        }
+    }
+
+    fn sleep(&self, bell: &OwnedFd, lives: bool) {
+        let now = Instant::now();
+        let mut until = now + LONGEST;
+        match &self.child {
+            Some(child) if lives && child.ready => {
+                until = until.min(child.beat).min(self.vigil.until());
+            }
+            // It must be noticed soon that it lives again.
+            Some(_) => until = until.min(self.vigil.until()).min(now + self.setup.times.beat),
+            None if lives => until = until.min(self.restart),
+            None => until = until.min(now + self.setup.times.beat),
+        }
+        until = self.partings.iter().map(|parting| parting.next(now)).fold(until, Instant::min);
+        until = self.stopping.iter().map(|stopping| stopping.until).fold(until, Instant::min);
+        if !self.dying.is_empty() {
+            until = until.min(now + LOOK);
+        }
+        let mut watched = vec![PollFd::new(bell, PollFlags::IN)];
+        if let Some(child) = &self.child {
+            let out = if child.wire.has_unsent() { PollFlags::OUT } else { PollFlags::empty() };
+            watched.push(PollFd::from_borrowed_fd(child.wire.fd(), PollFlags::IN | out));
+        }
+        let rest = Timespec::try_from(until.saturating_duration_since(now)).ok();
+        // Interrupted or not: everything is looked at again.
+        let _ = poll(&mut watched, rest.as_ref());
+        let mut rung = [0; 8];
+        let _ = rustix::io::read(bell.as_fd(), &mut rung);
+    }
+
+    /// Waits for no process, but has seen the end of each.
+    fn bury(&mut self) {
+        self.dying.retain_mut(|process| match process.ended() {
+            Some(how) => {
+                debug!(%how, "a VRRP process has ended");
+                false
+            }
+            None => true,
+        });
+    }
+
+    /// Leaves no process behind: once the socket is closed, it gives everything up and ends.
+    fn end(&mut self) {
+        if let Some(Child { wire, process, .. }) = self.child.take() {
+            drop(wire);
+            self.dying.push(process);
+        }
+        let deadline = Instant::now() + END_PATIENCE;
+        while !self.dying.is_empty() {
+            self.bury();
+            if self.dying.is_empty() {
+                break;
+            }
+            if Instant::now() >= deadline {
+                warn!("VRRP: the VRRP process does not end: killing it");
+                self.dying.iter_mut().for_each(|process| process.kill());
+                break;
+            }
+            std::thread::sleep(LOOK);
+        }
+        self.close(Instant::now());
+        info!("VRRP has ended");
+    }
+}
+
+fn addresses(board: &Board, router: usize) -> Vec<IpAddr> {
+    let router = board.routers().get(router);
+    router.map(|r| r.addresses.iter().map(|a| a.address).collect()).unwrap_or_default()
+}

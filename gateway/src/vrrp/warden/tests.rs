@@ -1,0 +1,357 @@
+//! The thread with a scripted peer in the place of the VRRP process.
+
+#![allow(clippy::unwrap_used)]
+
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::UnixStream;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::time::Instant;
+
+use super::child::Process;
+use super::*;
+use crate::config::model::{
+    Garp, Track, VirtualAddress, VirtualRouter, VrrpChecksum, VrrpNotify, VrrpVersion,
+};
+use crate::vrrp::talk::{Alarm, Order, Setup, State, Word};
+
+const LONG: Duration = Duration::from_secs(20);
+
+/// In the place of the VRRP process.
+struct Peer {
+    lines: BufReader<UnixStream>,
+    killed: Arc<AtomicBool>,
+}
+
+struct Scripted {
+    peers: mpsc::Sender<Peer>,
+    /// Starts that fail before one succeeds.
+    failing: usize,
+}
+
+struct Actor(Arc<AtomicBool>);
+
+impl Launcher for Scripted {
+    fn launch(&mut self) -> io::Result<(UnixStream, Box<dyn Process>)> {
+        if self.failing > 0 {
+            self.failing -= 1;
+            return Err(io::Error::other("no memory"));
+        }
+        let (ours, theirs) = UnixStream::pair()?;
+        theirs.set_read_timeout(Some(LONG))?;
+        let killed = Arc::new(AtomicBool::new(false));
+        let actor = Box::new(Actor(killed.clone()));
+        let _ = self.peers.send(Peer { lines: BufReader::new(theirs), killed });
+        Ok((ours, actor))
+    }
+}
+
+impl Process for Actor {
+    fn kill(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    fn ended(&mut self) -> Option<String> {
+        Some("killed".to_owned())
+    }
+}
+
+impl Peer {
+    fn say(&mut self, word: &Word) {
+        let mut line = serde_json::to_vec(word).unwrap();
+        line.push(b'\n');
+        self.lines.get_mut().write_all(&line).unwrap();
+    }
+
+    fn hear(&mut self) -> Order {
+        let mut line = String::new();
+        assert!(self.lines.read_line(&mut line).unwrap() > 0, "the socket is closed");
+        serde_json::from_str(&line).unwrap()
+    }
+
+    /// The next order that is no beat; beats are answered.
+    fn order(&mut self) -> Order {
+        loop {
+            match self.hear() {
+                Order::Beat(count) => self.say(&Word::Beat(count)),
+                order => return order,
+            }
+        }
+    }
+
+    /// Gets ready, and tells what it was set up with.
+    fn begin(&mut self) -> Setup {
+        let Order::Start(setup) = self.order() else { panic!("no start") };
+        self.say(&Word::Ready);
+        setup
+    }
+
+    fn goes(&mut self, to: State) {
+        let (from, reason) = (State::Backup, "a test".to_owned());
+        self.say(&Word::Transition { router: 0, from, to, priority: 100, reason });
+    }
+
+    /// Lets it be known that the socket is closed.
+    fn is_left(&mut self) -> bool {
+        let mut line = String::new();
+        while self.lines.read_line(&mut line).unwrap() > 0 {}
+        true
+    }
+}
+
+fn router() -> VirtualRouter {
+    VirtualRouter {
+        name: "amqp".into(),
+        interface: "eth0".into(),
+        virtual_router_id: 51,
+        priority: 100,
+        addresses: vec![VirtualAddress { address: [10, 0, 0, 1].into(), prefix: 32 }],
+        version: VrrpVersion::V3,
+        advertisement_interval: Duration::from_millis(100),
+        preempt: true,
+        preempt_delay: Duration::ZERO,
+        authentication: None,
+        peers: Vec::new(),
+        source_address: None,
+        virtual_mac: false,
+        sync_group: None,
+        garp: Garp { repeat: 5, delay: Duration::from_secs(5), refresh: None },
+        checksum: VrrpChecksum::Auto,
+        track: Track::default(),
+        notify: VrrpNotify::default(),
+    }
+}
+
+/// A warden whose control runtime is this test's.
+struct Stage {
+    warden: Warden,
+    board: Arc<Board>,
+    peers: mpsc::Receiver<Peer>,
+    told: Arc<Mutex<Vec<Close>>>,
+    left: Arc<AtomicUsize>,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl Stage {
+    fn new() -> Self {
+        Self::failing(0)
+    }
+
+    fn failing(failing: usize) -> Self {
+        let (peers, launched) = mpsc::channel();
+        let board = Arc::new(Board::new(&[router()]));
+        let (told, left) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicUsize::new(0)));
+        let (telling, counted) = (told.clone(), left.clone());
+        let closer: Closer = Box::new(move |addresses, how| {
+            assert_eq!(addresses, [IpAddr::from([10, 0, 0, 1])]);
+            telling.lock().unwrap().push(how);
+            counted.load(Ordering::Relaxed)
+        });
+        let launcher = Scripted { peers, failing };
+        let (log, burdens) = (Dispatch::none(), Vec::new());
+        let warden = Warden::start_with(board.clone(), burdens, closer, &log, launcher).unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        Self { warden, board, peers: launched, told, left, runtime }
+    }
+
+    fn live(&self) -> &Self {
+        self.runtime.spawn(self.warden.live());
+        self
+    }
+
+    fn peer(&self) -> Peer {
+        self.peers.recv_timeout(LONG).unwrap()
+    }
+
+    /// A process that is set up.
+    fn begun(&self) -> (Peer, Setup) {
+        let mut peer = self.peer();
+        let setup = peer.begin();
+        assert!(matches!(peer.order(), Order::Track { router: 0, penalty: 0, fault: None }));
+        (peer, setup)
+    }
+
+    fn has_told(&self, how: Close) -> usize {
+        self.told.lock().unwrap().iter().filter(|told| **told == how).count()
+    }
+}
+
+fn until(what: &str, mut is: impl FnMut() -> bool) {
+    let deadline = Instant::now() + LONG;
+    while !is() {
+        assert!(Instant::now() < deadline, "{what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+#[test]
+fn the_process_is_set_up_and_beats_follow() {
+    let mut stage = Stage::new();
+    stage.live();
+    let (mut peer, setup) = stage.begun();
+    assert!(setup.patience >= Duration::from_millis(300) && setup.orphaned.is_empty());
+    assert_eq!(setup.routers[0].name, "amqp");
+    assert_eq!(stage.runtime.block_on(stage.warden.ready()), Ok(()));
+    let Order::Beat(first) = peer.hear() else { panic!("no beat") };
+    assert!(matches!(peer.hear(), Order::Beat(next) if next == first + 1));
+    stage.warden.end();
+    assert!(peer.is_left() && !peer.killed.load(Ordering::Relaxed));
+}
+
+#[test]
+fn what_it_says_stands_on_the_board() {
+    let stage = Stage::new();
+    let (mut peer, _) = stage.begun();
+    let mut news = stage.board.subscribe();
+    peer.goes(State::Active);
+    let text = Some("another password".to_owned());
+    peer.say(&Word::Alarm { router: 0, alarm: Alarm::OtherPassword, text });
+    stage.runtime.block_on(async { (news.recv().await.unwrap(), news.recv().await.unwrap()) });
+    let known = stage.board.known().remove(0);
+    assert_eq!(known.history[0].to, State::Active);
+    assert_eq!(known.alarms[0].0, Alarm::OtherPassword);
+}
+
+#[test]
+fn one_that_cannot_work_keeps_the_gateway_from_starting_and_says_why() {
+    let mut stage = Stage::new();
+    let mut peer = stage.peer();
+    peer.say(&Word::Broken("no interface eth7".to_owned()));
+    let ready = stage.runtime.block_on(stage.warden.ready());
+    assert_eq!(ready, Err("no interface eth7".to_owned()));
+    let mut stage = Stage::failing(1);
+    let ready = stage.runtime.block_on(stage.warden.ready()).unwrap_err();
+    assert!(ready.contains("no memory"), "{ready}");
+    let mut stage = Stage::new();
+    drop(stage.peer());
+    let ready = stage.runtime.block_on(stage.warden.ready()).unwrap_err();
+    assert!(ready.contains("closed its socket"), "{ready}");
+}
+
+#[test]
+fn when_it_dies_another_one_is_started_that_gives_up_what_was_active() {
+    let stage = Stage::new();
+    stage.live().left.store(1, Ordering::Relaxed);
+    let (mut peer, _) = stage.begun();
+    stage.warden.hand().release(0);
+    assert!(matches!(peer.order(), Order::Release { router: 0 }));
+    peer.goes(State::Active);
+    drop(peer);
+    let (mut peer, setup) = stage.begun();
+    assert_eq!(setup.orphaned, [0]);
+    assert!(matches!(peer.order(), Order::Release { router: 0 }), "it is still released");
+    assert!(stage.has_told(Close::Tell) > 0);
+    let history = stage.board.known().remove(0).history;
+    assert_eq!(history.last().unwrap().to, State::Initialize);
+    until("who is left is cut", || stage.has_told(Close::Cut) > 0);
+    peer.goes(State::Backup);
+    drop(peer);
+    assert!(stage.begun().1.orphaned.is_empty());
+}
+
+#[test]
+fn one_that_says_nothing_is_killed() {
+    let stage = Stage::new();
+    stage.live();
+    let (mut peer, _) = stage.begun();
+    let killed = peer.killed.clone();
+    assert!(peer.is_left());
+    assert!(killed.load(Ordering::Relaxed));
+    stage.begun();
+}
+
+#[test]
+fn a_gateway_whose_control_runtime_hangs_sends_no_beat() {
+    let mut stage = Stage::new();
+    let living = stage.runtime.spawn(stage.warden.live());
+    let (mut peer, _) = stage.begun();
+    stage.runtime.block_on(stage.warden.ready()).unwrap();
+    living.abort();
+    peer.lines.get_mut().set_read_timeout(Some(Duration::from_secs(1))).unwrap();
+    let mut line = String::new();
+    let silent = loop {
+        match peer.lines.read_line(&mut line) {
+            Ok(1..) => peer.say(&Word::Beat(0)),
+            other => break other,
+        }
+    };
+    assert!(silent.is_err(), "the gateway is silent, and keeps the socket: {silent:?}");
+    // As the real one does.
+    drop(peer);
+    stage.runtime.block_on(async { tokio::time::sleep(Duration::from_millis(300)).await });
+    assert!(stage.peers.try_recv().is_err(), "no other one is started");
+    stage.live();
+    stage.begun();
+}
+
+#[test]
+fn connections_are_told_before_the_addresses_leave() {
+    let stage = Stage::new();
+    stage.live().left.store(2, Ordering::Relaxed);
+    let (mut peer, _) = stage.begun();
+    peer.say(&Word::Leaving { router: 0, linger: true });
+    until("they are told", || stage.has_told(Close::Tell) > 0);
+    stage.left.store(0, Ordering::Relaxed);
+    assert!(matches!(peer.order(), Order::Closed { router: 0 }));
+    peer.say(&Word::Leaving { router: 0, linger: false });
+    assert!(matches!(peer.order(), Order::Closed { router: 0 }));
+    assert!(stage.has_told(Close::Cut) > 0);
+}
+
+#[test]
+fn what_is_tracked_is_told_at_once() {
+    let stage = Stage::new();
+    stage.live();
+    let (mut peer, _) = stage.begun();
+    let fault = Some("script".to_owned());
+    stage.warden.hand().bear(0, Burden { penalty: 40, fault: fault.clone() });
+    let Order::Track { router: 0, penalty: 40, fault: told } = peer.order() else { panic!() };
+    assert_eq!(told, fault);
+    stage.warden.hand().bear(7, Burden::default());
+    stage.warden.hand().reclaim(7);
+    assert!(matches!(peer.order(), Order::Reclaim { router: 7 }));
+}
+
+#[test]
+fn stopping_waits_until_all_is_handed_over() {
+    let stage = Stage::new();
+    stage.live();
+    let (mut peer, _) = stage.begun();
+    let stopping = async {
+        let stop = stage.warden.stop();
+        tokio::pin!(stop);
+        let early = timeout(Duration::from_millis(50), &mut stop).await;
+        assert!(early.is_err(), "nothing is handed over yet");
+        assert!(matches!(peer.order(), Order::Stop));
+        peer.say(&Word::Stopped);
+        timeout(LONG, stop).await.unwrap();
+    };
+    stage.runtime.block_on(stopping);
+    assert!(!peer.killed.load(Ordering::Relaxed));
+    stage.warden.end();
+}
+
+#[test]
+fn what_one_that_dies_while_stopping_has_held_is_given_up_by_another() {
+    let stage = Stage::new();
+    stage.live();
+    let (mut peer, _) = stage.begun();
+    peer.goes(State::Active);
+    let stopping = async {
+        let stop = stage.warden.stop();
+        tokio::pin!(stop);
+        let _ = timeout(Duration::from_millis(20), &mut stop).await;
+        assert!(matches!(peer.order(), Order::Stop));
+        drop(peer);
+        let (mut peer, setup) = stage.begun();
+        assert_eq!(setup.orphaned, [0]);
+        assert!(matches!(peer.order(), Order::Stop));
+        peer.say(&Word::Stopped);
+        timeout(LONG, stop).await.unwrap();
+    };
+    stage.runtime.block_on(stopping);
+}

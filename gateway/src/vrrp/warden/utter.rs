@@ -1,0 +1,51 @@
+//! What the VRRP process says, as lines of the log: in keepalived's words where it has them.
+
+use tracing::{debug, error, info, warn};
+
+use crate::config::model::VirtualRouter;
+use crate::vrrp::talk::{Level, State, Word};
+
+/// Logs a word, if it is one for the log.
+pub(super) fn log(word: &Word, name_of: impl Fn(usize) -> String) {
+    match word {
+        Word::Log { level, router, text } => {
+            let text = match router {
+                Some(router) => format!("({router}) {text}"),
+                None => format!("VRRP: {text}"),
+            };
+            match level {
+                Level::Debug => debug!("{text}"),
+                Level::Info => info!("{text}"),
+                Level::Warn => warn!("{text}"),
+                Level::Error => error!("{text}"),
+            }
+        }
+        Word::Transition { router, from, to, priority, reason } => {
+            let (name, state) = (name_of(*router), to.keepalived());
+            let from = from.name();
+            if *to == State::Fault {
+                warn!(%priority, %reason, from, "({name}) Entering {state} STATE");
+            } else {
+                info!(%priority, %reason, from, "({name}) Entering {state} STATE");
+            }
+        }
+        Word::Alarm { router, alarm, text } => {
+            let (name, alarm) = (name_of(*router), alarm.name());
+            match text {
+                Some(text) => error!(alarm, "({name}) {text}"),
+                None => info!(alarm, "({name}) the alarm is over"),
+            }
+        }
+        Word::Ready
+        | Word::Broken(_)
+        | Word::Beat(_)
+        | Word::Leaving { .. }
+        | Word::Status(_)
+        | Word::Stopped => {}
+    }
+}
+
+/// How a virtual router is called in lines of the log.
+pub(super) fn name(router: Option<&std::sync::Arc<VirtualRouter>>) -> String {
+    router.map_or_else(|| "?".to_owned(), |router| router.name.to_string())
+}

@@ -1,0 +1,177 @@
+//! The gateway in a namespace.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+
+use super::{Lab, tree, wait};
+use crate::gateway_process::{self, GatewayProcess};
+use crate::process::Signal;
+
+/// The hidden command that the gateway's VRRP process is started with.
+const VRRP_COMMAND: &str = "vrrp-process";
+
+/// A gateway with its two processes: the one that serves, and the one that speaks VRRP. Ended with -9 when dropped.
+#[derive(Debug)]
+pub struct Gateway {
+    process: GatewayProcess,
+    namespace: String,
+}
+
+impl Gateway {
+    /// Starts it with this configuration and waits until it logs `ready`.
+    ///
+    /// # Errors
+    /// When there is no binary, or it ends or stays silent: carries its log.
+    pub fn start(lab: &Lab, namespace: &str, config: &str) -> Result<Self> {
+        let mut gateway = Self::spawn(lab, namespace, config)?;
+        let mut ended = None;
+        let deadline = Duration::from_secs(20);
+        let ready = wait(deadline, || {
+            ended = gateway.process.exit_status().ok().flatten();
+            ended.is_some() || gateway.process.log().lines().any(gateway_process::says_ready)
+        });
+        if let Some(status) = ended {
+            bail!("the gateway ended at its start ({status}):\n{}", gateway.log());
+        }
+        if !ready {
+            bail!("the gateway is not ready after {deadline:?}:\n{}", gateway.log());
+        }
+        Ok(gateway)
+    }
+
+    /// Starts it and waits for nothing.
+    ///
+    /// # Errors
+    /// When there is no binary.
+    pub fn spawn(lab: &Lab, namespace: &str, config: &str) -> Result<Self> {
+        let full = lab.full_name(namespace)?;
+        let process = GatewayProcess::spawn_by(config, |scratch, binary| {
+            let mut command = scratch.command("ip");
+            command.args(["netns", "exec", full]).arg(binary);
+            command
+        })?;
+        Ok(Self { process, namespace: namespace.to_owned() })
+    }
+
+    /// The process that serves. Its [`GatewayProcess::metrics`] are asked for from outside the namespace: use
+    /// [`Gateway::get`].
+    pub fn process(&mut self) -> &mut GatewayProcess {
+        &mut self.process
+    }
+
+    /// All that it has written.
+    #[must_use]
+    pub fn log(&self) -> String {
+        self.process.log()
+    }
+
+    /// Waits for a line with `text` in it and returns the line.
+    ///
+    /// # Errors
+    /// When there is none after `deadline`: carries the log.
+    pub fn wait_for_log(&self, text: &str, deadline: Duration) -> Result<String> {
+        let find = || self.log().lines().find(|line| line.contains(text)).map(str::to_owned);
+        wait(deadline, || find().is_some());
+        find().with_context(|| {
+            format!(
+                "no line with {text:?} after {deadline:?} in the log of {}:\n{}",
+                self.namespace,
+                self.log()
+            )
+        })
+    }
+
+    /// Asks its admin address for `path`, inside its namespace: status and body.
+    ///
+    /// # Errors
+    /// When the configuration has no `[admin] bind`, or there is no answer.
+    pub fn get(&self, lab: &Lab, path: &str) -> Result<(u16, String)> {
+        let url = self.process.admin_url(path)?;
+        lab.inside_async(&self.namespace, || async move { crate::http::get(&url).await })?
+    }
+
+    /// The sum of a metric over all its series with these labels; see [`GatewayProcess::metric`].
+    ///
+    /// # Errors
+    /// As [`Gateway::get`].
+    pub fn metric(&self, lab: &Lab, name: &str, labels: &[&str]) -> Result<f64> {
+        let (status, body) = self.get(lab, "/metrics")?;
+        if status != 200 {
+            bail!("GET /metrics: status {status}, {body}");
+        }
+        Ok(gateway_process::sum(&body, name, labels))
+    }
+
+    /// The id of its VRRP process.
+    ///
+    /// # Errors
+    /// When it has none: carries the log.
+    pub fn vrrp_process(&self) -> Result<u32> {
+        let children = tree::children(self.process.id());
+        let found =
+            children.into_iter().find(|child| tree::command_line(*child).contains(VRRP_COMMAND));
+        found.with_context(|| format!("{} has no VRRP process:\n{}", self.namespace, self.log()))
+    }
+
+    /// SIGTERM to the process that serves: it drains, and the other one ends with it.
+    ///
+    /// # Errors
+    /// When the system refuses to.
+    pub fn terminate(&mut self) -> Result<()> {
+        self.process.terminate()
+    }
+
+    /// SIGKILL to both, before one can notice that the other is gone.
+    ///
+    /// # Errors
+    /// When it has ended already.
+    pub fn kill_both(&mut self) -> Result<()> {
+        tree::kill_all(self.process.id())
+    }
+
+    /// SIGKILL to the process that serves, alone.
+    ///
+    /// # Errors
+    /// When the system refuses to.
+    pub fn kill_gateway(&mut self) -> Result<()> {
+        self.process.kill()
+    }
+
+    /// SIGKILL to the process that speaks VRRP, alone.
+    ///
+    /// # Errors
+    /// When it has none.
+    pub fn kill_vrrp(&mut self) -> Result<()> {
+        tree::signal(self.vrrp_process()?, Signal::KILL)
+    }
+
+    /// SIGSTOP to both.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn pause(&mut self) -> Result<()> {
+        self.each(Signal::STOP)
+    }
+
+    /// SIGCONT to both.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn resume(&mut self) -> Result<()> {
+        self.each(Signal::CONT)
+    }
+
+    fn each(&self, signal: Signal) -> Result<()> {
+        let parent = self.process.id();
+        let all = [parent].into_iter().chain(tree::children(parent));
+        all.into_iter().try_for_each(|process| tree::signal(process, signal))
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        // Fails when it has ended.
+        let _ = self.kill_both();
+    }
+}

@@ -1,0 +1,39 @@
+//! What tests of the lab tell: figures, and that they could not run.
+
+use std::io::Write;
+
+use super::Lab;
+
+/// A lab, or `None` where the environment forbids it: then `SKIPPED test: reason` is on standard error, and the test
+/// should return. With `CI` in the environment it fails instead, unless `VRRP_LAB=skip` says that this is known.
+///
+/// # Panics
+/// In CI, where labs are not possible; and when one cannot be built although others could.
+#[must_use]
+pub fn or_skip(test: &str, build: impl FnOnce() -> anyhow::Result<Lab>) -> Option<Lab> {
+    if let Err(reason) = Lab::available() {
+        let known = std::env::var("VRRP_LAB").is_ok_and(|value| value == "skip");
+        let in_ci = std::env::var_os("CI").is_some_and(|value| !value.is_empty());
+        assert!(
+            known || !in_ci,
+            "{test} needs network namespaces (VRRP_LAB=skip leaves it out): {reason}"
+        );
+        say(&format!("SKIPPED {test}: {reason}"));
+        return None;
+    }
+    match build() {
+        Ok(lab) => Some(lab),
+        Err(error) => panic!("{test}: no lab: {error:#}"),
+    }
+}
+
+/// Tells a figure that a scenario came to, and its criterion: `S-4 outage 301 ms (criterion: 380 ms)`.
+pub fn figure(scenario: &str, figure: &str) {
+    say(&format!("{scenario} {figure}"));
+}
+
+/// In one piece, and past the test runner, which swallows what passing tests print by macro.
+fn say(line: &str) {
+    // Nobody listens: nobody misses it.
+    let _ = std::io::stderr().lock().write_all(format!("{line}\n").as_bytes());
+}
