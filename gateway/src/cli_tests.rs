@@ -117,7 +117,14 @@ fn a_node_is_named_with_its_cluster() {
 #[test]
 fn commands_that_find_no_gateway_exit_with_1() {
     // Port 1 of this host: nobody listens there.
-    for command in [&["nodes"][..], &["drain", "main/n1"], &["rebalance", "main"]] {
+    for command in [
+        &["nodes"][..],
+        &["drain", "main/n1"],
+        &["rebalance", "main"],
+        &["virtual-routers"],
+        &["virtual-routers", "release", "amqp"],
+        &["virtual-routers", "reclaim", "amqp"],
+    ] {
         let arguments = [command, &["--admin", "127.0.0.1:1"]].concat();
         assert_eq!(run(&arguments), (Action::Exit(FAILED), String::new()), "{command:?}");
     }

@@ -3,6 +3,8 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 use tracing::{Dispatch, info, warn};
 
 use super::Gateway;
@@ -10,7 +12,7 @@ use crate::config::model::Model;
 use crate::session::Shared;
 use crate::session::registry::Order;
 use crate::stream::shared::SharedAddresses;
-use crate::vrrp::board::Board;
+use crate::vrrp::notify;
 use crate::vrrp::warden::{Burden, Close, Closer, Warden};
 
 /// All addresses of virtual routers.
@@ -43,7 +45,6 @@ fn closer(shared: Arc<Shared>, addresses: Arc<SharedAddresses>) -> Closer {
 pub(super) async fn start(
     gateway: &Gateway,
     model: &Model,
-    board: &Arc<Board>,
     log: &Dispatch,
 ) -> Result<Option<Warden>, String> {
     if model.virtual_routers.is_empty() {
@@ -51,15 +52,45 @@ pub(super) async fn start(
     }
     let closer = closer(gateway.shared.clone(), gateway.addresses.clone());
     let burdens = vec![Burden::default(); model.virtual_routers.len()];
-    let warden = Warden::start(board.clone(), burdens, closer, log);
+    let warden = Warden::start(gateway.board.clone(), burdens, closer, log);
     let mut warden = warden.map_err(|error| format!("cannot start its thread: {error}"))?;
     gateway.tasks.spawn(warden.live());
     match warden.ready().await {
-        Ok(()) => Ok(Some(warden)),
+        Ok(()) => {
+            // Once a gateway.
+            let _ = gateway.hand.set(warden.hand());
+            Ok(Some(warden))
+        }
         Err(text) => {
             warden.end();
             Err(text)
         }
+    }
+}
+
+/// Whoever tells commands, web servers and people of what happens.
+pub(super) struct Telling {
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+/// Begins to tell.
+pub(super) fn tell(gateway: &Gateway, model: &Model) -> Telling {
+    let stop = CancellationToken::new();
+    let (name, health) = (gateway.shared.name.clone(), gateway.health.subscribe());
+    let run = notify::run(name, &gateway.board, model.email.clone(), health, stop.clone());
+    Telling { task: tokio::spawn(run), stop }
+}
+
+impl Telling {
+    /// What happens from now on is not told any more.
+    pub(super) fn end(&self) {
+        self.stop.cancel();
+    }
+
+    /// What happened before is told, or given up.
+    pub(super) async fn done(self) {
+        let _ = self.task.await;
     }
 }
 

@@ -178,11 +178,15 @@ fn failure(error: &lettre::transport::smtp::Error) -> Failure {
 
 /// Does it come from rustls? The library says so only of what fails before the connection.
 fn is_tls(error: &dyn Error) -> bool {
-    let of_tls = |error: &dyn Error| match error.downcast_ref::<io::Error>() {
-        Some(error) => failure::in_io(error).is_some(),
-        None => error.is::<rustls::Error>(),
-    };
-    std::iter::successors(error.source(), |error| error.source()).any(of_tls)
+    let mut source = error.source();
+    while let Some(error) = source {
+        let in_io = error.downcast_ref::<io::Error>().and_then(failure::in_io);
+        if in_io.is_some() || error.is::<rustls::Error>() {
+            return true;
+        }
+        source = error.source();
+    }
+    false
 }
 
 /// What goes into one mail.
