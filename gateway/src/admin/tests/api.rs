@@ -286,6 +286,6 @@ fn virtual_routers_are_shown_released_and_reclaimed() {
     assert_eq!((status, &problem["detail"]), (404, &json!("There is no virtual router x.")));
     let (status, _) = post("amqp/reclaim", PROGRAM);
     assert_eq!(status, 409);
-    let (status, _) = post("amqp/release", &[]);
+    let (status, _) = post("amqp/release", &["Host: 127.0.0.1:15680"]);
     assert_eq!(status, 415, "a page in a browser cannot do it");
 }
