@@ -88,7 +88,16 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("drain", &["config::model", "cluster", "snapshot", "session", "stream", "tls"]),
     (
         "vrrp",
-        &["config::model", "cluster", "session", "socket", "telemetry", "tls", "worker::timeslice"],
+        &[
+            "config::model",
+            "cluster",
+            "session",
+            "socket",
+            "telemetry",
+            "tls",
+            "worker::timeslice",
+            "health::probe",
+        ],
     ),
     // Who puts it together.
     (

@@ -257,18 +257,7 @@ The label `reason` of sessions is explained with [the access record](access-log.
 
 `fd-limit`, `local-ports`, `memory` and `forbidden` are faults of the gateway's machine. They do not count against the node.
 
-The label `alarm` of `amqp_gateway_vrrp_alarm` is one of these:
-
-| `alarm` | what was noticed |
-|---|---|
-| `other_version` | the number (VRID) is used with another version of VRRP |
-| `other_password` | with another password, or with none |
-| `other_interval` | with another advertisement interval |
-| `other_addresses` | with other addresses |
-| `unknown_peer` | by a gateway that is not among the configured peers, or by multicast in place of unicast |
-| `two_owners` | two gateways say that the addresses are their own (priority 255) |
-| `own_address` | another gateway sends with this one's source address |
-| `not_heard` | the peer answers, but does not hear this gateway: packets are lost in one direction |
+The label `alarm` of `amqp_gateway_vrrp_alarm` is explained with [shared addresses](vrrp.md#alarms).
 ";
 
 #[cfg(test)]

@@ -10,4 +10,5 @@ pub mod notify;
 pub mod packet;
 pub mod process;
 pub mod talk;
+pub mod track;
 pub mod warden;
