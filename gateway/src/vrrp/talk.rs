@@ -198,6 +198,9 @@ pub enum State {
 }
 
 impl State {
+    /// All there are.
+    pub const ALL: [Self; 4] = [Self::Initialize, Self::Backup, Self::Active, Self::Fault];
+
     /// Its name in the API, in metrics and events.
     #[must_use]
     pub fn name(self) -> &'static str {
