@@ -275,6 +275,7 @@ impl Guard {
                 }
                 if *to == State::Active {
                     self.partings.retain(|parting| parting.router != *router);
+                    (self.setup.closer)(&addresses(&board, *router), Close::Over);
                 }
             }
             Word::Leaving { router, linger } => self.part(*router, *linger, true, now),
@@ -366,6 +367,9 @@ impl Guard {
             if parting.are_left(left, now) {
                 debug!(router = parting.router, left, "connections of the addresses are closed");
                 closed.push(parting.router);
+            }
+            if parting.is_over() {
+                (self.setup.closer)(&addresses, Close::Over);
             }
         }
         self.partings.retain(|parting| !parting.is_over());
