@@ -437,6 +437,7 @@ impl Guard {
             }
             std::thread::sleep(LOOK);
         }
+        self.partings.iter_mut().for_each(Parting::hasten);
         self.close(Instant::now());
         info!("VRRP has ended");
     }
