@@ -86,7 +86,18 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("http::redirect", &[]),
     ("admin", &["socket"]),
     ("drain", &["config::model", "cluster", "snapshot", "session", "stream", "tls"]),
-    ("vrrp", &["config::model", "cluster", "session", "socket", "telemetry", "worker::timeslice"]),
+    (
+        "vrrp",
+        &[
+            "config::model",
+            "cluster",
+            "session",
+            "socket",
+            "telemetry",
+            "worker::timeslice",
+            "health::probe",
+        ],
+    ),
     // Who puts it together.
     (
         "app",

@@ -36,7 +36,7 @@ use crate::drain::Keeper;
 use crate::gate::Gate;
 use crate::health::Health;
 use crate::http::{self, HttpServer};
-use crate::listener::accept::Acceptor;
+use crate::listener::accept::{Accepting, Acceptor};
 use crate::listener::entrance::Entrance;
 use crate::listener::{self, Listener};
 use crate::session::registry::Registry;
@@ -116,6 +116,7 @@ struct Gateway {
     handshakes: HandshakeThreads,
     gate: Arc<Gate>,
     gates: Vec<(config::model::ListenerName, Arc<Gate>)>,
+    accepting: Vec<(config::model::ListenerName, Arc<Accepting>)>,
     health: Health,
     tasks: TaskTracker,
     /// Accept loops, and clients on their way from one thread to another.
@@ -152,6 +153,7 @@ fn start(
         access: model.log.access.then(|| AccessLog::new(sink.handle())),
     });
     let gates = listeners.iter().map(|l| (l.name.clone(), l.gate.clone())).collect();
+    let accepting = listeners.iter().map(|l| (l.name.clone(), l.accepting.clone())).collect();
     let (http, listeners) = with_http(model, listeners);
     let health = Health::new(shared.name.clone(), shared.metrics.clone());
     let keeper = Arc::new(Keeper::new(shared.clone(), model.gateway.drain_rate));
@@ -162,6 +164,7 @@ fn start(
         handshakes: HandshakeThreads::start(if with_tls { count } else { 0 }, dispatch)?,
         gate: Arc::new(Gate::new(model.gateway.max_connections)),
         gates,
+        accepting,
         tasks: TaskTracker::new(),
         arrivals: TaskTracker::new(),
         stop_accepting: CancellationToken::new(),
@@ -244,7 +247,14 @@ fn bind_all(
         let gate = Arc::new(Gate::new(listener.max_connections.unwrap_or(usize::MAX)));
         let termination = tls.listeners.get(&listener.name).cloned();
         let entrance = Arc::new(Entrance::new(listener, termination, notes_local));
-        listeners.push(Listener { name: listener.name.clone(), gate, entrance, sockets });
+        let accepting = Arc::default();
+        listeners.push(Listener {
+            name: listener.name.clone(),
+            gate,
+            accepting,
+            entrance,
+            sockets,
+        });
     }
     let bind_admin = |at: SocketAddr| admin::bind(at, shared.contains(at.ip()));
     let admin = match model.admin.as_ref().map(|admin| bind_admin(admin.bind)) {
@@ -382,7 +392,7 @@ impl Gateway {
 
     /// Starts the accept loops: one a worker for every address.
     fn accept(&self, listeners: Vec<Listener>) {
-        for Listener { name, gate, entrance, sockets } in listeners {
+        for Listener { name, gate, accepting, entrance, sockets } in listeners {
             for of_address in sockets {
                 let address = of_address.first().and_then(|socket| socket.local_addr().ok());
                 for (number, (socket, worker)) in
@@ -392,6 +402,7 @@ impl Gateway {
                         listener: name.clone(),
                         gate: gate.clone(),
                         gateway_gate: self.gate.clone(),
+                        accepting: accepting.clone(),
                         metrics: self.shared.metrics.clone(),
                     };
                     let handshakes = self.handshakes.runtimes().get(number);

@@ -9,4 +9,5 @@ pub mod machine;
 pub mod packet;
 pub mod process;
 pub mod talk;
+pub mod track;
 pub mod warden;

@@ -30,6 +30,8 @@ pub struct VirtualRouter {
     pub preempt: bool,
     /// How long it waits before it does.
     pub preempt_delay: Duration,
+    /// Does a backup ask an active router whose advertisement is overdue, and take over when it does not answer?
+    pub ask_when_overdue: bool,
     /// Version 2 only: keepalived's PASS, at most 8 octets, the rest zero.
     pub authentication: Option<[u8; 8]>,
     /// Unicast; empty = multicast.

@@ -87,12 +87,12 @@ impl Netlink {
         self.change(message, NLM_F_CREATE | NLM_F_REPLACE)
     }
 
-    /// Removes an address; one that is not there is no error.
+    /// Removes an address; one that is not there is no error, nor is an interface that is gone.
     pub(super) fn remove_address(&mut self, index: u32, address: VirtualAddress) -> io::Result<()> {
-        const EADDRNOTAVAIL: i32 = 99;
+        const GONE: [Option<i32>; 2] = [Some(99), Some(19)]; // EADDRNOTAVAIL, ENODEV
         let message = RouteNetlinkMessage::DelAddress(address_message(index, address));
         match self.change(message, 0) {
-            Err(error) if error.raw_os_error() == Some(EADDRNOTAVAIL) => Ok(()),
+            Err(error) if GONE.contains(&error.raw_os_error()) => Ok(()),
             done => done,
         }
     }

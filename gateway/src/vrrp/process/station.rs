@@ -36,6 +36,8 @@ pub(super) struct Station {
     checksum: Checksum,
     /// Are the addresses to be on the interface?
     pub(super) holds: bool,
+    /// The interface they were put on last: it may be down by the time they are removed.
+    placed: Option<u32>,
     /// When addresses that are still there for their sessions' last words are removed.
     pub(super) leaving: Option<Duration>,
     pub(super) herald: Herald,
@@ -68,6 +70,7 @@ impl Station {
                 VrrpChecksum::Rfc9568 => Checksum::MessageOnly,
             },
             holds: false,
+            placed: None,
             leaving: None,
             herald: Herald::new(garp.repeat, garp.delay, garp.refresh),
             alarms: Alarms::new(config.interval),
@@ -90,6 +93,7 @@ impl Station {
             preempt_delay: self.config.preempt_delay,
             own: self.source.unwrap_or_else(|| self.nowhere()),
             longest_learned: LONGEST_LEARNED,
+            ask: self.config.ask,
         }
     }
 
@@ -199,6 +203,7 @@ impl Station {
         self.holds = true;
         self.leaving = None;
         let Some(port) = &self.port else { return Ok(()) };
+        self.placed = Some(port.index);
         let done = self.config.addresses.iter().map(|own| netlink.add_address(port.index, *own));
         done.fold(Ok(()), Result::and)
     }
@@ -208,8 +213,9 @@ impl Station {
         self.holds = false;
         self.leaving = None;
         self.herald.withdrawn();
-        let Some(port) = &self.port else { return Ok(()) };
-        let done = self.config.addresses.iter().map(|own| netlink.remove_address(port.index, *own));
+        let port = self.port.as_ref().map(|port| port.index);
+        let Some(index) = self.placed.take().or(port) else { return Ok(()) };
+        let done = self.config.addresses.iter().map(|own| netlink.remove_address(index, *own));
         done.fold(Ok(()), Result::and)
     }
 

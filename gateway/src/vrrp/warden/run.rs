@@ -433,6 +433,7 @@ impl Guard {
             }
             std::thread::sleep(LOOK);
         }
+        self.partings.iter_mut().for_each(Parting::hasten);
         self.close(Instant::now());
         info!("VRRP has ended");
     }
