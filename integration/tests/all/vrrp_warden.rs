@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use integration::gateway_process::GatewayProcess;
-use integration::peer::{Peer, broker::ScriptedBroker};
+use integration::peer::{Peer, ScriptedBroker};
 use integration::vrrp_lab::*;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
