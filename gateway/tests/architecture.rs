@@ -94,6 +94,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "session",
             "socket",
             "telemetry",
+            "tls",
             "worker::timeslice",
             "health::probe",
         ],
@@ -148,6 +149,9 @@ const PURE: &[&str] = &[
     "telemetry::escape",
     "vrrp::packet",
     "vrrp::machine",
+    "vrrp::track::verdict",
+    "vrrp::warden::parting",
+    "vrrp::warden::timing",
 ];
 
 /// What a pure room may not say.
@@ -175,10 +179,12 @@ const LIBRARIES: &[(&str, &[&str])] = &[
             "health::probe::overview",
             "health::probe::view",
             "http",
+            "vrrp::notify",
         ],
     ),
-    ("hyper_util", &["admin", "health::probe::http", "http"]),
+    ("hyper_util", &["admin", "health::probe::http", "http", "vrrp::notify"]),
     ("lapin", &["health::probe"]),
+    ("lettre", &["vrrp::notify"]),
     ("libc", &["worker", "vrrp::process"]),
     ("clap", &["cli"]),
     ("hickory_resolver", &["cluster::lookup"]),

@@ -31,7 +31,7 @@ const CASES: [Case; 7] = [
         alarm: "other_addresses",
         borne: true,
         borne_by_keepalived: false,
-        complaint: "received an invalid ip number count",
+        complaint: "received an unexpected ip number count",
     },
     Case {
         name: "another second address",
@@ -79,7 +79,7 @@ const CASES: [Case; 7] = [
         alarm: "other_version",
         borne: false,
         borne_by_keepalived: false,
-        complaint: "invalid version",
+        complaint: "wrong version",
     },
     Case {
         name: "multicast and unicast",

@@ -33,6 +33,9 @@ const LATE: Duration = Duration::from_millis(100);
 /// A delay of the loop that is none to speak of.
 const TRIFLE: Duration = Duration::from_millis(20);
 
+/// How long the addresses of a dead gateway are left on the interface if no peer takes them.
+const REFUSING: Duration = Duration::from_millis(40);
+
 /// The VRRP process.
 pub(super) struct Driver {
     pipe: Pipe,
@@ -52,6 +55,7 @@ pub(super) struct Driver {
     /// When the loop was to be awake again, at the latest.
     awake: Duration,
     gateway_is_silent: bool,
+    gateway_is_gone: bool,
     stopping: bool,
     told: Duration,
     /// Something changed that the gateway is to be told of before the next second.
@@ -104,6 +108,7 @@ impl Driver {
             heard: now,
             awake: now,
             gateway_is_silent: false,
+            gateway_is_gone: false,
             stopping: false,
             told: now,
             news: true,
@@ -202,10 +207,23 @@ impl Driver {
     }
 
     /// The gateway is dead: nothing serves here any more.
+    ///
+    /// The addresses stay until a peer is heard to have them, but not for long. As long as they are here the kernel
+    /// refuses whoever connects, and he tries again at once; without an answer he would wait for a second.
     fn give_up(&mut self) {
+        self.gateway_is_gone = true;
+        let until = now() + REFUSING;
         for index in 0..self.stations.len() {
-            if self.routers.get(index).is_some_and(|router| router.state() == State::Active) {
-                self.send(index, 0);
+            self.step(index, Event::Fault(true), now());
+            let station = &mut self.stations[index];
+            station.leaving = station.leaving.map(|at| at.min(until));
+        }
+        while self.stations.iter().any(|station| station.leaving.is_some()) {
+            let now = now();
+            self.hear_peers(now);
+            self.keep_promises(now);
+            if self.sleep(now).is_err() {
+                break;
             }
         }
         self.undo();
@@ -240,7 +258,9 @@ impl Driver {
         self.awake = due.max(before);
         let mut sockets = Vec::with_capacity(2 + self.receivers.len());
         let to_gateway = if self.pipe.is_waiting() { PollFlags::OUT } else { PollFlags::empty() };
-        sockets.push(PollFd::new(&self.pipe, PollFlags::IN | to_gateway));
+        if !self.gateway_is_gone {
+            sockets.push(PollFd::new(&self.pipe, PollFlags::IN | to_gateway));
+        }
         sockets.push(PollFd::new(&self.monitor, PollFlags::IN));
         sockets.extend(self.receivers.iter().map(|(_, ear)| PollFd::new(ear, PollFlags::IN)));
         wait(&mut sockets, Some(left))?;
