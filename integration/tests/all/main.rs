@@ -48,6 +48,7 @@ mod vrrp_member;
 mod vrrp_s02;
 mod vrrp_s03_s05;
 mod vrrp_s06;
+mod vrrp_s07;
 mod vrrp_s08_s09;
 mod vrrp_s10;
 mod vrrp_s13_s15;

@@ -1,6 +1,6 @@
 //! A pair of members that share an address, the service on both, and a client.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
 use integration::vrrp_lab::{self as lab, *};
@@ -92,6 +92,20 @@ pub(crate) fn got_after(lab: &Lab, gateway: &str, event: Instant) -> Option<Dura
 fn change_after(lab: &Lab, gateway: &str, event: Instant, added: bool) -> Option<Duration> {
     let mut changes = lab.changes(gateway, VIP).into_iter();
     changes.find(|change| change.at >= event && change.added == added).map(|c| c.at - event)
+}
+
+/// When a line of the gateway's log was written, to the millisecond.
+pub(crate) fn logged_at(line: &str) -> Option<Instant> {
+    const DAY: f64 = 86_400.0;
+    let time = line.split_once('T')?.1.split_once('Z')?.0;
+    let [hours, minutes, seconds] =
+        time.split(':').map(|part| part.parse().ok()).collect::<Option<Vec<f64>>>()?[..]
+    else {
+        return None;
+    };
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?.as_secs_f64();
+    let ago = now - (hours * 60.0 + minutes) * 60.0 - seconds;
+    Instant::now().checked_sub(Duration::from_secs_f64(ago.rem_euclid(DAY)))
 }
 
 /// Time goes by without an event: two intervals and a part of one, as events do not keep to advertisements.
