@@ -45,6 +45,7 @@ mod tls_storm;
 mod verdicts;
 mod vrrp_lab;
 mod vrrp_member;
+mod vrrp_s11_s12;
 mod vrrp_s13_s15;
 mod vrrp_s20;
 mod workers;

@@ -10,7 +10,7 @@ use crate::vrrp::process::macvlan::Macvlans;
 use crate::vrrp::process::netlink::Link;
 use crate::vrrp::process::sockets::Receiver;
 use crate::vrrp::process::station::Station;
-use crate::vrrp::talk::Level;
+use crate::vrrp::talk::{Level, Word};
 
 impl Driver {
     /// Looks at all links and addresses, and puts things right.
@@ -63,6 +63,9 @@ impl Driver {
                     self.log_of(index, Level::Error, text);
                 }
             }
+            for (setting, before) in self.macvlans.news() {
+                self.pipe.say(&Word::Changed { setting, before });
+            }
         }
         if made {
             self.look();
@@ -101,7 +104,7 @@ impl Driver {
     fn listen(&mut self) {
         let mut wanted: Vec<Ear> = Vec::new();
         for station in &self.stations {
-            if let Some(link) = &station.link {
+            if let Some(link) = station.hears_at() {
                 let ear = Ear { index: link.index, name: link.name.clone(), ipv6: station.ipv6 };
                 if !wanted.contains(&ear) {
                     wanted.push(ear);
