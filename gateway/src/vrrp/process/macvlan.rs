@@ -1,4 +1,4 @@
-//! The virtual MAC address (RFC 9568, section 7.3): a private macvlan on the interface bears it and the addresses, so
+//! The virtual MAC address (RFC 9568, section 7.3): a macvlan on the interface bears it and the addresses, so
 //! that neighbours need not learn anything when the addresses move.
 //!
 //! The interface must not answer for the macvlan's addresses, nor ask with them: three settings of the kernel see to

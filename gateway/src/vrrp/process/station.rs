@@ -25,7 +25,7 @@ pub(super) struct Station {
     pub(super) config: Router,
     pub(super) vrid: Vrid,
     pub(super) ipv6: bool,
-    /// The configured interface, while it is up.
+    /// Where advertisements are received: the configured interface, while it is up.
     pub(super) link: Option<Link>,
     /// Where they are sent and where the addresses are: the same, or the macvlan on it.
     pub(super) port: Option<Link>,
@@ -99,15 +99,6 @@ impl Station {
     /// The unspecified address, until it has a source.
     fn nowhere(&self) -> IpAddr {
         if self.ipv6 { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() }
-    }
-
-    /// Where advertisements are received.
-    ///
-    /// The kernel gives a multicast packet that comes from the MAC address of a private macvlan to that macvlan alone, and
-    /// every router of a virtual MAC has the same one. All other multicast packets come there, too.
-    pub(super) fn hears_at(&self) -> Option<&Link> {
-        let multicast = self.config.peers.is_empty();
-        if self.config.virtual_mac && multicast { self.port.as_ref() } else { self.link.as_ref() }
     }
 
     pub(super) fn version(&self) -> Version {

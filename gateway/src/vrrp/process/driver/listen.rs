@@ -90,7 +90,7 @@ impl Driver {
         self.stations.iter().position(|station| {
             station.vrid.get() == vrid
                 && station.ipv6 == ear.ipv6
-                && station.hears_at().is_some_and(|link| link.index == ear.index)
+                && station.link.as_ref().is_some_and(|link| link.index == ear.index)
         })
     }
 

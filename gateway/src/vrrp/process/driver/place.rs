@@ -104,7 +104,7 @@ impl Driver {
     fn listen(&mut self) {
         let mut wanted: Vec<Ear> = Vec::new();
         for station in &self.stations {
-            if let Some(link) = station.hears_at() {
+            if let Some(link) = &station.link {
                 let ear = Ear { index: link.index, name: link.name.clone(), ipv6: station.ipv6 };
                 if !wanted.contains(&ear) {
                     wanted.push(ear);
