@@ -47,5 +47,6 @@ mod vrrp_lab;
 mod vrrp_member;
 mod vrrp_s11_s12;
 mod vrrp_s13_s15;
+mod vrrp_s16;
 mod vrrp_s20;
 mod workers;

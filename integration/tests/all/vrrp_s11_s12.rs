@@ -101,9 +101,8 @@ fn s11_a_peer_with_the_same_source_address_raises_an_alarm() -> Result<()> {
     let Some(lab) = or_skip("S-11, same address", || Lab::new(2)) else { return Ok(()) };
     lab.ip("gw2", "addr del 10.77.0.12/24 dev eth0")?;
     lab.ip("gw2", "addr add 10.77.0.11/24 dev eth0")?;
-    let members = ["gw1", "gw2"].map(|gateway| {
-        Member::start(&lab, gateway, Who::Product, &Settings::new(100)).unwrap()
-    });
+    let members = ["gw1", "gw2"]
+        .map(|gateway| Member::start(&lab, gateway, Who::Product, &Settings::new(100)).unwrap());
     let told = || members.iter().all(|member| member.log().contains("own_address"));
     assert!(lab::wait(LONG, told), "{}", members.each_ref().map(Member::log).join("\n--\n"));
     figure("S-11", "the same source address: alarm own_address on both (criterion: loud error)");

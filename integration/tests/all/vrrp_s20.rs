@@ -84,10 +84,6 @@ fn s20_the_clients_entry_keeps_the_virtual_mac_through_moves_with_keepalived_and
         assert_eq!(neighbour(&lab)?, format!("{VIRTUAL:?}"), "{}", name(pair));
 
         for _ in 0..runs(2) {
-            if std::env::var_os("DUMP").is_some() {
-                let _ = lab.command(SWITCH, "timeout").unwrap().args(["8", "tcpdump", "-nn", "-e", "-i", "any", "-w", &format!("/tmp/scenb-{}.pcap", name(pair)), "-U", "-Z", "root"]).spawn();
-                std::thread::sleep(std::time::Duration::from_millis(800));
-            }
             let event = Instant::now();
             first.stop()?;
             lab.wait_for_holder("gw2", VIP, LONG)?;
