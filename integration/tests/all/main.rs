@@ -50,5 +50,6 @@ mod vrrp_s03_s05;
 mod vrrp_s13_s15;
 mod vrrp_s20;
 mod vrrp_setup;
+mod vrrp_tell;
 mod vrrp_warden;
 mod workers;
