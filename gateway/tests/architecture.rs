@@ -149,6 +149,9 @@ const PURE: &[&str] = &[
     "telemetry::escape",
     "vrrp::packet",
     "vrrp::machine",
+    "vrrp::track::verdict",
+    "vrrp::warden::parting",
+    "vrrp::warden::timing",
 ];
 
 /// What a pure room may not say.

@@ -32,11 +32,15 @@ fn closer(shared: Arc<Shared>, addresses: Arc<SharedAddresses>) -> Closer {
 
 /// How many connections are left.
 fn close(registry: &Registry, addresses: &SharedAddresses, lost: &[IpAddr], how: Close) -> usize {
-    addresses.lose(lost);
     let order = match how {
         Close::Tell => Order::AddressLost,
         Close::Cut => Order::Cut,
+        Close::Over => {
+            addresses.welcome(lost);
+            return 0;
+        }
     };
+    addresses.lose(lost);
     let left = addresses.live(lost);
     if left > 0 {
         registry.each(|session| {

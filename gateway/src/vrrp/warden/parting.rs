@@ -18,6 +18,8 @@ pub enum Close {
     Tell,
     /// To end without a further word.
     Cut,
+    /// Nothing: connections may come again.
+    Over,
 }
 
 /// What is to be done now.
