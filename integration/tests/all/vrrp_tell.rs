@@ -10,7 +10,7 @@ use std::thread;
 use anyhow::{Context, Result, ensure};
 use integration::vrrp_lab::{self as lab, *};
 
-use crate::vrrp_setup::{LONG, Router};
+use crate::vrrp_member::{LONG, config};
 
 type Heard = Arc<Mutex<Vec<String>>>;
 
@@ -88,7 +88,7 @@ fn a_release_and_a_reclaim_move_the_address_and_everybody_is_told() -> Result<()
     let (told, told_by_keepalived) = (lab.dir()?.join("told"), lab.dir()?.join("keepalived"));
     let ((web_port, posted), (mail_port, mails)) = (receiver(&lab, web)?, receiver(&lab, mail)?);
     let script = format!("echo \"$@\" >> {}", told.display());
-    let config = Router::new(100).config()
+    let config = config(&Settings::new(100))
         + &format!(
             "[vrrp.lab.notify]\ncommand = [\"/bin/sh\", \"-c\", {script:?}, \"notify\"]\n\
              webhook = \"http://127.0.0.1:{web_port}/hook\"\n\
