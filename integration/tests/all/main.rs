@@ -52,5 +52,6 @@ mod vrrp_s13_s15;
 mod vrrp_s16;
 mod vrrp_s20;
 mod vrrp_setup;
+mod vrrp_tell;
 mod vrrp_warden;
 mod workers;
