@@ -11,7 +11,7 @@ mod watch;
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -52,6 +52,7 @@ use crate::tls::problem::located;
 use crate::tls::watch::Watch;
 use crate::tls::{self, Tls};
 use crate::vrrp::board::Board;
+use crate::vrrp::warden::Hand;
 use crate::worker::handshakes::HandshakeThreads;
 use crate::worker::{self, Clock, Workers};
 
@@ -126,6 +127,10 @@ struct Gateway {
     tls: Arc<Tls>,
     /// Addresses that other gateways share.
     addresses: Arc<SharedAddresses>,
+    /// What is known of the virtual routers.
+    board: Arc<Board>,
+    /// Moves them; empty until VRRP runs.
+    hand: Arc<OnceLock<Hand>>,
     admin: Option<AdminServer>,
     http: Option<HttpServer>,
 }
@@ -171,10 +176,11 @@ fn start(
         keeper,
         tls: tls.clone(),
         addresses,
+        board: Arc::new(Board::new(&model.virtual_routers)),
+        hand: Arc::default(),
         admin: None,
         http: None,
     };
-    let board = Arc::new(Board::new(&model.virtual_routers));
     let control = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     control.block_on(async {
         let mut signals = Signals::new()?;
@@ -188,11 +194,10 @@ fn start(
         gateway.spawn_tasks(clock, &lookup);
         gateway.http = http::start(gateway.http_setup(model), http, dispatch)?;
         gateway.accept(listeners);
+        let telling = vrrp::tell(&gateway, model);
         let warden = match stopped {
             true => None,
-            false => {
-                vrrp::start(&gateway, model, &board, dispatch).await.map_err(StartError::Vrrp)?
-            }
+            false => vrrp::start(&gateway, model, dispatch).await.map_err(StartError::Vrrp)?,
         };
         info!("ready");
         if !stopped {
@@ -202,7 +207,9 @@ fn start(
             Some(warden) => vrrp::stop(warden, signals.stop(sink)).await,
             None => false,
         };
+        telling.end();
         gateway.stop(model, sink, signals, hurried).await;
+        telling.done().await;
         Ok::<_, StartError>(())
     })?;
     if let Some(admin) = gateway.admin.take() {
@@ -357,7 +364,12 @@ impl Gateway {
     fn sources(&self) -> Sources {
         let (metrics, shared) = (self.shared.metrics.clone(), self.shared.clone());
         let stop = self.stop_accepting.clone();
-        let desk = operator::Desk { shared: shared.clone(), keeper: self.keeper.clone() };
+        let desk = operator::Desk {
+            shared: shared.clone(),
+            keeper: self.keeper.clone(),
+            board: self.board.clone(),
+            hand: self.hand.clone(),
+        };
         Sources {
             metrics: Arc::new(move || metrics.render()),
             not_ready: Arc::new(move || watch::not_ready(&shared, &stop)),

@@ -4,7 +4,9 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use tokio::task::JoinHandle;
 use tokio::time::interval;
+use tokio_util::sync::CancellationToken;
 use tracing::{Dispatch, info, warn};
 
 use super::Gateway;
@@ -12,7 +14,7 @@ use crate::config::model::Model;
 use crate::session::Shared;
 use crate::session::registry::{Order, Registry};
 use crate::stream::shared::SharedAddresses;
-use crate::vrrp::board::Board;
+use crate::vrrp::notify;
 use crate::vrrp::track::{Sources, Tracker};
 use crate::vrrp::warden::{Close, Closer, Warden};
 use crate::worker::Worker;
@@ -57,21 +59,22 @@ fn close(registry: &Registry, addresses: &SharedAddresses, lost: &[IpAddr], how:
 pub(super) async fn start(
     gateway: &Gateway,
     model: &Model,
-    board: &Arc<Board>,
     log: &Dispatch,
 ) -> Result<Option<Warden>, String> {
     if model.virtual_routers.is_empty() {
         return Ok(None);
     }
     let closer = closer(gateway.shared.clone(), gateway.addresses.clone());
-    let mut tracker = Tracker::new(board.routers(), sources(gateway));
+    let mut tracker = Tracker::new(gateway.board.routers(), sources(gateway));
     let news = gateway.health.subscribe();
     let burdens = tracker.burdens(Instant::now());
-    let warden = Warden::start(board.clone(), burdens, closer, log);
+    let warden = Warden::start(gateway.board.clone(), burdens, closer, log);
     let mut warden = warden.map_err(|error| format!("cannot start its thread: {error}"))?;
     gateway.tasks.spawn(warden.live());
     match warden.ready().await {
         Ok(()) => {
+            // Once a gateway.
+            let _ = gateway.hand.set(warden.hand());
             let hand = warden.hand();
             gateway.tasks.spawn(tracker.run(move |router, burden| hand.bear(router, burden), news));
             Ok(Some(warden))
@@ -80,6 +83,32 @@ pub(super) async fn start(
             warden.end();
             Err(text)
         }
+    }
+}
+
+/// Whoever tells commands, web servers and people of what happens.
+pub(super) struct Telling {
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+/// Begins to tell.
+pub(super) fn tell(gateway: &Gateway, model: &Model) -> Telling {
+    let stop = CancellationToken::new();
+    let (name, health) = (gateway.shared.name.clone(), gateway.health.subscribe());
+    let run = notify::run(name, &gateway.board, model.email.clone(), health, stop.clone());
+    Telling { task: tokio::spawn(run), stop }
+}
+
+impl Telling {
+    /// What happens from now on is not told any more.
+    pub(super) fn end(&self) {
+        self.stop.cancel();
+    }
+
+    /// What happened before is told, or given up.
+    pub(super) async fn done(self) {
+        let _ = self.task.await;
     }
 }
 

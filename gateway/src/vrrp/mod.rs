@@ -6,6 +6,7 @@
 
 pub mod board;
 pub mod machine;
+pub mod notify;
 pub mod packet;
 pub mod process;
 pub mod talk;

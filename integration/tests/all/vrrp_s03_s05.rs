@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use integration::vrrp_lab::*;
 
-use super::vrrp_setup::Make::{K, P};
-use super::vrrp_setup::{INTERVAL, LONG, Make, Pair, judge, lost_after, rest, runs, skew};
+use super::vrrp_member::{self as member, INTERVAL, KP, LONG, PK, PP, judge, name, runs};
+use super::vrrp_setup::{Pair, lost_after, rest, side_by_side, skew, wait_for_entry};
 
 /// What a busy machine is allowed by the criteria.
 const GRACE: Duration = Duration::from_millis(15);
@@ -34,14 +34,14 @@ struct Outcome {
 
 /// Hurts the first of the pair, waits until the second serves alone, and has the first come back, several times.
 fn suffer(
-    name: &str,
-    makes: [Make; 2],
+    scenario: &str,
+    pair: member::Pair,
     hurt: impl Fn(&mut Pair) -> Result<()>,
     heal: impl Fn(&mut Pair) -> Result<()>,
     alone: bool,
 ) -> Result<Option<Outcome>> {
-    let Some(lab) = or_skip(name, || Lab::new(2)) else { return Ok(None) };
-    let mut pair = Pair::set(lab, makes)?;
+    let Some(lab) = or_skip(scenario, || Lab::new(2)) else { return Ok(None) };
+    let mut pair = Pair::set(lab, pair)?;
     let mut outcome = Outcome::default();
     for _ in 0..runs(3) {
         rest();
@@ -79,7 +79,7 @@ fn terminate(pair: &mut Pair) -> Result<()> {
 
 #[test]
 fn s03_sigterm_of_the_active_gateway_loses_no_request() -> Result<()> {
-    let outcome = suffer("S-3 P+P", [P, P], terminate, restart, true)?;
+    let outcome = suffer("S-3 P+P", PP, terminate, restart, true)?;
     let Some(Outcome { outages, lost, .. }) = outcome else { return Ok(()) };
     judge("S-3", "SIGTERM, P then P, outage", outages, goodbye());
     figure("S-3", &format!("SIGTERM, P then P, lost {lost:?} (criterion: 0)"));
@@ -89,7 +89,7 @@ fn s03_sigterm_of_the_active_gateway_loses_no_request() -> Result<()> {
 
 #[test]
 fn s03_sigterm_of_the_active_gateway_hands_over_to_keepalived() -> Result<()> {
-    let outcome = suffer("S-3 P+K", [P, K], terminate, restart, true)?;
+    let outcome = suffer("S-3 P+K", PK, terminate, restart, true)?;
     let Some(Outcome { outages, .. }) = outcome else { return Ok(()) };
     judge("S-3", "SIGTERM, P then K, outage", outages, goodbye());
     Ok(())
@@ -97,7 +97,7 @@ fn s03_sigterm_of_the_active_gateway_hands_over_to_keepalived() -> Result<()> {
 
 #[test]
 fn s03_a_goodbye_of_keepalived_is_followed_after_the_skew_time() -> Result<()> {
-    let outcome = suffer("S-3 K+P", [K, P], terminate, restart, true)?;
+    let outcome = suffer("S-3 K+P", KP, terminate, restart, true)?;
     let Some(Outcome { outages, .. }) = outcome else { return Ok(()) };
     judge("S-3", "SIGTERM, K then P, outage", outages, goodbye());
     Ok(())
@@ -106,34 +106,26 @@ fn s03_a_goodbye_of_keepalived_is_followed_after_the_skew_time() -> Result<()> {
 /// Everything on that host dies at once.
 fn crash(pair: &mut Pair) -> Result<()> {
     pair.service = None;
-    pair.first().kill_all()
+    pair.first().kill()
 }
 
 #[test]
 fn s04_a_crash_of_both_processes_costs_a_down_time() -> Result<()> {
-    std::thread::scope(|scope| {
-        let cases = [("P then P", [P, P]), ("P then K", [P, K]), ("K then P", [K, P])];
-        let cases = cases.map(|(case, makes)| {
-            scope.spawn(move || {
-                let name = format!("S-4 {case}");
-                anyhow::Ok((case, suffer(&name, makes, crash, restart, false)?))
-            })
-        });
-        for case in cases {
-            let (case, outcome) = case.join().unwrap()?;
-            let Some(Outcome { outages, .. }) = outcome else { continue };
-            judge("S-4", &format!("kill -9 of all, {case}, outage"), outages, silence());
-        }
-        anyhow::Ok(())
+    side_by_side(&[PP, PK, KP], |who| {
+        let scenario = format!("S-4 all, {}", name(who));
+        let outcome = suffer(&scenario, who, crash, restart, false)?;
+        let Some(Outcome { outages, .. }) = outcome else { return Ok(()) };
+        judge(&scenario, "kill -9 of all, outage", outages, silence());
+        Ok(())
     })
 }
 
 #[test]
 fn s04_a_crash_of_the_gateway_process_costs_a_skew_time_and_takes_the_address_away() -> Result<()> {
-    for (case, makes) in [("P then P", [P, P]), ("P then K", [P, K])] {
+    for (case, makes) in [("P then P", PP), ("P then K", PK)] {
         let crash = |pair: &mut Pair| {
             pair.service = None;
-            pair.product().kill_gateway()
+            pair.first().product().kill_gateway()
         };
         let outcome = suffer(&format!("S-4 gateway, {case}"), makes, crash, restart, true)?;
         let Some(Outcome { outages, gone, .. }) = outcome else { continue };
@@ -151,17 +143,17 @@ fn s04_a_crash_of_the_gateway_process_costs_a_skew_time_and_takes_the_address_aw
 
 #[test]
 fn s04_a_crash_of_the_vrrp_process_costs_a_skew_time_and_takes_the_address_away() -> Result<()> {
-    let crash = |pair: &mut Pair| pair.product().kill_vrrp();
+    let crash = |pair: &mut Pair| pair.first().product().kill_vrrp();
     // A new one is started, which takes the address back.
     let Some(lab) = or_skip("S-4 VRRP process", || Lab::new(2)) else { return Ok(()) };
-    let mut pair = Pair::set(lab, [P, P])?;
+    let mut pair = Pair::set(lab, PP)?;
     let (mut outages, mut gone) = (Vec::new(), Vec::new());
     for run in 1..=runs(3) {
         rest();
         let event = Instant::now();
         crash(&mut pair)?;
-        pair.second.wait_for_entry("MASTER", run)?;
-        pair.first().wait_for_entry("MASTER", run + 1)?;
+        wait_for_entry(&pair.second, "MASTER", run)?;
+        wait_for_entry(pair.first(), "MASTER", run + 1)?;
         let end = pair.wait_for("gw1")?;
         let trace = pair.probe.trace_until(end);
         outages.push(trace.outage([event, end]));
@@ -182,20 +174,20 @@ fn mend(pair: &mut Pair) -> Result<()> {
 
 #[test]
 fn s05_a_gateway_whose_link_is_cut_gives_the_address_away_at_once() -> Result<()> {
-    for (case, makes) in [("P then P", [P, P]), ("P then K", [P, K])] {
-        let outcome = suffer(&format!("S-5 {case}"), makes, cut, mend, true)?;
-        let Some(Outcome { outages, gone, .. }) = outcome else { continue };
-        judge("S-5", &format!("link cut, {case}, outage"), outages, silence());
+    side_by_side(&[PP, PK], |who| {
+        let scenario = format!("S-5 {}", name(who));
+        let outcome = suffer(&scenario, who, cut, mend, true)?;
+        let Some(Outcome { outages, gone, .. }) = outcome else { return Ok(()) };
+        judge(&scenario, "link cut, outage", outages, silence());
         // From before `ip link set down` is run.
-        let what = format!("link cut, {case}, address gone");
-        judge("S-5", &what, gone, Duration::from_millis(20));
-    }
-    Ok(())
+        judge(&scenario, "link cut, address gone", gone, Duration::from_millis(20));
+        Ok(())
+    })
 }
 
 #[test]
 fn s05_a_gateway_takes_over_from_keepalived_whose_link_is_cut() -> Result<()> {
-    let outcome = suffer("S-5 K+P", [K, P], cut, mend, true)?;
+    let outcome = suffer("S-5 K+P", KP, cut, mend, true)?;
     let Some(Outcome { outages, .. }) = outcome else { return Ok(()) };
     judge("S-5", "link cut, K then P, outage", outages, silence());
     Ok(())

@@ -56,13 +56,16 @@ impl Router {
                 }
             };
             self.take_over(reason, now, out);
-        } else if let Some(at) = self.backup.ask_at.filter(|at| now >= *at) {
-            self.ask(at, now, out);
-        } else if matches!(self.backup.delay, Delay::Running(until) if now >= until) {
+            return;
+        }
+        if matches!(self.backup.delay, Delay::Running(until) if now >= until) {
             self.backup.delay = Delay::Over;
             if let Some(peer) = self.peer.filter(|peer| self.may_preempt(peer.priority)) {
-                self.preempt(peer.source, peer.priority, now, out);
+                return self.preempt(peer.source, peer.priority, now, out);
             }
+        }
+        if let Some(at) = self.backup.ask_at.filter(|at| now >= *at) {
+            self.ask(at, now, out);
         }
     }
 
@@ -90,22 +93,22 @@ impl Router {
     /// than its own at once (RFC 9568, 6.4.3), and nobody else minds it. So a router that is cut off, frozen or dead is
     /// found out within two of its intervals, and one that is late or unheard once is not.
     fn ask(&mut self, at: Now, now: Now, out: &mut Vec<Action>) {
-        let source = self.peer.map(|peer| peer.source);
-        match source {
-            Some(source) if self.backup.asked == QUESTIONS => {
-                self.backup.ask_at = None;
-                self.take_over(Reason::NoAnswer { source }, now, out);
-            }
-            _ => {
-                out.push(Action::Advertise { priority: LOWEST });
-                self.backup.asked += 1;
-                let time = (self.interval() / 5).max(ANSWER);
-                let last = self.backup.asked == QUESTIONS;
-                // Of several backups the one of the highest priority gives up hope first.
-                let skew = if last { self.skew() / 10 } else { Duration::ZERO };
-                self.backup.ask_at = Some(at.max(now.saturating_sub(time)) + time + skew);
-            }
+        let Some(Peer { source, .. }) = self.peer else {
+            self.backup.ask_at = None;
+            return;
+        };
+        if self.backup.asked == QUESTIONS {
+            self.backup.ask_at = None;
+            return self.take_over(Reason::NoAnswer { source }, now, out);
         }
+        out.push(Action::Advertise { priority: LOWEST });
+        self.backup.asked += 1;
+        let time = (self.interval() / 5).max(ANSWER);
+        // Of several backups the one of the highest priority gives up hope first.
+        let last = self.backup.asked == QUESTIONS;
+        let skew = if last { self.skew() / 10 } else { Duration::ZERO };
+        // From when it was due, as long as that leaves time for an answer.
+        self.backup.ask_at = Some(at.max(now.saturating_sub(time / 2)) + time + skew);
     }
 
     /// Is it another backup that asks the active router? That is not for us.
@@ -125,8 +128,8 @@ impl Router {
     fn length(&self, wait: Wait) -> Duration {
         match wait {
             Wait::Down => self.down_interval(),
-            Wait::Left => self.skew(),
-            Wait::Fell(_) => self.skew() / 10,
+            Wait::Left if !self.settings.fast => self.skew(),
+            Wait::Left | Wait::Fell(_) => self.skew() / 10,
         }
     }
 
@@ -198,7 +201,7 @@ impl Router {
         self.wait(Wait::Down, now);
         // The question must be lower than both: than the active router's priority, that it answers, and than ours.
         let lowest = heard.priority.min(self.advertised());
-        if self.settings.ask && lowest > LOWEST {
+        if self.settings.fast && lowest > LOWEST {
             self.backup.ask_at = Some(now + self.interval() * 5 / 4);
         }
     }

@@ -93,7 +93,7 @@ impl Station {
             preempt_delay: self.config.preempt_delay,
             own: self.source.unwrap_or_else(|| self.nowhere()),
             longest_learned: LONGEST_LEARNED,
-            ask: self.config.ask,
+            fast: self.config.fast,
         }
     }
 

@@ -110,7 +110,7 @@ pub(crate) fn router() -> VirtualRouter {
         advertisement_interval: Duration::from_millis(100),
         preempt: true,
         preempt_delay: Duration::ZERO,
-        ask_when_overdue: true,
+        fast_takeover: true,
         authentication: None,
         peers: Vec::new(),
         source_address: None,

@@ -40,14 +40,14 @@ fn settings() -> impl Strategy<Value = Settings> {
     let priority = prop::sample::select(vec![1u8, 50, 100, 100, 101, 254, 255]);
     let delay = prop::sample::select(vec![0, 0, 0, PATIENCE]);
     let delay = delay.prop_map(ms);
-    (priority, any::<[bool; 2]>(), delay).prop_map(|(priority, [preempt, ask], delay)| Settings {
+    (priority, any::<[bool; 2]>(), delay).prop_map(|(priority, [preempt, fast], delay)| Settings {
         priority,
         interval: ms(100),
         preempt,
         preempt_delay: delay,
         own: address(0),
         longest_learned: 10,
-        ask,
+        fast,
     })
 }
 
@@ -158,7 +158,7 @@ fn settles(story: &Story) {
 }
 
 fn config() -> ProptestConfig {
-    ProptestConfig { cases: 800, failure_persistence: None, ..ProptestConfig::default() }
+    ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() }
 }
 
 proptest! {

@@ -54,7 +54,7 @@ impl Pair {
 
     /// As it has been for a while, and each asks the other.
     fn settled_asking(&self) -> World {
-        let asking = |priority| Settings { ask: true, ..self.settings(priority, self.preempt) };
+        let asking = |priority| Settings { fast: true, ..self.settings(priority, self.preempt) };
         self.settle([asking(self.better), asking(self.lesser)])
     }
 
@@ -82,7 +82,7 @@ impl Pair {
             preempt_delay,
             own,
             longest_learned: 10,
-            ask: false,
+            fast: false,
         }
     }
 
@@ -101,7 +101,7 @@ impl Pair {
 }
 
 fn config() -> ProptestConfig {
-    ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() }
+    ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() }
 }
 
 proptest! {

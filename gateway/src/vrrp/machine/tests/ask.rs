@@ -9,7 +9,7 @@ const TAKES_OVER: &str = "advertise 100, claim, backup to active";
 
 /// A backup that follows 10.0.0.9 of priority 200.
 fn following() -> Bench {
-    let mut bench = Bench::backup(Settings { ask: true, ..settings(100) });
+    let mut bench = Bench::backup(Settings { fast: true, ..settings(100) });
     bench.tell(advert(9, 200));
     bench
 }
@@ -40,17 +40,17 @@ fn an_answer_ends_the_questions_until_the_next_advertisement_is_overdue() {
 
 #[test]
 fn nobody_is_asked_before_an_active_router_was_heard() {
-    let bench = Bench::backup(Settings { ask: true, ..settings(100) });
+    let bench = Bench::backup(Settings { fast: true, ..settings(100) });
     assert_eq!(bench.left(), Some(bench.router.down_interval()));
 }
 
 #[test]
 fn nobody_is_asked_who_could_take_the_question_for_a_better_router() {
-    let mut bench = Bench::backup(Settings { ask: true, preempt: false, ..settings(100) });
+    let mut bench = Bench::backup(Settings { fast: true, preempt: false, ..settings(100) });
     bench.tell(advert(9, 1));
     assert_eq!(bench.left(), Some(bench.router.down_interval()));
     // And a router of priority 1 has no lower one to ask with.
-    let mut bench = Bench::backup(Settings { ask: true, ..settings(1) });
+    let mut bench = Bench::backup(Settings { fast: true, ..settings(1) });
     bench.tell(advert(9, 200));
     assert_eq!(bench.left(), Some(bench.router.down_interval()));
 }
@@ -58,7 +58,7 @@ fn nobody_is_asked_who_could_take_the_question_for_a_better_router() {
 #[test]
 fn the_question_of_another_backup_changes_nothing() {
     for ask in [true, false] {
-        let mut bench = Bench::backup(Settings { ask, preempt: false, ..settings(100) });
+        let mut bench = Bench::backup(Settings { fast: ask, preempt: false, ..settings(100) });
         bench.tell(advert(9, 200));
         bench.now += ms(60);
         let left = bench.left();
@@ -76,7 +76,7 @@ fn an_active_router_answers_a_question_at_once() {
 
 #[test]
 fn a_released_backup_does_not_ask() {
-    let mut bench = Bench::backup(Settings { ask: true, ..settings(100) });
+    let mut bench = Bench::backup(Settings { fast: true, ..settings(100) });
     bench.tell(Event::Release);
     bench.tell(advert(9, 200));
     assert_eq!(bench.left(), Some(bench.router.down_interval()));
@@ -85,7 +85,7 @@ fn a_released_backup_does_not_ask() {
 #[test]
 fn questions_take_five_milliseconds_at_least() {
     let interval = ms(10);
-    let mut bench = Bench::backup(Settings { ask: true, interval, ..settings(254) });
+    let mut bench = Bench::backup(Settings { fast: true, interval, ..settings(254) });
     bench.tell(super::slow(9, 255, interval));
     assert_eq!(bench.later(us(12_500), Event::Timer), "advertise 1");
     assert_eq!(bench.left(), Some(ms(5)));

@@ -39,7 +39,7 @@ pub(super) fn settings(priority: u8) -> Settings {
         preempt_delay: Duration::ZERO,
         own: ip(10),
         longest_learned: 10,
-        ask: false,
+        fast: false,
     }
 }
 
