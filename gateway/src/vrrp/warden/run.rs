@@ -168,7 +168,7 @@ impl Guard {
             Ok(launched) => launched,
             Err(error) => {
                 let text = format!("the VRRP process cannot be started: {error}");
-                self.restart = now + self.restarts.pause(Duration::ZERO);
+                self.restart = now + self.restarts.pause(Duration::ZERO, false);
                 return self.broken(&text);
             }
         };

@@ -24,7 +24,8 @@ impl Guard {
         if self.over {
             return;
         }
-        let pause = self.restarts.pause(now.saturating_duration_since(started));
+        let held = self.states.contains(&State::Active);
+        let pause = self.restarts.pause(now.saturating_duration_since(started), held);
         self.restart = now + pause;
         if self.told.is_some() {
             self.broken(&format!("the VRRP process was lost at its start: {why}"));
