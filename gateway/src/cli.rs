@@ -3,6 +3,7 @@
 mod client;
 mod operate;
 mod table;
+mod virtual_routers;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -78,6 +79,7 @@ where
         Command::Enable(node) => told(node.set(AdminState::Enabled, out)),
         Command::Disable(node) => told(node.set(AdminState::Disabled, out)),
         Command::Rebalance(rebalance) => told(rebalance.run(out)),
+        Command::VirtualRouters(of) => told(of.run(out)),
         Command::Schema => out.write_all(schema::schema_text().as_bytes()).map(|()| 0),
         Command::Version => writeln!(out, "{} {}", NAME, env!("CARGO_PKG_VERSION")).map(|()| 0),
         Command::Completions { shell } => {
@@ -163,6 +165,10 @@ enum Command {
     /// Waits until they are back, and shows how far it is; Ctrl-C ends the waiting, not the rebalance. Exits with 0;
     /// 1 if the gateway does not answer or refuses, with why.
     Rebalance(operate::RebalanceCluster),
+    /// List the virtual routers of a running gateway: who has the addresses that gateways share; or move them.
+    ///
+    /// Exits with 0; 1 if the gateway does not answer.
+    VirtualRouters(virtual_routers::OfVirtualRouters),
     /// Print the JSON schema of the configuration file, for editors.
     Schema,
     /// Print the version.

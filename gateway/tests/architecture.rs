@@ -86,7 +86,19 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("http::redirect", &[]),
     ("admin", &["socket"]),
     ("drain", &["config::model", "cluster", "snapshot", "session", "stream", "tls"]),
-    ("vrrp", &["config::model", "cluster", "session", "socket", "telemetry", "worker::timeslice"]),
+    (
+        "vrrp",
+        &[
+            "config::model",
+            "cluster",
+            "session",
+            "socket",
+            "telemetry",
+            "tls",
+            "worker::timeslice",
+            "health::probe",
+        ],
+    ),
     // Who puts it together.
     (
         "app",
@@ -137,6 +149,9 @@ const PURE: &[&str] = &[
     "telemetry::escape",
     "vrrp::packet",
     "vrrp::machine",
+    "vrrp::track::verdict",
+    "vrrp::warden::parting",
+    "vrrp::warden::timing",
 ];
 
 /// What a pure room may not say.
@@ -164,10 +179,12 @@ const LIBRARIES: &[(&str, &[&str])] = &[
             "health::probe::overview",
             "health::probe::view",
             "http",
+            "vrrp::notify",
         ],
     ),
-    ("hyper_util", &["admin", "health::probe::http", "http"]),
+    ("hyper_util", &["admin", "health::probe::http", "http", "vrrp::notify"]),
     ("lapin", &["health::probe"]),
+    ("lettre", &["vrrp::notify"]),
     ("libc", &["worker", "vrrp::process"]),
     ("clap", &["cli"]),
     ("hickory_resolver", &["cluster::lookup"]),

@@ -74,9 +74,12 @@ class Tally:
 def channel(tally):
     """A channel of a connection of its own, with the queue declared."""
     parameters = pika.URLParameters(URL)
-    # Short, because the address comes back at another gateway: nothing is gained by patience with the old one.
+    # Whoever connects while the address moves gets no answer, and the kernel asks again only after a second. So it is
+    # better to begin anew soon.
+    parameters.socket_timeout = 0.25
+    parameters.stack_timeout = 2
+    # An idle connection whose gateway is gone without a word is noticed after this many seconds.
     parameters.heartbeat = 4
-    parameters.socket_timeout = parameters.stack_timeout = 2
     parameters.blocked_connection_timeout = 10
     connection = pika.BlockingConnection(parameters)
     try:
@@ -119,7 +122,7 @@ def again_and_again(work, tally):
         try:
             work(tally)
         except (AMQPError, OSError) as error:
-            text = f"{work.__name__}: {error or type(error).__name__}"
+            text = f"{work.__name__}: {str(error) or repr(error)}"
             if text != told:
                 say(text)
             told = text

@@ -2,7 +2,7 @@
 //!
 //! They check nothing on their own account and may break every rule of the protocol.
 
-mod broker;
+pub mod broker;
 mod bytes;
 mod frame;
 mod tls;

@@ -1,4 +1,4 @@
-//! `/api/v1`: nodes and clusters, and what an operator can do with them.
+//! `/api/v1`: nodes, clusters and virtual routers, and what an operator can do with them.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -17,6 +17,7 @@ use serde::de::DeserializeOwned;
 use super::guard::guard;
 use super::operator::Operator;
 use super::problem::Problem;
+use super::view::vrrp::{VirtualRouter, VirtualRouters};
 use super::view::{Cluster, Clusters, Node, NodeChange, Nodes};
 
 /// Longest body of a request, in bytes.
@@ -33,6 +34,10 @@ pub(super) fn router(operator: Desk, bound: SocketAddr) -> Router {
         .route("/api/v1/clusters", get(clusters))
         .route("/api/v1/clusters/{cluster}", get(cluster))
         .route("/api/v1/clusters/{cluster}/rebalance", post(rebalance).delete(stop_rebalance))
+        .route("/api/v1/virtual-routers", get(virtual_routers))
+        .route("/api/v1/virtual-routers/{name}", get(virtual_router))
+        .route("/api/v1/virtual-routers/{name}/release", post(release))
+        .route("/api/v1/virtual-routers/{name}/reclaim", post(reclaim))
         .route_layer(from_fn_with_state(bound, guard))
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .with_state(operator)
@@ -82,6 +87,26 @@ async fn rebalance(State(desk): State<Desk>, path: PathOf<String>, body: BodyOf)
 
 async fn stop_rebalance(State(desk): State<Desk>, path: PathOf<String>, body: BodyOf) -> Response {
     answer(nothing(body).and_then(|()| Ok(desk.stop_rebalance(&path_of(path)?)?)))
+}
+
+async fn virtual_routers(State(desk): State<Desk>) -> Json<VirtualRouters> {
+    Json(VirtualRouters { virtual_routers: desk.virtual_routers() })
+}
+
+async fn virtual_router(State(desk): State<Desk>, path: PathOf<String>) -> Answer<VirtualRouter> {
+    let name = path_of(path)?;
+    let found = desk.virtual_routers().into_iter().find(|v| v.virtual_router == name);
+    let known =
+        || Problem::new(StatusCode::NOT_FOUND, format!("There is no virtual router {name}."));
+    found.map(Json).ok_or_else(known)
+}
+
+async fn release(State(desk): State<Desk>, path: PathOf<String>, body: BodyOf) -> Response {
+    answer(nothing(body).and_then(|()| Ok(desk.release(&path_of(path)?)?)))
+}
+
+async fn reclaim(State(desk): State<Desk>, path: PathOf<String>, body: BodyOf) -> Response {
+    answer(nothing(body).and_then(|()| Ok(desk.reclaim(&path_of(path)?)?)))
 }
 
 type PathOf<T> = Result<Path<T>, PathRejection>;

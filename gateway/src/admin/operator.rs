@@ -2,7 +2,7 @@
 
 use super::view;
 
-/// Shows and changes nodes and clusters on behalf of whoever uses the API.
+/// Shows and changes nodes, clusters and virtual routers on behalf of whoever uses the API.
 pub trait Operator: Send + Sync {
     /// All nodes, by cluster.
     fn nodes(&self) -> Vec<view::Node>;
@@ -32,6 +32,21 @@ pub trait Operator: Send + Sync {
     /// # Errors
     /// When there is no such cluster, or it is not being rebalanced.
     fn stop_rebalance(&self, cluster: &str) -> Result<view::Rebalance, Refusal>;
+
+    /// All virtual routers, in the order of the configuration.
+    fn virtual_routers(&self) -> Vec<view::vrrp::VirtualRouter>;
+
+    /// Gives the addresses of a virtual router to another gateway until they are reclaimed; how it is at that moment.
+    ///
+    /// # Errors
+    /// When there is no such virtual router, or VRRP does not run.
+    fn release(&self, virtual_router: &str) -> Result<view::vrrp::VirtualRouter, Refusal>;
+
+    /// Lets a virtual router that was released have its addresses again, if its priority says so.
+    ///
+    /// # Errors
+    /// As [`Operator::release`].
+    fn reclaim(&self, virtual_router: &str) -> Result<view::vrrp::VirtualRouter, Refusal>;
 }
 
 /// Why something is not done: a sentence for whoever asked.

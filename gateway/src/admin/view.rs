@@ -1,4 +1,6 @@
-//! What the API says of nodes and clusters, and what it can be told: the JSON of both sides of it.
+//! What the API says of nodes, clusters and virtual routers, and what it can be told: the JSON of both sides of it.
+
+pub mod vrrp;
 
 use serde::{Deserialize, Serialize};
 

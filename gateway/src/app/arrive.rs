@@ -43,6 +43,12 @@ impl Hall {
             arrival.here = local.and_then(|local| self.addresses.arrive(local.ip()));
             arrival.local = local.filter(|_| self.entrance.notes_local);
         }
+        if arrival.is_lost() {
+            // The client is to try again at once, and not to wait for an answer that cannot be sent any more.
+            let _ = stream.set_zero_linger();
+            let end = End::new(Who::Gateway, Phase::Accept, "address-lost");
+            return session::turned_away(&self.shared, arrival, &end);
+        }
         if self.entrance.is_open() {
             self.seat(arrival, stream.into(), passage);
             return;

@@ -16,6 +16,8 @@ use crate::telemetry::counters::Traffic;
 use crate::telemetry::metrics::Scrape;
 use crate::telemetry::names;
 use crate::telemetry::sink::Sink;
+use crate::vrrp::board::Board;
+use crate::vrrp::talk::{Alarm, State};
 use crate::worker::Workers;
 
 impl Gateway {
@@ -38,6 +40,8 @@ impl Gateway {
                 sessions_of_workers(scrape, &workers);
             }
         });
+        let board = self.board.clone();
+        metrics.add_collector(move |scrape| virtual_routers(scrape, &board));
         let shared = Arc::downgrade(&self.shared);
         let seen = Mutex::default();
         metrics.add_collector(move |scrape| {
@@ -130,6 +134,35 @@ fn nodes(scrape: &mut Scrape<'_>, shared: &Shared, seen: &mut Seen) {
         sessions.is_some()
     });
     scrape.gauge(&names::CONFIG_REVISION, &[], snapshot.revision as f64);
+}
+
+fn virtual_routers(scrape: &mut Scrape<'_>, board: &Board) {
+    for (router, known) in board.routers().iter().zip(board.known()) {
+        let name = &*router.name;
+        if let Some(status) = &known.status {
+            for state in State::ALL {
+                let is = f64::from(u8::from(state == status.state));
+                scrape.gauge(&names::VRRP_STATE, &[name, state.name()], is);
+            }
+            scrape.gauge(&names::VRRP_PRIORITY, &[name], f64::from(status.priority));
+        }
+        for state in State::ALL {
+            let count = known.transitions.get(state.name()).copied().unwrap_or(0);
+            scrape.counter(&names::VRRP_TRANSITIONS_TOTAL, &[name, state.name()], count);
+        }
+        for alarm in Alarm::ALL {
+            let is = known.alarms.iter().any(|(other, _)| *other == alarm);
+            let labels = [name, alarm.name()];
+            scrape.gauge(&names::VRRP_ALARM, &labels, f64::from(u8::from(is)));
+        }
+        let totals = &known.totals;
+        scrape.counter(&names::VRRP_ADVERTISEMENTS_TOTAL, &[name, "sent"], totals.sent);
+        scrape.counter(&names::VRRP_ADVERTISEMENTS_TOTAL, &[name, "received"], totals.received);
+        for (reason, count) in &totals.errors {
+            scrape.counter(&names::VRRP_ERRORS_TOTAL, &[name, reason], *count);
+        }
+        scrape.counter(&names::VRRP_ANNOUNCEMENTS_TOTAL, &[name], totals.announced);
+    }
 }
 
 fn health(scrape: &mut Scrape<'_>, node: &Node) {

@@ -11,7 +11,7 @@ mod watch;
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -36,7 +36,7 @@ use crate::drain::Keeper;
 use crate::gate::Gate;
 use crate::health::Health;
 use crate::http::{self, HttpServer};
-use crate::listener::accept::Acceptor;
+use crate::listener::accept::{Accepting, Acceptor};
 use crate::listener::entrance::Entrance;
 use crate::listener::{self, Listener};
 use crate::session::registry::Registry;
@@ -52,6 +52,7 @@ use crate::tls::problem::located;
 use crate::tls::watch::Watch;
 use crate::tls::{self, Tls};
 use crate::vrrp::board::Board;
+use crate::vrrp::warden::Hand;
 use crate::worker::handshakes::HandshakeThreads;
 use crate::worker::{self, Clock, Workers};
 
@@ -116,6 +117,7 @@ struct Gateway {
     handshakes: HandshakeThreads,
     gate: Arc<Gate>,
     gates: Vec<(config::model::ListenerName, Arc<Gate>)>,
+    accepting: Vec<(config::model::ListenerName, Arc<Accepting>)>,
     health: Health,
     tasks: TaskTracker,
     /// Accept loops, and clients on their way from one thread to another.
@@ -125,6 +127,10 @@ struct Gateway {
     tls: Arc<Tls>,
     /// Addresses that other gateways share.
     addresses: Arc<SharedAddresses>,
+    /// What is known of the virtual routers.
+    board: Arc<Board>,
+    /// Moves them; empty until VRRP runs.
+    hand: Arc<OnceLock<Hand>>,
     admin: Option<AdminServer>,
     http: Option<HttpServer>,
 }
@@ -152,6 +158,7 @@ fn start(
         access: model.log.access.then(|| AccessLog::new(sink.handle())),
     });
     let gates = listeners.iter().map(|l| (l.name.clone(), l.gate.clone())).collect();
+    let accepting = listeners.iter().map(|l| (l.name.clone(), l.accepting.clone())).collect();
     let (http, listeners) = with_http(model, listeners);
     let health = Health::new(shared.name.clone(), shared.metrics.clone());
     let keeper = Arc::new(Keeper::new(shared.clone(), model.gateway.drain_rate));
@@ -162,16 +169,18 @@ fn start(
         handshakes: HandshakeThreads::start(if with_tls { count } else { 0 }, dispatch)?,
         gate: Arc::new(Gate::new(model.gateway.max_connections)),
         gates,
+        accepting,
         tasks: TaskTracker::new(),
         arrivals: TaskTracker::new(),
         stop_accepting: CancellationToken::new(),
         keeper,
         tls: tls.clone(),
         addresses,
+        board: Arc::new(Board::new(&model.virtual_routers)),
+        hand: Arc::default(),
         admin: None,
         http: None,
     };
-    let board = Arc::new(Board::new(&model.virtual_routers));
     let control = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     control.block_on(async {
         let mut signals = Signals::new()?;
@@ -185,11 +194,10 @@ fn start(
         gateway.spawn_tasks(clock, &lookup);
         gateway.http = http::start(gateway.http_setup(model), http, dispatch)?;
         gateway.accept(listeners);
+        let telling = vrrp::tell(&gateway, model);
         let warden = match stopped {
             true => None,
-            false => {
-                vrrp::start(&gateway, model, &board, dispatch).await.map_err(StartError::Vrrp)?
-            }
+            false => vrrp::start(&gateway, model, dispatch).await.map_err(StartError::Vrrp)?,
         };
         info!("ready");
         if !stopped {
@@ -199,7 +207,9 @@ fn start(
             Some(warden) => vrrp::stop(warden, signals.stop(sink)).await,
             None => false,
         };
+        telling.end();
         gateway.stop(model, sink, signals, hurried).await;
+        telling.done().await;
         Ok::<_, StartError>(())
     })?;
     if let Some(admin) = gateway.admin.take() {
@@ -244,7 +254,14 @@ fn bind_all(
         let gate = Arc::new(Gate::new(listener.max_connections.unwrap_or(usize::MAX)));
         let termination = tls.listeners.get(&listener.name).cloned();
         let entrance = Arc::new(Entrance::new(listener, termination, notes_local));
-        listeners.push(Listener { name: listener.name.clone(), gate, entrance, sockets });
+        let accepting = Arc::default();
+        listeners.push(Listener {
+            name: listener.name.clone(),
+            gate,
+            accepting,
+            entrance,
+            sockets,
+        });
     }
     let bind_admin = |at: SocketAddr| admin::bind(at, shared.contains(at.ip()));
     let admin = match model.admin.as_ref().map(|admin| bind_admin(admin.bind)) {
@@ -347,7 +364,12 @@ impl Gateway {
     fn sources(&self) -> Sources {
         let (metrics, shared) = (self.shared.metrics.clone(), self.shared.clone());
         let stop = self.stop_accepting.clone();
-        let desk = operator::Desk { shared: shared.clone(), keeper: self.keeper.clone() };
+        let desk = operator::Desk {
+            shared: shared.clone(),
+            keeper: self.keeper.clone(),
+            board: self.board.clone(),
+            hand: self.hand.clone(),
+        };
         Sources {
             metrics: Arc::new(move || metrics.render()),
             not_ready: Arc::new(move || watch::not_ready(&shared, &stop)),
@@ -382,7 +404,7 @@ impl Gateway {
 
     /// Starts the accept loops: one a worker for every address.
     fn accept(&self, listeners: Vec<Listener>) {
-        for Listener { name, gate, entrance, sockets } in listeners {
+        for Listener { name, gate, accepting, entrance, sockets } in listeners {
             for of_address in sockets {
                 let address = of_address.first().and_then(|socket| socket.local_addr().ok());
                 for (number, (socket, worker)) in
@@ -392,6 +414,7 @@ impl Gateway {
                         listener: name.clone(),
                         gate: gate.clone(),
                         gateway_gate: self.gate.clone(),
+                        accepting: accepting.clone(),
                         metrics: self.shared.metrics.clone(),
                     };
                     let handshakes = self.handshakes.runtimes().get(number);

@@ -1,6 +1,8 @@
 //! What the admin API shows and changes.
 
-use std::sync::Arc;
+mod virtual_router;
+
+use std::sync::{Arc, OnceLock};
 use std::time::{Instant, SystemTime};
 
 use tracing::info;
@@ -14,11 +16,16 @@ use crate::cluster::report::CheckReport;
 use crate::config::model::ClusterName;
 use crate::drain::{self, Keeper};
 use crate::session::Shared;
+use crate::vrrp::board::Board;
+use crate::vrrp::warden::Hand;
 
 /// Serves the API from the running gateway.
 pub(super) struct Desk {
     pub(super) shared: Arc<Shared>,
     pub(super) keeper: Arc<Keeper>,
+    pub(super) board: Arc<Board>,
+    /// Empty until VRRP runs.
+    pub(super) hand: Arc<OnceLock<Hand>>,
 }
 
 impl Operator for Desk {
@@ -75,6 +82,24 @@ impl Operator for Desk {
         let idle =
             || Refusal::Conflict(format!("Cluster {} is not being rebalanced.", cluster.name));
         stopped.map(|run| rebalance(&cluster, run)).ok_or_else(idle)
+    }
+
+    fn virtual_routers(&self) -> Vec<view::vrrp::VirtualRouter> {
+        virtual_router::all(&self.board)
+    }
+
+    fn release(&self, name: &str) -> Result<view::vrrp::VirtualRouter, Refusal> {
+        virtual_router::wish(&self.board, &self.hand, name, |hand, router| {
+            info!(virtual_router = name, "an operator releases the shared addresses");
+            hand.release(router);
+        })
+    }
+
+    fn reclaim(&self, name: &str) -> Result<view::vrrp::VirtualRouter, Refusal> {
+        virtual_router::wish(&self.board, &self.hand, name, |hand, router| {
+            info!(virtual_router = name, "an operator reclaims the shared addresses");
+            hand.reclaim(router);
+        })
     }
 }
 
@@ -168,6 +193,7 @@ fn rebalance(cluster: &Cluster, run: drain::Rebalance) -> view::Rebalance {
     view::Rebalance { planned, moved, coming, rate: cluster.model.rebalance_rate.get() }
 }
 
+/// As RFC 3339 has it.
 fn time(at: SystemTime) -> String {
     humantime::format_rfc3339_millis(at).to_string()
 }

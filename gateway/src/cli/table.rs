@@ -1,6 +1,7 @@
 //! Tables for people.
 
 use crate::admin::view::Node;
+use crate::admin::view::vrrp::VirtualRouter;
 
 /// The nodes, one a line, and what is to be said of each.
 pub(super) fn nodes(nodes: &[Node]) -> String {
@@ -48,6 +49,47 @@ fn remarks(node: &Node) -> Vec<String> {
     remarks
 }
 
+/// The virtual routers, one a line, and what is to be said of each.
+pub(super) fn virtual_routers(routers: &[VirtualRouter]) -> String {
+    let head = ["NAME", "INTERFACE", "VRID", "STATE", "PRIORITY", "ADDRESSES", "PEER", "REMARKS"];
+    let mut rows = vec![head.map(str::to_owned)];
+    rows.extend(routers.iter().map(|router| {
+        let peer = router.peer.as_ref();
+        [
+            router.virtual_router.clone(),
+            router.interface.clone(),
+            router.virtual_router_id.to_string(),
+            router.state.clone(),
+            match router.effective_priority {
+                Some(effective) if effective != router.priority => {
+                    format!("{effective} of {}", router.priority)
+                }
+                _ => router.priority.to_string(),
+            },
+            router.addresses.join(" "),
+            peer.map_or_else(|| "-".to_owned(), |p| format!("{} ({})", p.address, p.priority)),
+            remarks_on_router(router).join("; "),
+        ]
+    }));
+    aligned(&rows)
+}
+
+fn remarks_on_router(router: &VirtualRouter) -> Vec<String> {
+    let mut remarks = Vec::new();
+    if router.released {
+        remarks.push("released".to_owned());
+    }
+    if router.state == "fault" {
+        remarks.extend(router.reason.clone());
+    }
+    if router.holds_addresses != (router.state == "active") {
+        let has = if router.holds_addresses { "has" } else { "does not have" };
+        remarks.push(format!("{has} the addresses"));
+    }
+    remarks.extend(router.alarms.iter().map(|a| format!("ALARM {}: {}", a.alarm, a.text)));
+    remarks
+}
+
 /// Columns as wide as they have to be, two spaces between them.
 fn aligned<const N: usize>(rows: &[[String; N]]) -> String {
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
@@ -62,6 +104,7 @@ fn aligned<const N: usize>(rows: &[[String; N]]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::admin::view::vrrp::{Alarm, Counters, Peer};
     use crate::admin::view::{AdminState, Broker, Drain};
 
     #[test]
@@ -100,5 +143,47 @@ main/rabbit1  10.0.0.1:5672  draining  down    40        1       memory alarm; g
                         60 of 100 sessions closed; tcp: connection refused
 ";
         assert_eq!(nodes(&[node]), expected);
+    }
+
+    #[test]
+    fn each_virtual_router_has_a_line_with_who_has_its_addresses() {
+        let amqp = VirtualRouter {
+            virtual_router: "amqp".into(),
+            interface: "eth0".into(),
+            virtual_router_id: 51,
+            version: 3,
+            addresses: vec!["10.0.0.9/24".into(), "10.0.0.10/32".into()],
+            sync_group: None,
+            state: "active".into(),
+            since: None,
+            reason: None,
+            priority: 100,
+            effective_priority: Some(100),
+            released: false,
+            holds_addresses: true,
+            peer: None,
+            alarms: Vec::new(),
+            counters: Counters::default(),
+            history: Vec::new(),
+        };
+        let alarm = Alarm { alarm: "two_owners".into(), text: "lower one priority".into() };
+        let web = VirtualRouter {
+            virtual_router: "web".into(),
+            addresses: vec!["10.0.0.8/24".into()],
+            state: "fault".into(),
+            reason: Some("interface eth1 is down".into()),
+            effective_priority: Some(60),
+            released: true,
+            peer: Some(Peer { address: "10.0.0.2".into(), priority: 90, heard_ms: 3 }),
+            alarms: vec![alarm],
+            ..amqp.clone()
+        };
+        let expected = "\
+NAME  INTERFACE  VRID  STATE   PRIORITY   ADDRESSES                 PEER           REMARKS
+amqp  eth0       51    active  100        10.0.0.9/24 10.0.0.10/32  -
+web   eth0       51    fault   60 of 100  10.0.0.8/24               10.0.0.2 (90)  released; \
+                        interface eth1 is down; has the addresses; ALARM two_owners: lower one priority
+";
+        assert_eq!(virtual_routers(&[amqp, web]), expected);
     }
 }

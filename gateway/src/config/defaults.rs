@@ -72,6 +72,8 @@ pub const VRRP_MOST_PEERS: usize = 32;
 pub const VRRP_PREEMPT: bool = true;
 /// `vrrp.NAME.preempt_delay`
 pub const VRRP_PREEMPT_DELAY: Duration = Duration::ZERO;
+/// `vrrp.NAME.fast_takeover`
+pub const VRRP_FAST_TAKEOVER: bool = true;
 /// `vrrp.NAME.virtual_mac`
 pub const VRRP_VIRTUAL_MAC: bool = false;
 /// `vrrp.NAME.garp.repeat`

@@ -67,6 +67,10 @@ pub(super) async fn serve(shared: Arc<Shared>, listener: Arc<HttpListener>, acce
     let Ok(local) = stream.local_addr() else { return };
     arrival.here = shared.addresses.arrive(local.ip());
     let lost = arrival.here.as_ref().map(|here| here.lost().clone()).unwrap_or_default();
+    if lost.is_cancelled() {
+        let _ = stream.set_zero_linger();
+        return;
+    }
     let (head, began) = (shared.head, Instant::now());
     let arriving = admit(&listener, stream, &mut arrival, head);
     let arrived = tokio::select! {

@@ -160,7 +160,7 @@ async fn run(
             let new = || Arc::new(HttpCluster::new(cluster));
             Some(used.entry(name.clone()).or_insert_with(new).clone())
         });
-        let Listener { name, gate, entrance, sockets } = bound;
+        let Listener { name, gate, accepting, entrance, sockets } = bound;
         let listener = Arc::new(HttpListener { name, http, entrance, cluster });
         for socket in sockets.into_iter().flatten() {
             let address = socket.local_addr().map_or_else(|_| "?".into(), |a| a.to_string());
@@ -168,6 +168,7 @@ async fn run(
                 listener: listener.name.clone(),
                 gate: gate.clone(),
                 gateway_gate: shared.gate.clone(),
+                accepting: accepting.clone(),
                 metrics: shared.metrics.clone(),
             };
             let (serving, arrived_at) = (shared.clone(), listener.clone());

@@ -6,8 +6,9 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 use tokio::net::{TcpListener, TcpStream};
@@ -21,6 +22,10 @@ use crate::telemetry::metrics::Metrics;
 
 /// How long a loop rests after an error that would come back at once, such as "no file descriptors".
 const REST: Duration = Duration::from_millis(100);
+/// For how long accepts have to fail until the listener counts as one that does not accept.
+const TROUBLE: Duration = Duration::from_millis(300);
+/// A failure that long ago is over: a client that waits would have brought about the next.
+const FORGET: Duration = Duration::from_secs(1);
 
 /// A connection that was accepted.
 #[derive(Debug)]
@@ -33,6 +38,46 @@ pub struct Accepted {
     pub passage: Passage,
 }
 
+/// Whether the loops of a listener accept clients.
+#[derive(Debug, Default)]
+pub struct Accepting {
+    /// A loop has ended that should not have.
+    ended: AtomicBool,
+    /// Since when accepts fail for want of something, and when one did last.
+    trouble: Mutex<Option<(Instant, Instant)>>,
+}
+
+impl Accepting {
+    /// Why clients are not accepted at `now`, if they are not. A listener that is full accepts: it serves those it has, and
+    /// those who wait take their turn.
+    #[must_use]
+    pub fn wrong(&self, now: Instant) -> Option<&'static str> {
+        if self.ended.load(Ordering::Relaxed) {
+            return Some("an accept loop has ended");
+        }
+        let (since, last) = (*self.trouble.lock().unwrap_or_else(PoisonError::into_inner))?;
+        let lasts = now.saturating_duration_since(last) < FORGET;
+        (lasts && last.duration_since(since) >= TROUBLE).then_some("accepting fails")
+    }
+
+    fn failed(&self, now: Instant) {
+        let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        let since = trouble.filter(|(_, last)| now.duration_since(*last) < FORGET);
+        *trouble = Some((since.map_or(now, |(since, _)| since), now));
+    }
+}
+
+/// Notes that a loop has ended, however it did.
+struct Loop<'a>(&'a Accepting, &'a CancellationToken);
+
+impl Drop for Loop<'_> {
+    fn drop(&mut self) {
+        if !self.1.is_cancelled() {
+            self.0.ended.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
 /// What an accept loop needs.
 #[derive(Debug)]
 pub struct Acceptor {
@@ -42,6 +87,8 @@ pub struct Acceptor {
     pub gate: Arc<Gate>,
     /// The gateway's limit.
     pub gateway_gate: Arc<Gate>,
+    /// Where it is noted whether it accepts.
+    pub accepting: Arc<Accepting>,
     /// Where errors are counted.
     pub metrics: Arc<Metrics>,
 }
@@ -55,6 +102,7 @@ impl Acceptor {
         stop: CancellationToken,
         serve: impl Fn(Accepted),
     ) {
+        let _loop = Loop(&self.accepting, &stop);
         let socket = match TcpListener::from_std(socket) {
             Ok(socket) => socket,
             Err(error) => {
@@ -116,11 +164,43 @@ impl Acceptor {
         };
         self.metrics.accept_error(&self.listener.0, reason);
         if rest {
+            self.accepting.failed(Instant::now());
             warn!(
                 listener = %self.listener, %error, reason,
                 "cannot accept: clients wait in the queue; raise the limit on open files if this repeats"
             );
             tokio::time::sleep(REST).await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn accepts_that_go_on_to_fail_are_told_from_one_that_failed() {
+        let (accepting, start) = (Accepting::default(), Instant::now());
+        accepting.failed(start);
+        assert_eq!(accepting.wrong(start), None);
+        for rest in 1..=3 {
+            accepting.failed(start + rest * REST);
+        }
+        let last = start + 3 * REST;
+        assert_eq!(accepting.wrong(last), Some("accepting fails"));
+        assert_eq!(accepting.wrong(last + FORGET), None, "it is over");
+        accepting.failed(last + FORGET);
+        assert_eq!(accepting.wrong(last + FORGET), None, "it begins anew");
+    }
+
+    #[test]
+    fn a_loop_that_ends_before_it_was_to_is_noted() {
+        let (accepting, stop) = (Accepting::default(), CancellationToken::new());
+        drop(Loop(&accepting, &CancellationToken::new()));
+        assert!(accepting.wrong(Instant::now()).is_some());
+        let accepting = Accepting::default();
+        stop.cancel();
+        drop(Loop(&accepting, &stop));
+        assert_eq!(accepting.wrong(Instant::now()), None);
     }
 }

@@ -12,6 +12,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use crate::config::model::ListenerName;
 use crate::gate::Gate;
 use crate::socket::{free_bind, keep_alive};
+use accept::Accepting;
 use entrance::Entrance;
 
 /// Connections that the kernel keeps until they are accepted.
@@ -64,6 +65,8 @@ pub struct Listener {
     pub name: ListenerName,
     /// Its own limit.
     pub gate: Arc<Gate>,
+    /// Whether its loops accept clients.
+    pub accepting: Arc<Accepting>,
     /// What its clients pass before AMQP.
     pub entrance: Arc<Entrance>,
     /// Its sockets: for each address, one for each worker.

@@ -15,7 +15,7 @@ pub struct SharedAddresses(HashMap<IpAddr, Arc<Shared>>);
 struct Shared {
     /// Connections to it.
     live: AtomicUsize,
-    /// Of those that are there now.
+    /// Of those that are there now; cancelled while the address leaves.
     lost: Mutex<CancellationToken>,
 }
 
@@ -38,7 +38,7 @@ impl SharedAddresses {
         self.0.contains_key(&address.to_canonical())
     }
 
-    /// A connection was made to `address`; `None` if that is not shared.
+    /// A connection was made to `address`; `None` if that is not shared. While it leaves, the connection is lost at once.
     #[must_use]
     pub fn arrive(&self, address: IpAddr) -> Option<Here> {
         let address = address.to_canonical();
@@ -48,11 +48,20 @@ impl SharedAddresses {
         Some(Here { address, shared, lost, left: AtomicBool::new(false) })
     }
 
-    /// The addresses leave: tells all connections to them that have come so far.
+    /// The addresses leave: tells all connections to them, also those that come until [`SharedAddresses::welcome`].
     pub fn lose(&self, addresses: &[IpAddr]) {
         for shared in addresses.iter().filter_map(|address| self.0.get(address)) {
+            shared.lost.lock().unwrap_or_else(PoisonError::into_inner).cancel();
+        }
+    }
+
+    /// Connections may come again.
+    pub fn welcome(&self, addresses: &[IpAddr]) {
+        for shared in addresses.iter().filter_map(|address| self.0.get(address)) {
             let mut lost = shared.lost.lock().unwrap_or_else(PoisonError::into_inner);
-            std::mem::take(&mut *lost).cancel();
+            if lost.is_cancelled() {
+                *lost = CancellationToken::new();
+            }
         }
     }
 
@@ -112,6 +121,8 @@ mod tests {
         let here = addresses.arrive(ours).expect("shared");
         let there = addresses.arrive(other).expect("shared");
         addresses.lose(&[ours]);
+        assert!(addresses.arrive(ours).expect("shared").lost().is_cancelled());
+        addresses.welcome(&[ours, other]);
         let late = addresses.arrive(ours).expect("shared");
         assert!(here.lost().is_cancelled());
         assert!(!there.lost().is_cancelled() && !late.lost().is_cancelled());

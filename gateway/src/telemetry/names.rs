@@ -159,6 +159,23 @@ metrics! {
         "From the head of a request to the last byte of its answer; a WebSocket counts to its end."
     HTTP_NODE_UP = "amqp_gateway_http_node_up" Gauge Count ["cluster", "node"]
         "1 while the management of the node answers the check of HTTP listeners, or is not known yet."
+    VRRP_STATE = "amqp_gateway_vrrp_state" Gauge Count ["virtual_router", "state"]
+        "1 for the state the virtual router is in: initialize, backup, active or fault; summed over all gateways, active has to be 1."
+    VRRP_PRIORITY = "amqp_gateway_vrrp_priority" Gauge Count ["virtual_router"]
+        "The effective priority; below the configured one while something that is tracked fails."
+    VRRP_TRANSITIONS_TOTAL = "amqp_gateway_vrrp_transitions_total"
+        Counter Count ["virtual_router", "to"]
+        "Changes of state, by the new one; many tell of a network that loses advertisements, or of a check that flaps."
+    VRRP_ADVERTISEMENTS_TOTAL = "amqp_gateway_vrrp_advertisements_total"
+        Counter Count ["virtual_router", "direction"]
+        "Advertisements; direction sent, or received and accepted. An active router that receives some has a rival."
+    VRRP_ERRORS_TOTAL = "amqp_gateway_vrrp_errors_total" Counter Count ["virtual_router", "reason"]
+        "Advertisements that were dropped, by what was wrong with them."
+    VRRP_ALARM = "amqp_gateway_vrrp_alarm" Gauge Count ["virtual_router", "alarm"]
+        "1 while a misconfiguration is noticed that may put the addresses on two gateways; the log has its cure."
+    VRRP_ANNOUNCEMENTS_TOTAL = "amqp_gateway_vrrp_announcements_total"
+        Counter Count ["virtual_router"]
+        "Gratuitous ARP requests and unsolicited neighbour advertisements sent for the addresses."
     CERTIFICATE_EXPIRY_TIMESTAMP_SECONDS = "amqp_gateway_certificate_expiry_timestamp_seconds"
         Gauge Timestamp ["listener", "cluster", "certificate"]
         "When a certificate in use ends: one of a listener, or what the gateway shows the nodes of a cluster."
@@ -239,6 +256,8 @@ The label `reason` of sessions is explained with [the access record](access-log.
 | `tls` | the TLS handshake failed for another reason: see the log |
 
 `fd-limit`, `local-ports`, `memory` and `forbidden` are faults of the gateway's machine. They do not count against the node.
+
+The label `alarm` of `amqp_gateway_vrrp_alarm` is explained with [shared addresses](vrrp.md#alarms).
 ";
 
 #[cfg(test)]

@@ -151,6 +151,21 @@ impl Origination {
     }
 }
 
+/// For a web server: the authorities that this system trusts decide.
+///
+/// # Errors
+/// When it trusts none: a sentence with the cure.
+pub fn of_web() -> Result<Arc<ClientConfig>, String> {
+    let (mut findings, provider) = (Findings::default(), suites::provider(&[]));
+    let Some(roots) = trust::of_system("https", &mut findings) else {
+        let told =
+            findings.into_problems().into_iter().map(|p| format!("{}; {}", p.message, p.advice));
+        return Err(told.collect());
+    };
+    let parts = Parts { roots: Arc::new(roots), own: None };
+    config(&provider, &parts).map(Arc::new).map_err(|fault| fault.message)
+}
+
 fn roots(section: &str, model: &ClusterTls, findings: &mut Findings) -> Option<Arc<RootCertStore>> {
     let key = format!("{section}.ca");
     let roots = match &model.ca {

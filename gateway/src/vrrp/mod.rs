@@ -6,7 +6,9 @@
 
 pub mod board;
 pub mod machine;
+pub mod notify;
 pub mod packet;
 pub mod process;
 pub mod talk;
+pub mod track;
 pub mod warden;

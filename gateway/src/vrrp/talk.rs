@@ -76,6 +76,7 @@ pub struct Router {
     pub interval: Duration,
     pub preempt: bool,
     pub preempt_delay: Duration,
+    pub fast: bool,
     pub authentication: Option<[u8; 8]>,
     pub peers: Vec<IpAddr>,
     pub source: Option<IpAddr>,
@@ -104,6 +105,7 @@ impl From<&VirtualRouter> for Router {
             interval: of.advertisement_interval,
             preempt: of.preempt,
             preempt_delay: of.preempt_delay,
+            fast: of.fast_takeover,
             authentication: of.authentication,
             peers: of.peers.clone(),
             source: of.source_address,
@@ -207,6 +209,9 @@ pub enum State {
 }
 
 impl State {
+    /// All there are.
+    pub const ALL: [Self; 4] = [Self::Initialize, Self::Backup, Self::Active, Self::Fault];
+
     /// Its name in the API, in metrics and events.
     #[must_use]
     pub fn name(self) -> &'static str {

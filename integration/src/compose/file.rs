@@ -122,6 +122,30 @@ pub struct Pool {
     pub gateway: Ipv4Addr,
 }
 
+impl Pool {
+    /// Whether a container may have this address.
+    #[must_use]
+    pub fn holds(&self, address: Ipv4Addr) -> bool {
+        within(&self.subnet, address)
+    }
+
+    /// Whether the engine may give this address to a container without a static one.
+    #[must_use]
+    pub fn gives_out(&self, address: Ipv4Addr) -> bool {
+        within(&self.ip_range, address)
+    }
+}
+
+/// Whether an address lies in `ADDRESS/LENGTH`. What is none holds nothing.
+fn within(network: &str, address: Ipv4Addr) -> bool {
+    let parts = network.split_once('/');
+    let parts = parts.and_then(|(base, length)| Some((base.parse().ok()?, length.parse().ok()?)));
+    let Some((base, length)): Option<(Ipv4Addr, u32)> = parts else { return false };
+    let shift = 32_u32.saturating_sub(length);
+    let start = |address: Ipv4Addr| u64::from(u32::from(address)) >> shift;
+    start(base) == start(address)
+}
+
 /// Reads the repository's docker-compose.yml.
 ///
 /// # Errors

@@ -154,6 +154,14 @@ impl Gateway {
         self.each(Signal::STOP)
     }
 
+    /// SIGSTOP to the process that serves, alone.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn pause_gateway(&mut self) -> Result<()> {
+        tree::signal(self.process.id(), Signal::STOP)
+    }
+
     /// SIGCONT to both.
     ///
     /// # Errors

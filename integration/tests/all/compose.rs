@@ -3,8 +3,9 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use integration::compose::{Container, Project, read, read_own, repository};
@@ -62,6 +63,31 @@ async fn the_gateways_configurations_are_valid_and_differ_only_where_they_have_t
         differ.into_iter().collect::<Vec<_>>(),
         ["gateway.name", "vrrp.edge.peers", "vrrp.edge.priority"]
     );
+}
+
+#[test]
+fn what_the_files_say_of_each_other_is_so() {
+    let compose = read_own().unwrap();
+    let pool = &compose.networks["edge"].ipam.config[0];
+    let services = &compose.services;
+    for (name, service) in services {
+        assert!(pool.holds(service.address()) && !pool.gives_out(service.address()), "{name}");
+    }
+    for (name, peer) in [("gateway1", "gateway2"), ("gateway2", "gateway1")] {
+        let config =
+            flat(&fs::read_to_string(docker(&format!("{name}.toml"))).unwrap().parse().unwrap());
+        assert_eq!(config["vrrp.edge.peers"], format!("[\"{}\"]", services[peer].address()));
+        let shared = config["vrrp.edge.addresses"].trim_matches(['[', ']', '"']);
+        let shared: Ipv4Addr = shared.split('/').next().unwrap().parse().unwrap();
+        assert!(pool.holds(shared) && !pool.gives_out(shared), "{shared}");
+        assert!(
+            services.values().all(|service| service.address() != shared) && pool.gateway != shared
+        );
+        assert!(services["client"].environment["AMQP_URL"].contains(&format!("@{shared}:5672/")));
+        let grace = humantime::parse_duration(services[name].stop_grace_period.as_deref().unwrap());
+        let drain = humantime::parse_duration(config["gateway.drain_timeout"].trim_matches('"'));
+        assert!(grace.unwrap() > drain.unwrap(), "an engine kills {name} while it drains");
+    }
 }
 
 /// All values of a document by their dotted paths.
@@ -142,8 +168,10 @@ async fn survive() -> Result<()> {
     let grace = humantime::parse_duration(
         project.service("gateway1")?.stop_grace_period.as_deref().unwrap(),
     )?;
+    let begun = Instant::now();
     let ended = one.stop(grace).await?;
     assert!(ended.success(), "{ended}");
+    println!("docker compose stop gateway1: ended after {:.2} s", begun.elapsed().as_secs_f64());
     told(&client, "confirms by gateway2", "gateway2").await.with_context(|| two.log_tail())?;
     figure("docker compose stop gateway1", &client, before);
 

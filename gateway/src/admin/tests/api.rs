@@ -45,6 +45,28 @@ impl Default for Desk {
     }
 }
 
+fn virtual_router(released: bool) -> view::vrrp::VirtualRouter {
+    view::vrrp::VirtualRouter {
+        virtual_router: "amqp".into(),
+        interface: "eth0".into(),
+        virtual_router_id: 51,
+        version: 3,
+        addresses: vec!["10.0.0.9/24".into()],
+        sync_group: None,
+        state: "active".into(),
+        since: None,
+        reason: None,
+        priority: 100,
+        effective_priority: Some(100),
+        released,
+        holds_addresses: true,
+        peer: None,
+        alarms: Vec::new(),
+        counters: view::vrrp::Counters::default(),
+        history: Vec::new(),
+    }
+}
+
 impl Operator for Desk {
     fn nodes(&self) -> Vec<view::Node> {
         vec![self.0.lock().unwrap().clone()]
@@ -85,6 +107,21 @@ impl Operator for Desk {
 
     fn stop_rebalance(&self, cluster: &str) -> Result<view::Rebalance, Refusal> {
         Err(Refusal::Conflict(format!("Cluster {cluster} is not being rebalanced.")))
+    }
+
+    fn virtual_routers(&self) -> Vec<view::vrrp::VirtualRouter> {
+        vec![virtual_router(false)]
+    }
+
+    fn release(&self, name: &str) -> Result<view::vrrp::VirtualRouter, Refusal> {
+        match name {
+            "amqp" => Ok(virtual_router(true)),
+            _ => Err(Refusal::Unknown(format!("There is no virtual router {name}."))),
+        }
+    }
+
+    fn reclaim(&self, name: &str) -> Result<view::vrrp::VirtualRouter, Refusal> {
+        Err(Refusal::Conflict(format!("Virtual router {name}: VRRP does not run yet.")))
     }
 }
 
@@ -227,4 +264,28 @@ fn an_address_that_others_reach_shows_all_and_changes_nothing() {
     assert!(answer.contains("127.0.0.1:15680"), "what to do: {answer}");
     let answer = ask("GET /api/v1/nodes", &["Host: x"], "");
     assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains(r#""weight":1"#), "{answer}");
+}
+
+#[test]
+fn virtual_routers_are_shown_released_and_reclaimed() {
+    let server = start(sources());
+    let (_, body) = ask(&server, "GET /api/v1/virtual-routers");
+    let all: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(all["virtual_routers"][0]["virtual_router"], "amqp");
+    assert_eq!(all["virtual_routers"][0]["effective_priority"], 100);
+    let (_, body) = ask(&server, "GET /api/v1/virtual-routers/amqp");
+    let one: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(one, all["virtual_routers"][0]);
+    assert!(ask(&server, "GET /api/v1/virtual-routers/x").0.starts_with("http/1.1 404 "));
+    let post = |path: &str, headers| {
+        send(&server, &format!("POST /api/v1/virtual-routers/{path}"), headers, "")
+    };
+    let (status, one) = post("amqp/release", PROGRAM);
+    assert_eq!((status, &one["released"]), (200, &json!(true)));
+    let (status, problem) = post("x/release", PROGRAM);
+    assert_eq!((status, &problem["detail"]), (404, &json!("There is no virtual router x.")));
+    let (status, _) = post("amqp/reclaim", PROGRAM);
+    assert_eq!(status, 409);
+    let (status, _) = post("amqp/release", &["Host: 127.0.0.1:15680"]);
+    assert_eq!(status, 415, "a page in a browser cannot do it");
 }

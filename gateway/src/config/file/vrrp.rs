@@ -37,6 +37,11 @@ pub struct VirtualRouter {
     /// How long it waits before it does. From 0s to 1h.
     #[schemars(extend("default" = text(defaults::VRRP_PREEMPT_DELAY)))]
     pub preempt_delay: Option<At<String>>,
+    /// Does a backup ask an active gateway whose advertisement is overdue, and take over when it
+    /// does not answer? And does it wait a tenth of the skew time alone when the active one says
+    /// that it leaves? false: it waits as long as RFC 9568 has it.
+    #[schemars(extend("default" = defaults::VRRP_FAST_TAKEOVER))]
+    pub fast_takeover: Option<bool>,
     /// Version 2: the password, as keepalived's auth_type PASS. It is sent in plain text, and only
     /// its first 8 bytes count.
     pub authentication: Option<At<Secret>>,

@@ -30,6 +30,9 @@ pub struct VirtualRouter {
     pub preempt: bool,
     /// How long it waits before it does.
     pub preempt_delay: Duration,
+    /// Does a backup ask an active router whose advertisement is overdue, and take over when it does not answer? And does
+    /// it wait a tenth of the skew time alone when it is told that the active router leaves?
+    pub fast_takeover: bool,
     /// Version 2 only: keepalived's PASS, at most 8 octets, the rest zero.
     pub authentication: Option<[u8; 8]>,
     /// Unicast; empty = multicast.

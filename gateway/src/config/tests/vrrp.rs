@@ -86,6 +86,7 @@ fn a_virtual_router_needs_only_interface_number_and_address() {
     assert_eq!(router.addresses, [address("10.0.0.9", 32)]);
     assert_eq!(router.advertisement_interval, Duration::from_millis(100));
     assert_eq!((router.preempt, router.preempt_delay), (true, Duration::ZERO));
+    assert!(router.fast_takeover);
     assert_eq!((router.authentication, router.source_address), (None, None));
     assert!(router.peers.is_empty() && !router.virtual_mac && router.sync_group.is_none());
     let (delay, refresh) = (Duration::from_secs(5), Some(Duration::from_secs(10)));

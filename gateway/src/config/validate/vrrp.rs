@@ -61,6 +61,7 @@ fn router(
         version,
         preempt,
         preempt_delay,
+        fast_takeover: file.fast_takeover.unwrap_or(defaults::VRRP_FAST_TAKEOVER),
         peers,
         source_address,
         virtual_mac: file.virtual_mac.unwrap_or(defaults::VRRP_VIRTUAL_MAC),

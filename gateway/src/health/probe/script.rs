@@ -17,16 +17,27 @@ const KEPT: usize = 4096;
 /// How long what a script left running may hold its output open.
 const LEFTOVERS: Duration = Duration::from_millis(100);
 
-/// Runs the script. Dropping the future ends the script and all it has started.
+/// Runs the script, which is told what node to check. Dropping the future ends the script and all it has started.
 ///
 /// # Errors
 /// If it cannot be started, or ends with anything but 0: the first line it printed.
 pub async fn check(script: &Script, node: &Node) -> Result<Option<String>, Wrong> {
+    run(script, environment(node)).await
+}
+
+/// Runs the script with these variables besides the gateway's own. Dropping the future ends it and all it has started.
+///
+/// # Errors
+/// As [`check`].
+pub async fn run(
+    script: &Script,
+    environment: impl IntoIterator<Item = (&'static str, String)>,
+) -> Result<Option<String>, Wrong> {
     let Some((program, arguments)) = script.command.split_first() else {
         return Err(Wrong::misconfigured("script", "script: the command is empty"));
     };
     let mut command = Command::new(program);
-    command.args(arguments).envs(environment(node));
+    command.args(arguments).envs(environment);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
     let cannot_start = |error: io::Error| {
         Wrong::misconfigured("script", format!("{program} cannot be started: {error}"))
@@ -112,29 +123,29 @@ mod tests {
         Script { command, timeout: Duration::from_secs(20) }
     }
 
-    async fn run(text: &str) -> Result<Option<String>, Wrong> {
+    async fn ran(text: &str) -> Result<Option<String>, Wrong> {
         check(&shell(text), &node()).await
     }
 
     #[tokio::test]
     async fn the_exit_status_decides_and_the_first_line_tells_why() {
-        assert_eq!(run("exit 0").await, Ok(None));
-        assert_eq!(run("echo fine; echo more").await, Ok(Some("fine".to_owned())));
-        let wrong = run("echo out; echo '' >&2; echo no quorum >&2; exit 2").await;
+        assert_eq!(ran("exit 0").await, Ok(None));
+        assert_eq!(ran("echo fine; echo more").await, Ok(Some("fine".to_owned())));
+        let wrong = ran("echo out; echo '' >&2; echo no quorum >&2; exit 2").await;
         assert_eq!(wrong, Err(Wrong::failed("script", "no quorum")));
-        let wrong = run("exit 3").await.expect_err("it ended with 3");
+        let wrong = ran("exit 3").await.expect_err("it ended with 3");
         assert!(wrong.text.contains('3'), "{}", wrong.text);
     }
 
     #[tokio::test]
     async fn it_is_told_which_node_to_check() {
-        let told = run("echo $CLUSTER_NAME $NODE_NAME $NODE_ADDRESS $NODE_PORT").await;
+        let told = ran("echo $CLUSTER_NAME $NODE_NAME $NODE_ADDRESS $NODE_PORT").await;
         assert_eq!(told, Ok(Some("main r1 127.0.0.1 5672".to_owned())));
     }
 
     #[tokio::test]
     async fn a_script_that_prints_much_does_not_get_stuck() {
-        let printed = run("head -c 1000000 /dev/zero | tr '\\0' x; exit 1").await;
+        let printed = ran("head -c 1000000 /dev/zero | tr '\\0' x; exit 1").await;
         let wrong = printed.expect_err("it ended with 1");
         assert!(wrong.text.len() < 1000, "{}", wrong.text.len());
     }
@@ -142,7 +153,7 @@ mod tests {
     #[tokio::test]
     async fn what_it_leaves_running_is_ended_and_not_waited_for() {
         let begun = Instant::now();
-        assert_eq!(run("sleep 600 & echo $!").await.map(|line| line.is_some()), Ok(true));
+        assert_eq!(ran("sleep 600 & echo $!").await.map(|line| line.is_some()), Ok(true));
         assert!(begun.elapsed() < Duration::from_secs(60));
     }
 

@@ -6,6 +6,12 @@ use std::time::Duration;
 use super::router::{Delay, Wait};
 use super::{Action, CENTISECOND, Heard, LEFT, LOWEST, Notice, Now, Peer, Reason, Router, State};
 
+/// How often an overdue active router is asked.
+const QUESTIONS: u32 = 3;
+
+/// The least time for an answer.
+const ANSWER: Duration = Duration::from_millis(5);
+
 impl Router {
     /// Becomes a backup with a fresh down timer over the own interval.
     pub(super) fn become_backup(&mut self, reason: Reason, now: Now, out: &mut Vec<Action>) {
@@ -19,6 +25,9 @@ impl Router {
     pub(super) fn backup_hears(&mut self, heard: Heard, now: Now, out: &mut Vec<Action>) {
         if heard.source == self.settings.own {
             return out.push(Action::Notice(Notice::OwnAddress { source: heard.source }));
+        }
+        if self.is_question(heard, now) {
+            return;
         }
         let before = self.remember(heard, now);
         if heard.priority == LEFT {
@@ -47,11 +56,16 @@ impl Router {
                 }
             };
             self.take_over(reason, now, out);
-        } else if matches!(self.backup.delay, Delay::Running(until) if now >= until) {
+            return;
+        }
+        if matches!(self.backup.delay, Delay::Running(until) if now >= until) {
             self.backup.delay = Delay::Over;
             if let Some(peer) = self.peer.filter(|peer| self.may_preempt(peer.priority)) {
-                self.preempt(peer.source, peer.priority, now, out);
+                return self.preempt(peer.source, peer.priority, now, out);
             }
+        }
+        if let Some(at) = self.backup.ask_at.filter(|at| now >= *at) {
+            self.ask(at, now, out);
         }
     }
 
@@ -69,6 +83,39 @@ impl Router {
         self.backup.from = now;
         self.backup.due = now + self.length(wait);
         self.backup.wanting = false;
+        self.backup.ask_at = None;
+        self.backup.asked = 0;
+    }
+
+    /// Asks the active router, whose advertisement is overdue, whether it is still there.
+    ///
+    /// An advertisement of the lowest priority is the question: an active router of any make answers one that is lower
+    /// than its own at once (RFC 9568, 6.4.3), and nobody else minds it. So a router that is cut off, frozen or dead is
+    /// found out within two of its intervals, and one that is late or unheard once is not.
+    fn ask(&mut self, at: Now, now: Now, out: &mut Vec<Action>) {
+        let Some(Peer { source, .. }) = self.peer else {
+            self.backup.ask_at = None;
+            return;
+        };
+        if self.backup.asked == QUESTIONS {
+            self.backup.ask_at = None;
+            return self.take_over(Reason::NoAnswer { source }, now, out);
+        }
+        out.push(Action::Advertise { priority: LOWEST });
+        self.backup.asked += 1;
+        let time = (self.interval() / 5).max(ANSWER);
+        // Of several backups the one of the highest priority gives up hope first.
+        let last = self.backup.asked == QUESTIONS;
+        let skew = if last { self.skew() / 10 } else { Duration::ZERO };
+        // From when it was due, as long as that leaves time for an answer.
+        self.backup.ask_at = Some(at.max(now.saturating_sub(time / 2)) + time + skew);
+    }
+
+    /// Is it another backup that asks the active router? That is not for us.
+    fn is_question(&self, heard: Heard, now: Now) -> bool {
+        let fresh = |peer: &Peer| now.saturating_sub(peer.heard) < self.interval() * 2;
+        let other = self.peer.filter(fresh).is_some_and(|peer| peer.source != heard.source);
+        heard.priority == LOWEST && other && self.effective_priority() > LOWEST
     }
 
     /// Begins a wait unless the one under way is shorter.
@@ -81,8 +128,8 @@ impl Router {
     fn length(&self, wait: Wait) -> Duration {
         match wait {
             Wait::Down => self.down_interval(),
-            Wait::Left => self.skew(),
-            Wait::Fell(_) => self.skew() / 10,
+            Wait::Left if !self.settings.fast => self.skew(),
+            Wait::Left | Wait::Fell(_) => self.skew() / 10,
         }
     }
 
@@ -152,6 +199,11 @@ impl Router {
             self.learn(heard);
         }
         self.wait(Wait::Down, now);
+        // The question must be lower than both: than the active router's priority, that it answers, and than ours.
+        let lowest = heard.priority.min(self.advertised());
+        if self.settings.fast && lowest > LOWEST {
+            self.backup.ask_at = Some(now + self.interval() * 5 / 4);
+        }
     }
 
     /// Goes by the active router's interval, within bounds.

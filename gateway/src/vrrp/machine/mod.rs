@@ -53,6 +53,9 @@ pub struct Settings {
     pub own: IpAddr,
     /// How many times the own interval a learned one may be at most. 0 counts as 1.
     pub longest_learned: u32,
+    /// Does a backup ask an active router whose advertisement is overdue whether it is still there, and wait a tenth of
+    /// the skew time when it is told that it has left? Else all times are those of RFC 9568.
+    pub fast: bool,
 }
 
 /// Where a virtual router stands.

@@ -48,6 +48,9 @@ pub(super) struct Waiting {
     pub(super) held_back: bool,
     /// It would have taken over, but was held back.
     pub(super) wanting: bool,
+    /// When the active router is asked next whether it is still there; and how often it was.
+    pub(super) ask_at: Option<Now>,
+    pub(super) asked: u32,
 }
 
 /// How long a backup waits.
@@ -188,10 +191,13 @@ impl Router {
         match self.state {
             State::Initialize | State::Fault => None,
             State::Backup if self.backup.wanting => None,
-            State::Backup => Some(match self.backup.delay {
-                Delay::Running(until) => until.min(self.backup.due),
-                Delay::None | Delay::Over => self.backup.due,
-            }),
+            State::Backup => {
+                let due = self.backup.ask_at.map_or(self.backup.due, |at| at.min(self.backup.due));
+                Some(match self.backup.delay {
+                    Delay::Running(until) => until.min(due),
+                    Delay::None | Delay::Over => due,
+                })
+            }
             State::Active => {
                 let next = self.active.next;
                 Some(self.active.leaving.map_or(next, |leaving| leaving.until.min(next)))

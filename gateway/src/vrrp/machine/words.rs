@@ -13,6 +13,11 @@ pub enum Reason {
     Owner,
     /// No active router was heard for the down interval.
     DownTimer,
+    /// The active router's advertisement was overdue, and it did not answer when it was asked.
+    NoAnswer {
+        /// Who it was.
+        source: IpAddr,
+    },
     /// The active router said that it has left.
     PriorityZero,
     /// The active router's priority fell below ours.
@@ -69,6 +74,9 @@ impl fmt::Display for Reason {
             Self::Started => f.write_str("Started"),
             Self::Owner => f.write_str("Started as the owner of the address"),
             Self::DownTimer => f.write_str("Receive advertisement timeout"),
+            Self::NoAnswer { source } => {
+                write!(f, "Receive advertisement timeout: {source} does not answer")
+            }
             Self::PriorityZero => f.write_str("Backup received priority 0 advertisement"),
             Self::PeerFell { source, priority, ours } => {
                 write!(f, "Priority of {source} fell to {priority}, below ours {ours}")

@@ -31,6 +31,9 @@ const STATUS: Duration = Duration::from_secs(1);
 /// intervals, after which a peer may have taken over.
 const LATE: Duration = Duration::from_millis(100);
 
+/// How long the addresses of a dead gateway are left on the interface if no peer takes them.
+const REFUSING: Duration = Duration::from_millis(40);
+
 /// The VRRP process.
 pub(super) struct Driver {
     pipe: Pipe,
@@ -48,6 +51,7 @@ pub(super) struct Driver {
     patience: Duration,
     heard: Duration,
     gateway_is_silent: bool,
+    gateway_is_gone: bool,
     stopping: bool,
     told: Duration,
     /// Something changed that the gateway is to be told of before the next second.
@@ -99,6 +103,7 @@ impl Driver {
             patience: setup.patience,
             heard: now,
             gateway_is_silent: false,
+            gateway_is_gone: false,
             stopping: false,
             told: now,
             news: true,
@@ -194,10 +199,23 @@ impl Driver {
     }
 
     /// The gateway is dead: nothing serves here any more.
+    ///
+    /// The addresses stay until a peer is heard to have them, but not for long. As long as they are here the kernel
+    /// refuses whoever connects, and he tries again at once; without an answer he would wait for a second.
     fn give_up(&mut self) {
+        self.gateway_is_gone = true;
+        let until = now() + REFUSING;
         for index in 0..self.stations.len() {
-            if self.routers.get(index).is_some_and(|router| router.state() == State::Active) {
-                self.send(index, 0);
+            self.step(index, Event::Fault(true), now());
+            let station = &mut self.stations[index];
+            station.leaving = station.leaving.map(|at| at.min(until));
+        }
+        while self.stations.iter().any(|station| station.leaving.is_some()) {
+            let now = now();
+            self.hear_peers(now);
+            self.keep_promises(now);
+            if self.sleep(now).is_err() {
+                break;
             }
         }
         self.undo();
@@ -231,7 +249,9 @@ impl Driver {
         let left = due.saturating_sub(now().max(before));
         let mut sockets = Vec::with_capacity(2 + self.receivers.len());
         let to_gateway = if self.pipe.is_waiting() { PollFlags::OUT } else { PollFlags::empty() };
-        sockets.push(PollFd::new(&self.pipe, PollFlags::IN | to_gateway));
+        if !self.gateway_is_gone {
+            sockets.push(PollFd::new(&self.pipe, PollFlags::IN | to_gateway));
+        }
         sockets.push(PollFd::new(&self.monitor, PollFlags::IN));
         sockets.extend(self.receivers.iter().map(|(_, ear)| PollFd::new(ear, PollFlags::IN)));
         wait(&mut sockets, Some(left))?;

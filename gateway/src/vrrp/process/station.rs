@@ -95,6 +95,7 @@ impl Station {
             preempt_delay: self.config.preempt_delay,
             own: self.source.unwrap_or_else(|| self.nowhere()),
             longest_learned: LONGEST_LEARNED,
+            fast: self.config.fast,
         }
     }
 

@@ -11,7 +11,7 @@ mod utter;
 mod wire;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::io;
 use std::net::IpAddr;

@@ -18,6 +18,8 @@ pub enum Close {
     Tell,
     /// To end without a further word.
     Cut,
+    /// Nothing: connections may come again.
+    Over,
 }
 
 /// What is to be done now.
@@ -74,6 +76,13 @@ impl Parting {
         }
     }
 
+    /// The addresses are gone: what their connections say cannot be heard any more.
+    pub(super) fn hasten(&mut self) {
+        if self.stage == Stage::Telling {
+            self.stage = Stage::Cutting;
+        }
+    }
+
     /// So many connections were there at `now`. `true`, once only: the VRRP process may go on.
     pub(super) fn are_left(&mut self, left: usize, now: Instant) -> bool {
         let late = now.saturating_duration_since(self.began) >= LINGER;
@@ -125,6 +134,17 @@ mod tests {
         assert_eq!(parting.next(start + 101 * MS), start + 1000 * MS);
         assert_eq!(parting.due(start + 1000 * MS), Some(Due::Cut), "who was on the way");
         assert!(parting.is_over());
+    }
+
+    #[test]
+    fn whoever_was_told_is_cut_once_the_process_has_ended() {
+        let start = Instant::now();
+        let mut parting = Parting::new(0, true, true, start);
+        assert_eq!(parting.due(start), Some(Due::Tell));
+        parting.hasten();
+        assert_eq!(parting.due(start + 66 * MS), Some(Due::Cut));
+        parting.hasten();
+        assert_eq!(parting.due(start + 67 * MS), None, "once");
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! The loop of the thread: beats out, words in, and what is due.
 
+mod lost;
+
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,22 +12,21 @@ use std::time::{Duration, Instant, SystemTime};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::sync::oneshot;
-use tracing::{debug, error, info, warn};
+use tracing::{debug, error};
 
 use super::child::{Launcher, Process};
-use super::parting::{Due, Parting};
+use super::parting::Parting;
 use super::timing::{Restarts, Times, Vigil};
 use super::wire::Wire;
 use super::{Burden, Close, Closer, Wish, utter};
 use crate::vrrp::board::Board;
-use crate::vrrp::talk::{self, Order, State, Status, Word};
+use crate::vrrp::talk::{self, Order, State, Word};
+use lost::addresses;
 
 /// For the VRRP process to hand all addresses over.
 const STOP_PATIENCE: Duration = Duration::from_secs(5);
 /// For another process to give up what the one that was to do so has left.
 const LAST_PATIENCE: Duration = Duration::from_secs(1);
-/// For it to give them up once the socket is closed.
-const END_PATIENCE: Duration = Duration::from_millis(500);
 /// How often it is looked whether a process that was told to end has.
 const LOOK: Duration = Duration::from_millis(5);
 /// Longest sleep.
@@ -281,6 +281,7 @@ impl Guard {
                 }
                 if *to == State::Active {
                     self.partings.retain(|parting| parting.router != *router);
+                    (self.setup.closer)(&addresses(&board, *router), Close::Over);
                 }
             }
             Word::Leaving { router, linger } => self.part(*router, *linger, true, now),
@@ -303,84 +304,6 @@ impl Guard {
                 self.over = true;
             }
             None => error!("VRRP: {text}"),
-        }
-    }
-
-    /// The process has ended, or is as good as that: whatever it held is given up by the next one.
-    fn lost(&mut self, why: &str, now: Instant) {
-        let Some(Child { wire, mut process, started, .. }) = self.child.take() else { return };
-        process.kill();
-        drop(wire);
-        self.dying.push(process);
-        if self.over {
-            return;
-        }
-        let pause = self.restarts.pause(now.saturating_duration_since(started));
-        self.restart = now + pause;
-        if self.told.is_some() {
-            self.broken(&format!("the VRRP process was lost at its start: {why}"));
-        } else {
-            error!(why, ?pause, "VRRP: the VRRP process is lost: starting another one");
-        }
-        self.orphan(now);
-    }
-
-    fn orphan(&mut self, now: Instant) {
-        let reason = "the VRRP process was lost".to_owned();
-        let mut statuses = Vec::new();
-        for router in 0..self.states.len() {
-            let state = std::mem::replace(&mut self.states[router], State::Initialize);
-            let holds = state == State::Active;
-            if holds && !self.orphaned.contains(&router) {
-                self.orphaned.push(router);
-                self.part(router, true, false, now);
-            }
-            if state != State::Initialize {
-                let (from, to, reason) = (state, State::Initialize, reason.clone());
-                let word = Word::Transition { router, from, to, priority: 0, reason };
-                self.setup.board.hear(&word, SystemTime::now());
-            }
-            statuses.push(Status {
-                state: State::Initialize,
-                priority: 0,
-                released: self.released[router],
-                holds,
-                peer: None,
-                counters: talk::Counters::default(),
-            });
-        }
-        self.setup.board.hear(&Word::Status(statuses), SystemTime::now());
-        // It has nothing any more to be handed over, or else another one sees to it at once.
-        if let Some(stopping) = &mut self.stopping {
-            stopping.until = stopping.until.min(now + LAST_PATIENCE);
-            stopping.last = true;
-            self.over = self.orphaned.is_empty();
-            self.restart = now;
-        }
-    }
-
-    fn part(&mut self, router: usize, linger: bool, waits: bool, now: Instant) {
-        self.partings.retain(|parting| parting.router != router);
-        self.partings.push(Parting::new(router, linger, waits, now));
-        self.close(now);
-    }
-
-    /// Closes connections of addresses that leave.
-    fn close(&mut self, now: Instant) {
-        let mut closed = Vec::new();
-        for parting in &mut self.partings {
-            let Some(due) = parting.due(now) else { continue };
-            let addresses = addresses(&self.setup.board, parting.router);
-            let how = if due == Due::Tell { Close::Tell } else { Close::Cut };
-            let left = (self.setup.closer)(&addresses, how);
-            if parting.are_left(left, now) {
-                debug!(router = parting.router, left, "connections of the addresses are closed");
-                closed.push(parting.router);
-            }
-        }
-        self.partings.retain(|parting| !parting.is_over());
-        for router in closed {
-            self.say(&Order::Closed { router }, now);
         }
     }
 
@@ -412,43 +335,4 @@ impl Guard {
         let mut rung = [0; 8];
         let _ = rustix::io::read(bell.as_fd(), &mut rung);
     }
-
-    /// Waits for no process, but has seen the end of each.
-    fn bury(&mut self) {
-        self.dying.retain_mut(|process| match process.ended() {
-            Some(how) => {
-                debug!(%how, "a VRRP process has ended");
-                false
-            }
-            None => true,
-        });
-    }
-
-    /// Leaves no process behind: once the socket is closed, it gives everything up and ends.
-    fn end(&mut self) {
-        if let Some(Child { wire, process, .. }) = self.child.take() {
-            drop(wire);
-            self.dying.push(process);
-        }
-        let deadline = Instant::now() + END_PATIENCE;
-        while !self.dying.is_empty() {
-            self.bury();
-            if self.dying.is_empty() {
-                break;
-            }
-            if Instant::now() >= deadline {
-                warn!("VRRP: the VRRP process does not end: killing it");
-                self.dying.iter_mut().for_each(|process| process.kill());
-                break;
-            }
-            std::thread::sleep(LOOK);
-        }
-        self.close(Instant::now());
-        info!("VRRP has ended");
-    }
-}
-
-fn addresses(board: &Board, router: usize) -> Vec<IpAddr> {
-    let router = board.routers().get(router);
-    router.map(|r| r.addresses.iter().map(|a| a.address).collect()).unwrap_or_default()
 }

@@ -99,7 +99,7 @@ impl Peer {
     }
 }
 
-fn router() -> VirtualRouter {
+pub(crate) fn router() -> VirtualRouter {
     VirtualRouter {
         name: "amqp".into(),
         interface: "eth0".into(),
@@ -110,6 +110,7 @@ fn router() -> VirtualRouter {
         advertisement_interval: Duration::from_millis(100),
         preempt: true,
         preempt_delay: Duration::ZERO,
+        fast_takeover: true,
         authentication: None,
         peers: Vec::new(),
         source_address: None,

@@ -49,6 +49,18 @@ pub(crate) trait Node {
     /// When it has ended already.
     fn crash(&mut self) -> Result<()>;
 
+    /// kill -9 of what serves clients, alone. The stage ends the service beside it.
+    ///
+    /// # Errors
+    /// When it has ended already.
+    fn crash_service(&mut self) -> Result<()>;
+
+    /// kill -9 of the process that speaks VRRP, alone.
+    ///
+    /// # Errors
+    /// When it has ended already.
+    fn crash_speaker(&mut self) -> Result<()>;
+
     /// SIGTERM.
     ///
     /// # Errors

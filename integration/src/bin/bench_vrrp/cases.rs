@@ -5,6 +5,10 @@
 pub(crate) enum Case {
     /// kill -9 of everything.
     Crash,
+    /// kill -9 of what serves alone.
+    Service,
+    /// kill -9 of what speaks VRRP alone.
+    Speaker,
     /// SIGTERM.
     Goodbye,
     /// The cable is out, and later in again.
@@ -41,13 +45,23 @@ pub(crate) const BLACK_HOLE_MS: f64 = 500.0;
 
 impl Case {
     /// All of them, in the table's order.
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Crash, Self::Goodbye, Self::Link, Self::Partition, Self::Pause, Self::Health];
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Crash,
+        Self::Service,
+        Self::Speaker,
+        Self::Goodbye,
+        Self::Link,
+        Self::Partition,
+        Self::Pause,
+        Self::Health,
+    ];
 
     /// Its name on the command line.
     pub(crate) fn id(self) -> &'static str {
         match self {
             Self::Crash => "crash",
+            Self::Service => "service",
+            Self::Speaker => "speaker",
             Self::Goodbye => "goodbye",
             Self::Link => "link",
             Self::Partition => "partition",
@@ -60,6 +74,8 @@ impl Case {
     pub(crate) fn title(self) -> &'static str {
         match self {
             Self::Crash => "crash: kill -9 of everything",
+            Self::Service => "kill -9 of what serves alone",
+            Self::Speaker => "kill -9 of what speaks VRRP alone",
             Self::Goodbye => "goodbye: SIGTERM",
             Self::Link => "link cut, and back",
             Self::Partition => "silent partition, and rejoin",
@@ -72,7 +88,8 @@ impl Case {
     pub(crate) fn rows(self) -> &'static [(Figure, &'static str, bool)] {
         use Figure::{BackDual, BackOutage, BackTake, BlackHoles, Dual, Outage, Take};
         match self {
-            Self::Crash => &[(Outage, "outage, ms", true)],
+            Self::Crash | Self::Service => &[(Outage, "outage, ms", true)],
+            Self::Speaker => &[(Outage, "outage, ms", true), (Dual, "dual, ms", true)],
             Self::Goodbye => &[(Outage, "outage, ms", true), (Dual, "dual, ms", false)],
             Self::Link => &[
                 (Outage, "outage, ms", true),
@@ -103,6 +120,8 @@ impl Case {
     pub(crate) fn guess(self) -> f64 {
         match self {
             Self::Crash | Self::Goodbye => 3.5,
+            Self::Service => 4.5,
+            Self::Speaker => 5.0,
             Self::Link => 5.0,
             Self::Partition | Self::Health => 6.5,
             Self::Pause => 6.0,

@@ -90,6 +90,14 @@ impl Node for One {
         self.process.kill_both()
     }
 
+    fn crash_service(&mut self) -> Result<()> {
+        self.process.kill_gateway()
+    }
+
+    fn crash_speaker(&mut self) -> Result<()> {
+        self.process.kill_vrrp()
+    }
+
     fn goodbye(&mut self) -> Result<()> {
         self.process.terminate()
     }

@@ -59,6 +59,15 @@ impl Node for One {
         self.process.kill()
     }
 
+    /// Another program serves, and keepalived learns of its end by the check script.
+    fn crash_service(&mut self) -> Result<()> {
+        self.fail_health()
+    }
+
+    fn crash_speaker(&mut self) -> Result<()> {
+        self.process.kill_child()
+    }
+
     fn goodbye(&mut self) -> Result<()> {
         self.process.terminate()
     }

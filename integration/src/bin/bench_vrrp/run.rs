@@ -24,6 +24,8 @@ pub(crate) fn one(case: Case, candidate: &dyn Candidate) -> Result<Figures> {
     let stage = Stage::set(candidate)?;
     let figures = match case {
         Case::Crash => crash(stage)?,
+        Case::Service => service(stage)?,
+        Case::Speaker => speaker(stage)?,
         Case::Goodbye => goodbye(stage)?,
         Case::Link => link(stage)?,
         Case::Partition => partition(stage)?,
@@ -43,6 +45,24 @@ fn crash(mut stage: Stage) -> Result<Found> {
     stage.wait_for("gw2")?;
     sleep(AFTERMATH);
     Ok(vec![(Figure::Outage, stage.outage(event))])
+}
+
+fn service(mut stage: Stage) -> Result<Found> {
+    between_checks();
+    let event = Instant::now();
+    stage.stop_service();
+    stage.first.crash_service()?;
+    stage.wait_for("gw2")?;
+    sleep(AFTERMATH);
+    Ok(vec![(Figure::Outage, stage.outage(event))])
+}
+
+/// Whether the other takes over, and whether the first comes back, is theirs to decide.
+fn speaker(mut stage: Stage) -> Result<Found> {
+    let event = Instant::now();
+    stage.first.crash_speaker()?;
+    sleep(4 * AFTERMATH);
+    Ok(vec![(Figure::Outage, stage.outage(event)), (Figure::Dual, stage.dual(event))])
 }
 
 fn goodbye(mut stage: Stage) -> Result<Found> {

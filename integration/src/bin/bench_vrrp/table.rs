@@ -22,7 +22,7 @@ pub(crate) fn render(results: &Results) -> String {
     text += "VRRP version 3, 100 ms, priorities 100 and 90, multicast; a datagram every 5 ms\n\n";
     text += &align(&rows);
     text += "\nleast / median / most over the runs; black holes: more than 500 ms without an answer after the rejoin\n\
-             ahead, behind: median or worst run differ from keepalived's by more than the resolution; even: neither does\n";
+             ahead, behind: of the runs as a whole or of the worst, by more than chance explains; even: neither\n";
     for (case, peer, repetition, error) in &results.errors {
         text +=
             &format!("ERROR {}, {}, repetition {repetition}: {error}\n", case.id(), peer.name());

@@ -22,7 +22,7 @@ pub(super) struct World {
 /// A machine with one router.
 pub(super) struct Machine {
     pub(super) router: Router,
-    settings: Settings,
+    pub(super) settings: Settings,
     /// How far its clock is ahead of the observer's.
     ahead: Duration,
     /// Its gateway ends, and starts anew when everything is well again.
@@ -130,6 +130,13 @@ impl World {
         self.pass(end);
     }
 
+    /// Lets the time go on until nothing is under way, so that nothing overtakes what is sent then.
+    pub(super) fn calm(&mut self) {
+        while let Some((at, _)) = self.under_way.keys().next_back() {
+            self.run(*at - self.now);
+        }
+    }
+
     /// Lets the time go on until it is so, at most so long. Returns how long it took.
     pub(super) fn until(&mut self, most: Duration, so: impl Fn(&Self) -> bool) -> Option<Duration> {
         let begun = self.now;
@@ -142,11 +149,12 @@ impl World {
     }
 
     /// Tells a router something, if its machine runs.
-    pub(super) fn tell(&mut self, at: usize, event: Event) {
+    pub(super) fn tell(&mut self, at: usize, mut event: Event) {
         if self.machines[at].paused.is_some() {
             return;
         }
-        if let Event::Change(settings) = &event {
+        if let Event::Change(settings) = &mut event {
+            settings.own = address(at);
             self.machines[at].settings = settings.clone();
         }
         let mut out = Vec::new();

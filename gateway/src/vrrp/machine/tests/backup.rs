@@ -318,3 +318,12 @@ fn reasons_and_notices_have_the_words_of_keepalived() {
         assert_eq!(said, expected);
     }
 }
+
+#[test]
+fn a_router_that_recovers_has_forgotten_the_interval_that_it_learned() {
+    let mut bench = Bench::backup(settings(100));
+    bench.tell(slow(9, 200, ms(1000)));
+    bench.tell(Event::Fault(true));
+    bench.later(ms(60_000), Event::Fault(false));
+    assert_eq!(left(&bench), Duration::from_nanos(360_937_500));
+}

@@ -162,6 +162,20 @@ fn a_member_that_waits_for_the_others_follows_an_active_router_that_comes_back()
 }
 
 #[test]
+fn a_member_that_waits_for_the_others_waits_no_longer_than_a_goodbye_allows() {
+    let mut bench = Bench::backups();
+    bench.now += ms(200);
+    bench.tell(0, advert(9, 200));
+    bench.now += ms(200);
+    bench.tell(2, Event::Timer);
+    bench.tell(2, advert(9, 0));
+    assert_eq!(bench.left(2), Some(Duration::from_nanos(60_937_500)));
+    bench.now += ms(61);
+    bench.tell(2, Event::Timer);
+    assert_eq!((bench.states()[0], bench.states()[2]), (State::Active, State::Active));
+}
+
+#[test]
 fn members_that_waited_for_one_that_was_stopped_wait_no_longer() {
     let mut bench = Bench::backups();
     bench.now += ms(200);

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod active;
+mod ask;
 mod backup;
 mod group;
 mod leaving;
@@ -38,6 +39,7 @@ pub(super) fn settings(priority: u8) -> Settings {
         preempt_delay: Duration::ZERO,
         own: ip(10),
         longest_learned: 10,
+        fast: false,
     }
 }
 

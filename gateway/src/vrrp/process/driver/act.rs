@@ -52,6 +52,8 @@ impl Driver {
         let station = &mut self.stations[index];
         station.herald.withdrawn();
         station.holds = false;
+        // Over a link that is down no last word reaches anybody.
+        let linger = linger && station.port.is_some();
         if linger {
             station.leaving = Some(now + LAST_WORDS);
         } else {

@@ -62,6 +62,10 @@ impl Driver {
             self.raise(index, alarm, text, now);
         }
         if judgement.dropped.is_none() {
+            if self.gateway_is_gone && advert.priority > 0 && self.stations[index].leaving.is_some()
+            {
+                self.remove(index);
+            }
             let heard = Heard {
                 source: datagram.source,
                 priority: advert.priority,

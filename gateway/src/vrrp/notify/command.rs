@@ -1,0 +1,188 @@
+//! The notify command: run at each transition of one virtual router, in order, with keepalived's arguments.
+
+use std::io;
+use std::process::{ExitStatus, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::process::{Child, Command};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use tracing::{debug, warn};
+
+use crate::vrrp::board::Transition;
+
+/// After which a command is ended with all it has started.
+const LIMIT: Duration = Duration::from_secs(30);
+/// Most bytes of each output that are logged.
+const KEPT: usize = 4096;
+/// How long what a command left running may hold its output open.
+const LEFTOVERS: Duration = Duration::from_millis(100);
+
+/// Runs the command for each transition that comes.
+pub(super) async fn run(
+    command: Vec<String>,
+    router: Arc<str>,
+    mut queue: mpsc::Receiver<Transition>,
+) {
+    while let Some(transition) = queue.recv().await {
+        let (state, program) = (transition.to.keepalived(), &command[0]);
+        match call(&command, &router, &transition, LIMIT).await {
+            Ok(printed) => {
+                debug!(virtual_router = %router, state, program, printed, "the notify command is done");
+            }
+            Err(cause) => {
+                warn!(
+                    virtual_router = %router, state, program, cause,
+                    "the notify command failed: run it by hand as the gateway's user, with the arguments INSTANCE {router} {state} {}",
+                    transition.priority
+                );
+            }
+        }
+    }
+}
+
+/// Runs it once: what it printed, or why it failed.
+async fn call(
+    command: &[String],
+    router: &str,
+    transition: &Transition,
+    limit: Duration,
+) -> Result<String, String> {
+    let Some((program, arguments)) = command.split_first() else {
+        return Err("there is no command".to_owned());
+    };
+    let mut command = Command::new(program);
+    command.args(arguments);
+    // A sync group has no notify of its own: its members tell each for itself.
+    command.args(["INSTANCE", router, transition.to.keepalived()]);
+    command.arg(transition.priority.to_string());
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+    let child = command.spawn().map_err(|error| format!("it cannot be started: {error}"))?;
+    // Ends it where this future is dropped, too.
+    let mut group = Group(child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)));
+    match timeout(limit, finish(child)).await {
+        Ok(Ok((status, printed))) => {
+            // What a command leaves running on purpose goes on.
+            group.0 = None;
+            judge(status, printed)
+        }
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(_) => Err(format!("it took longer than {} s and was ended", limit.as_secs())),
+    }
+}
+
+/// Waits for its end; what it printed, standard error first.
+async fn finish(mut child: Child) -> io::Result<(ExitStatus, String)> {
+    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    let mut printed = std::pin::pin!(async { tokio::join!(text(stderr), text(stdout)) });
+    let mut texts = None;
+    let status = loop {
+        tokio::select! {
+            status = child.wait() => break status?,
+            both = &mut printed, if texts.is_none() => texts = Some(both),
+        }
+    };
+    if texts.is_none() {
+        texts = timeout(LEFTOVERS, printed).await.ok();
+    }
+    let (stderr, stdout) = texts.unwrap_or_default();
+    Ok((status, [stderr, stdout].join("\n").trim().to_owned()))
+}
+
+fn judge(status: ExitStatus, printed: String) -> Result<String, String> {
+    match status.success() {
+        true => Ok(printed),
+        false if printed.is_empty() => Err(format!("it ended with {status}")),
+        false => Err(format!("it ended with {status}: {printed}")),
+    }
+}
+
+/// The beginning of an output. All of it is read: a command is not to wait for somebody to do so.
+async fn text(output: Option<impl AsyncRead + Unpin>) -> String {
+    let Some(mut output) = output else { return String::new() };
+    let (mut kept, mut buffer) = (Vec::new(), [0; 1024]);
+    while let Ok(length @ 1..) = output.read(&mut buffer).await {
+        let room = KEPT.saturating_sub(kept.len()).min(length);
+        kept.extend_from_slice(&buffer[..room]);
+    }
+    String::from_utf8_lossy(&kept).trim().to_owned()
+}
+
+/// A process group that ends with this, unless it is let go.
+struct Group(Option<Pid>);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(group) = self.0 {
+            // Fails where nobody of it is left.
+            let _ = kill_process_group(group, Signal::KILL);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::time::Instant;
+
+    use super::*;
+    use crate::vrrp::notify::samples::transition;
+    use crate::vrrp::talk::State;
+
+    fn shell(text: &str) -> Vec<String> {
+        ["/bin/sh", "-c", text, "own"].map(str::to_owned).to_vec()
+    }
+
+    async fn run_once(text: &str) -> Result<String, String> {
+        call(&shell(text), "amqp", &transition(State::Active), LIMIT).await
+    }
+
+    #[tokio::test]
+    async fn it_is_given_the_arguments_of_keepalived_after_its_own() {
+        let printed = run_once("echo $0 $1 $2 $3 $4 $#; echo more >&2").await;
+        assert_eq!(printed.as_deref(), Ok("more\nown INSTANCE amqp MASTER 150 4"));
+        let fault = transition(State::Fault);
+        let printed = call(&shell("echo $3"), "amqp", &fault, LIMIT).await;
+        assert_eq!(printed.as_deref(), Ok("FAULT"));
+    }
+
+    #[tokio::test]
+    async fn what_went_wrong_is_told() {
+        let cause = run_once("echo no route >&2; exit 3").await.expect_err("it ended with 3");
+        assert!(cause.contains('3') && cause.ends_with(": no route"), "{cause}");
+        let missing = vec!["/nonexistent/notify".to_owned()];
+        let cause = call(&missing, "amqp", &transition(State::Backup), LIMIT).await;
+        assert!(cause.is_err_and(|cause| cause.starts_with("it cannot be started: No such file")));
+        let printed = run_once("head -c 1000000 /dev/zero | tr '\\0' x").await;
+        assert_eq!(printed.map(|text| text.len()), Ok(KEPT));
+    }
+
+    #[tokio::test]
+    async fn one_that_hangs_is_ended_with_all_it_has_started() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let file = directory.path().join("pid");
+        let text = format!("sleep 600 & echo $! > {}; wait", file.display());
+        let limit = Duration::from_secs(2);
+        let cause = call(&shell(&text), "amqp", &transition(State::Active), limit).await;
+        assert_eq!(cause, Err("it took longer than 2 s and was ended".to_owned()));
+        let pid = std::fs::read_to_string(&file).expect("it has been written");
+        let process = Path::new("/proc").join(pid.trim()).join("cmdline");
+        let deadline = Instant::now() + Duration::from_secs(20);
+        // A process that has ended and is not waited for has an empty command line.
+        while std::fs::read(&process).is_ok_and(|line| !line.is_empty()) {
+            assert!(Instant::now() < deadline, "{pid} still runs");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn what_it_leaves_running_is_neither_waited_for_nor_ended() {
+        let printed = run_once("sleep 600 >&- 2>&- & echo $!").await.expect("it ended with 0");
+        let pid: i32 = printed.parse().expect("the number of the sleeper");
+        let sleeper = Pid::from_raw(pid).expect("a process");
+        rustix::process::kill_process(sleeper, Signal::KILL).expect("it still runs");
+    }
+}

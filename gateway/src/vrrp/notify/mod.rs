@@ -1,0 +1,229 @@
+//! Tells people and programs: of transitions and alarms of virtual routers, and of nodes that go down and come back.
+//!
+//! One task hands the news out; each receiver has a task and a bounded queue of its own, so that a command that hangs
+//! keeps no mail waiting.
+
+mod attempt;
+mod command;
+mod email;
+mod event;
+mod webhook;
+
+#[cfg(test)]
+pub(crate) mod samples;
+#[cfg(test)]
+mod tests;
+
+use std::future::Future;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, SystemTime};
+
+use tokio::sync::broadcast::{self, error::RecvError};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+use super::board::{Board, News, Transition};
+use crate::cluster::node::Node;
+use crate::cluster::report::{Change, HealthEvent};
+use crate::config::model::{Email, VirtualRouter};
+use email::Mailer;
+use event::{Event, What};
+use webhook::Poster;
+
+/// What waits for one receiver; what is on top is dropped, with a warning.
+const QUEUE: usize = 256;
+/// At the end of the gateway, for what is still to be told.
+const FAREWELL: Duration = Duration::from_secs(5);
+
+/// Tells whoever the configuration names of what happens from this call on, until `stop` and what was queued is told.
+///
+/// Returns at once where nobody is to be told.
+pub fn run(
+    gateway: Arc<str>,
+    board: &Board,
+    email: Option<Email>,
+    health: broadcast::Receiver<HealthEvent>,
+    stop: CancellationToken,
+) -> impl Future<Output = ()> + use<> {
+    // Before the first poll, so that nothing is missed in between.
+    let news = board.subscribe();
+    let routers = board.routers().to_vec();
+    async move {
+        let mut tasks = JoinSet::new();
+        let desk = Desk::open(&gateway, &routers, email, &stop, &mut tasks);
+        if tasks.is_empty() {
+            return;
+        }
+        desk.work(news, health, &stop).await;
+        let _ = timeout(FAREWELL, async { while tasks.join_next().await.is_some() {} }).await;
+    }
+}
+
+/// Who is to be told of what.
+struct Desk {
+    commands: Vec<(Arc<str>, Queue<Transition>)>,
+    webhooks: Vec<(Arc<str>, Queue<Event>)>,
+    mail: Option<Queue<Event>>,
+    /// Nodes of which it was told that they do not serve.
+    down: Vec<Weak<Node>>,
+}
+
+impl Desk {
+    /// Starts a task for each receiver.
+    fn open(
+        gateway: &Arc<str>,
+        routers: &[Arc<VirtualRouter>],
+        email: Option<Email>,
+        stop: &CancellationToken,
+        tasks: &mut JoinSet<()>,
+    ) -> Self {
+        let mut desk =
+            Self { commands: Vec::new(), webhooks: Vec::new(), mail: None, down: Vec::new() };
+        for router in routers {
+            let name = &router.name;
+            if let Some(command) = router.notify.command.clone() {
+                let (queue, waiting) = Queue::new(format!("vrrp.{name}.notify.command"));
+                tasks.spawn(command::run(command, name.clone(), waiting));
+                desk.commands.push((name.clone(), queue));
+            }
+            if let Some(url) = &router.notify.webhook {
+                let key = format!("vrrp.{name}.notify.webhook");
+                match Poster::new(&key, url) {
+                    Ok(poster) => {
+                        let (queue, waiting) = Queue::new(key);
+                        tasks.spawn(poster.run(gateway.clone(), waiting, stop.clone()));
+                        desk.webhooks.push((name.clone(), queue));
+                    }
+                    Err(cause) => warn!("{key}: nothing will be posted: {cause}"),
+                }
+            }
+        }
+        if let Some(email) = email {
+            match Mailer::new(gateway.clone(), &email) {
+                Ok(mailer) => {
+                    let (queue, waiting) = Queue::new("notify.email".to_owned());
+                    tasks.spawn(mailer.run(waiting, stop.clone()));
+                    desk.mail = Some(queue);
+                }
+                Err(cause) => warn!("notify.email: no mail will be sent: {cause}"),
+            }
+        }
+        desk
+    }
+
+    async fn work(
+        mut self,
+        mut news: broadcast::Receiver<News>,
+        mut health: broadcast::Receiver<HealthEvent>,
+        stop: &CancellationToken,
+    ) {
+        let mut watch_nodes = true;
+        loop {
+            tokio::select! {
+                biased;
+                heard = news.recv() => match heard {
+                    Ok(news) => self.of_router(news),
+                    Err(RecvError::Lagged(missed)) => {
+                        warn!(missed, "too much happened to the virtual routers at once: not all of it is told");
+                    }
+                    Err(RecvError::Closed) => return,
+                },
+                heard = health.recv(), if watch_nodes => match heard {
+                    Ok(event) => self.of_node(&event),
+                    Err(RecvError::Lagged(missed)) => {
+                        warn!(missed, "too much happened to the nodes at once: not all of it is told");
+                    }
+                    Err(RecvError::Closed) => watch_nodes = false,
+                },
+                // Last: what was said before is told.
+                () = stop.cancelled() => return,
+            }
+        }
+    }
+
+    fn of_router(&mut self, news: News) {
+        let (router, what, at) = match news {
+            News::Transition(router, transition) => {
+                let at = transition.at;
+                if let Some(queue) = of(&mut self.commands, &router.name) {
+                    queue.push(transition.clone());
+                }
+                (router.clone(), What::Transition(router, transition), at)
+            }
+            News::Alarm(router, alarm, text) => {
+                (router.clone(), What::Alarm(router, alarm, text), SystemTime::now())
+            }
+        };
+        let event = Event { what, at };
+        if let Some(queue) = of(&mut self.webhooks, &router.name) {
+            queue.push(event.clone());
+        }
+        if let Some(mail) = &mut self.mail {
+            mail.push(event);
+        }
+    }
+
+    /// A node that is up is news only if it was told to be down.
+    fn of_node(&mut self, HealthEvent { node, change }: &HealthEvent) {
+        let Some(mail) = &mut self.mail else { return };
+        self.down.retain(|node| node.strong_count() > 0);
+        let is_it = |other: &Weak<Node>| std::ptr::eq(other.as_ptr(), Arc::as_ptr(node));
+        let was_down = self.down.iter().any(is_it);
+        let trouble = match change {
+            Change::Down { reason } => Some(reason.to_string()),
+            Change::Minority(true) => Some("it is on the smaller side of a partition".to_owned()),
+            Change::Up | Change::Minority(false) if was_down => None,
+            _ => return,
+        };
+        match trouble {
+            Some(_) if !was_down => self.down.push(Arc::downgrade(node)),
+            Some(_) => {}
+            None => self.down.retain(|other| !is_it(other)),
+        }
+        let (cluster, name) = (node.cluster.to_string(), node.name.to_string());
+        let address = node.address.to_string();
+        let what = What::Node { name: format!("{cluster}/{name}"), address, trouble };
+        mail.push(Event { what, at: SystemTime::now() });
+    }
+}
+
+fn of<'q, T>(
+    queues: &'q mut [(Arc<str>, Queue<T>)],
+    router: &Arc<str>,
+) -> Option<&'q mut Queue<T>> {
+    queues.iter_mut().find(|(name, _)| name == router).map(|(_, queue)| queue)
+}
+
+/// What waits for one receiver.
+struct Queue<T> {
+    /// The key of the configuration that names the receiver.
+    key: String,
+    waiting: mpsc::Sender<T>,
+    /// Dropped since it was full.
+    dropped: u64,
+}
+
+impl<T> Queue<T> {
+    fn new(key: String) -> (Self, mpsc::Receiver<T>) {
+        let (waiting, receiver) = mpsc::channel(QUEUE);
+        (Self { key, waiting, dropped: 0 }, receiver)
+    }
+
+    fn push(&mut self, news: T) {
+        let key = &self.key;
+        if self.waiting.try_send(news).is_err() {
+            self.dropped += 1;
+            if self.dropped == 1 {
+                warn!(
+                    "{key}: {QUEUE} are waiting to be told; further ones are dropped until that gets less"
+                );
+            }
+        } else if self.dropped > 0 {
+            warn!(dropped = self.dropped, "{key}: it can be told again");
+            self.dropped = 0;
+        }
+    }
+}

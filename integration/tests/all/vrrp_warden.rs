@@ -1,0 +1,255 @@
+//! Virtual routers and the rest of the gateway: clients, clusters, the user it runs as.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use integration::gateway_process::GatewayProcess;
+use integration::peer::{Peer, ScriptedBroker};
+use integration::vrrp_lab::*;
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+use tokio::sync::oneshot;
+
+/// For whatever has to come about on a busy machine.
+const LONG: Duration = Duration::from_secs(20);
+/// As the scenarios have it: what leaves, has told its clients by then.
+const CLOSED: Duration = Duration::from_millis(100);
+const CLIENTS: usize = 20;
+
+fn config(number: u8, port: u16, more: &str) -> String {
+    let priority = 110 - 10 * u16::from(number);
+    format!(
+        "[gateway]
+name = \"gw{number}\"
+workers = 1
+drain_timeout = \"5s\"
+[log]
+level = \"debug\"
+[listener.amqp]
+bind = [\"{VIP}:5672\"]
+cluster = \"main\"
+[cluster.main.node.r1]
+address = \"10.77.0.60:{port}\"
+[cluster.main.health]
+interval = \"1s\"
+fast_interval = \"100ms\"
+[vrrp.amqp]
+interface = \"eth0\"
+virtual_router_id = 51
+priority = {priority}
+addresses = [\"{VIP}\"]
+advertisement_interval = \"100ms\"
+{more}"
+    )
+}
+
+/// Brokers at these ports; ends each when its sender is dropped, and all when `work` is over.
+fn with_brokers<T: Send>(
+    lab: &Lab,
+    ports: &[u16],
+    work: impl FnOnce(Vec<oneshot::Sender<()>>) -> Result<T> + Send,
+) -> Result<T> {
+    std::thread::scope(|scope| {
+        let mut ends = Vec::new();
+        for &port in ports {
+            let (end, ended) = oneshot::channel();
+            let (bound, is_bound) = std::sync::mpsc::channel();
+            ends.push(end);
+            scope.spawn(move || {
+                lab.inside_async(BROKER, || async move {
+                    let broker = ScriptedBroker::bind_at(([10, 77, 0, 60], port).into()).await;
+                    let told = bound.send(broker.as_ref().map(drop).map_err(ToString::to_string));
+                    let (Ok(broker), Ok(())) = (broker, told) else { return };
+                    tokio::select! {
+                        () = broker.serve_all() => {}
+                        _ = ended => {}
+                    }
+                })
+            });
+            is_bound.recv()?.map_err(anyhow::Error::msg)?;
+        }
+        work(ends)
+    })
+}
+
+async fn open() -> Result<Peer> {
+    let mut peer = Peer::connect(SocketAddr::new(VIP, 5672)).await?;
+    peer.open("app", "secret", "orders").await?;
+    Ok(peer)
+}
+
+/// As client libraries do: again and again. Who comes too early meets the gateway that leaves.
+async fn open_again() -> Result<Peer> {
+    let deadline = Instant::now() + LONG;
+    loop {
+        match open().await {
+            Ok(peer) => return Ok(peer),
+            Err(error) if Instant::now() > deadline => return Err(error),
+            Err(_) => tokio::time::sleep(Duration::from_millis(5)).await,
+        }
+    }
+}
+
+/// The user and the effective capabilities of a process.
+fn rights(process: u32) -> Result<(String, u64)> {
+    let status = fs::read_to_string(format!("/proc/{process}/status"))?;
+    let field = |name: &str| {
+        let line = status.lines().find(|line| line.starts_with(name));
+        line.and_then(|line| line.split_whitespace().nth(1)).map(str::to_owned)
+    };
+    let capabilities = field("CapEff:").context("no capabilities")?;
+    Ok((field("Uid:").context("no user")?, u64::from_str_radix(&capabilities, 16)?))
+}
+
+#[test]
+fn when_a_gateway_stops_its_clients_are_told_and_find_the_other_one() -> Result<()> {
+    let Some(lab) = or_skip("handover of clients", || Lab::with_broker(2)) else { return Ok(()) };
+    with_brokers(&lab, &[5672], |_ends| {
+        let mut first = Gateway::start(&lab, "gw1", &config(1, 5672, ""))?;
+        let second = Gateway::start(&lab, "gw2", &config(2, 5672, ""))?;
+        lab.wait_for_holder("gw1", VIP, LONG)?;
+        lab.inside_async(CLIENT, || async {
+            let mut peers = Vec::new();
+            for _ in 0..CLIENTS {
+                peers.push(open().await?);
+            }
+            let mut silent = TcpStream::connect((VIP, 5672)).await?;
+            let begun = Instant::now();
+            first.terminate()?;
+            let mut told = 0;
+            for mut peer in peers {
+                // Whoever acknowledges something when the address has just moved is reset by the other gateway.
+                let Ok((code, text)) = peer.expect_close().await else { continue };
+                ensure!(code == 320 && text.contains("moved to another gateway"), "{code} {text}");
+                told += 1;
+                // The answer may find the other gateway already.
+                let _ = peer.send_close_ok().await;
+            }
+            // One that has said nothing is closed without a word.
+            let _ = tokio::time::timeout(LONG, silent.read(&mut [0])).await?;
+            let closed = begun.elapsed();
+            let mut again = Vec::new();
+            for _ in 0..CLIENTS {
+                again.push(open_again().await?);
+            }
+            let back = begun.elapsed();
+            ensure!(told > 0, "all were reset");
+            figure(
+                "clients, SIGTERM",
+                &format!(
+                    "{told} of {CLIENTS} told, all closed within {closed:?} (criterion: {CLOSED:?}), \
+                     back within {back:?} (criterion: 1 s)"
+                ),
+            );
+            Ok(())
+        })??;
+        lab.wait_for_holders(&["gw2"], VIP, LONG)?;
+        first.wait_for_log("stopped", LONG)?;
+        let ends = |log: &str| log.matches("reason=address-lost").count();
+        ensure!(ends(&first.log()) == CLIENTS + 1, "{}", first.log());
+        ensure!(second.log().contains("Entering MASTER STATE"));
+        Ok(())
+    })
+}
+
+#[test]
+fn when_the_vrrp_process_dies_the_address_leaves_and_clients_are_told() -> Result<()> {
+    let Some(lab) = or_skip("death of the VRRP process", || Lab::with_broker(2)) else {
+        return Ok(());
+    };
+    with_brokers(&lab, &[5672], |_ends| {
+        let mut first = Gateway::start(&lab, "gw1", &config(1, 5672, "preempt = false\n"))?;
+        let _second = Gateway::start(&lab, "gw2", &config(2, 5672, "preempt = false\n"))?;
+        lab.wait_for_holder("gw1", VIP, LONG)?;
+        let before = first.vrrp_process()?;
+        let (told, back) = lab.inside_async(CLIENT, || async {
+            let mut peer = open().await?;
+            let begun = Instant::now();
+            first.kill_vrrp()?;
+            let (code, _) = peer.expect_close().await?;
+            ensure!(code == 320);
+            let told = begun.elapsed();
+            let _ = peer.send_close_ok().await;
+            open_again().await?;
+            Ok((told, begun.elapsed()))
+        })??;
+        figure(
+            "clients, kill -9 of the VRRP process",
+            &format!(
+                "told within {told:?} (criterion: {CLOSED:?}), back within {back:?} (criterion: 1 s)"
+            ),
+        );
+        lab.wait_for_holders(&["gw2"], VIP, LONG)?;
+        ensure!(first.vrrp_process()? != before, "another one has been started");
+        Ok(())
+    })
+}
+
+#[test]
+fn an_address_follows_the_cluster_that_has_nodes_and_comes_back() -> Result<()> {
+    let Some(lab) = or_skip("tracked cluster", || Lab::with_broker(2)) else { return Ok(()) };
+    with_brokers(&lab, &[5671, 5672], |mut ends| {
+        let track = "[vrrp.amqp.track]\ncluster = { name = \"main\", weight = 40 }\n";
+        let first = Gateway::start(&lab, "gw1", &config(1, 5671, track))?;
+        let _second = Gateway::start(&lab, "gw2", &config(2, 5672, track))?;
+        lab.wait_for_holders(&["gw1"], VIP, LONG)?;
+        first.wait_for_log("cluster main has a usable node: +40", LONG)?;
+        drop(ends.remove(0));
+        let line = first.wait_for_log("cluster main has no usable node: -40", LONG)?;
+        lab.wait_for_holders(&["gw2"], VIP, LONG)?;
+        let left = first.wait_for_log("Entering BACKUP STATE priority=60", LONG)?;
+        let clock = |line: &str| line.split(' ').next().unwrap_or_default().to_owned();
+        let verdict = first.wait_for_log("node is down", LONG)?;
+        figure(
+            "tracked cluster",
+            &format!(
+                "verdict {}, noticed {}, left {} (criterion: 50 ms from the first to the last)",
+                clock(&verdict),
+                clock(&line),
+                clock(&left)
+            ),
+        );
+        Ok(())
+    })
+}
+
+#[test]
+fn as_another_user_it_keeps_the_two_capabilities_and_gives_them_to_the_vrrp_process() -> Result<()>
+{
+    let Some(lab) = or_skip("user and capabilities", || Lab::new(1)) else { return Ok(()) };
+    let user = config(1, 5672, "").replace("workers = 1", "workers = 1\nuser = \"nobody\"");
+    let mut gateway = Gateway::start(&lab, "gw1", &user)?;
+    lab.wait_for_holder("gw1", VIP, LONG)?;
+    let net: u64 = 1 << 12 | 1 << 13;
+    let helpful: u64 = 1 << 14 | 1 << 23;
+    for process in [gateway.process().id(), gateway.vrrp_process()?] {
+        let (uid, effective) = rights(process)?;
+        ensure!(uid == "65534", "{process} runs as {uid}");
+        ensure!(effective & net == net && effective & !(net | helpful) == 0, "{effective:x}");
+    }
+    gateway.terminate()?;
+    gateway.wait_for_log("stopped", LONG)?;
+    ensure!(!lab.holds("gw1", VIP));
+    Ok(())
+}
+
+#[test]
+fn without_the_capabilities_it_does_not_start_and_says_which_are_missing() -> Result<()> {
+    let Some(lab) = or_skip("missing capabilities", || Lab::new(1)) else { return Ok(()) };
+    let full = lab.full_name("gw1")?;
+    for (kept, missing) in [("net_raw", "no CAP_NET_ADMIN,"), ("net_admin", "no CAP_NET_RAW,")] {
+        let mut gateway = GatewayProcess::spawn_by(&config(1, 5672, ""), |scratch, binary| {
+            let mut command = scratch.command("ip");
+            command.args(["netns", "exec", full, "setpriv", "--reuid", "65534", "--clear-groups"]);
+            command.arg(format!("--inh-caps=-all,+{kept}"));
+            command.arg(format!("--ambient-caps=-all,+{kept}")).arg(binary);
+            command
+        })?;
+        let ended = wait(LONG, || gateway.exit_status().is_ok_and(|status| status.is_some()));
+        ensure!(ended && gateway.log().contains(missing), "{}", gateway.log());
+        ensure!(gateway.log().contains("setcap cap_net_raw,cap_net_admin+ep"), "{}", gateway.log());
+    }
+    Ok(())
+}
