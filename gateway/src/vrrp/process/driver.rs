@@ -97,7 +97,7 @@ impl Driver {
             netlink,
             monitor,
             frames,
-            macvlans: Macvlans::default(),
+            macvlans: Macvlans::new(setup.changed),
             interfaces: Interfaces::default(),
             receivers: Vec::new(),
             buffer: Buffer::new(),

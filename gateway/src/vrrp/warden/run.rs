@@ -2,7 +2,9 @@
 
 mod lost;
 
+use std::collections::BTreeMap;
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::Receiver;
@@ -76,6 +78,8 @@ pub(super) struct Guard {
     states: Vec<State>,
     released: Vec<bool>,
     orphaned: Vec<usize>,
+    /// Settings of the kernel that are to be put back in the end, by whichever process is the last.
+    changed: BTreeMap<PathBuf, String>,
     partings: Vec<Parting>,
     stopping: Option<Stopping>,
     over: bool,
@@ -97,6 +101,7 @@ impl Guard {
             states: vec![State::Initialize; count],
             released: vec![false; count],
             orphaned: Vec::new(),
+            changed: BTreeMap::new(),
             partings: Vec::new(),
             stopping: None,
             over: false,
@@ -173,7 +178,8 @@ impl Guard {
         self.vigil.started(now);
         let routers = self.setup.board.routers().iter().map(|router| (&**router).into()).collect();
         let patience = self.setup.times.patience;
-        self.say(&Order::Start(talk::Setup { routers, patience, orphaned }), now);
+        let changed = self.changed.clone();
+        self.say(&Order::Start(talk::Setup { routers, patience, orphaned, changed }), now);
     }
 
     /// The process is set up: from now on it listens.
@@ -279,6 +285,10 @@ impl Guard {
                 }
             }
             Word::Leaving { router, linger } => self.part(*router, *linger, true, now),
+            Word::Changed { setting, before } => {
+                // What an earlier process said came first, and is true.
+                self.changed.entry(setting.clone()).or_insert_with(|| before.clone());
+            }
             // Its end follows.
             Word::Stopped => self.over = self.stopping.is_some(),
             Word::Beat(_) | Word::Log { .. } | Word::Alarm { .. } | Word::Status(_) => {}

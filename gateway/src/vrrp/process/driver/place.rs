@@ -10,7 +10,7 @@ use crate::vrrp::process::macvlan::Macvlans;
 use crate::vrrp::process::netlink::Link;
 use crate::vrrp::process::sockets::Receiver;
 use crate::vrrp::process::station::Station;
-use crate::vrrp::talk::Level;
+use crate::vrrp::talk::{Level, Word};
 
 impl Driver {
     /// Looks at all links and addresses, and puts things right.
@@ -62,6 +62,9 @@ impl Driver {
                     let text = format!("the macvlan for the virtual MAC cannot be made: {error}");
                     self.log_of(index, Level::Error, text);
                 }
+            }
+            for (setting, before) in self.macvlans.news() {
+                self.pipe.say(&Word::Changed { setting, before });
             }
         }
         if made {
