@@ -10,7 +10,9 @@ use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 use super::vrrp_member::{
     INTERVAL, LONG, Member, PK, PP, Pair as Whos, Who, judge, name, router, runs,
 };
-use super::vrrp_setup::{Pair, got_after, logged_at, rest, side_by_side, skew, wait_for_entry, watch};
+use super::vrrp_setup::{
+    Pair, got_after, logged_at, rest, side_by_side, skew, wait_for_entry, watch,
+};
 
 /// Where each gateway's only node is: each has its own, so that it can fail for one alone.
 fn node(gateway: u16) -> Result<SocketAddr> {
@@ -76,7 +78,8 @@ fn fail_and_recover(
         rest();
         let event = Instant::now();
         fail(pair)?;
-        let failure = |log: &str| log.lines().filter(|l| l.contains(fails)).nth(run - 1).map(logged_at);
+        let failure =
+            |log: &str| log.lines().filter(|l| l.contains(fails)).nth(run - 1).map(logged_at);
         let told = wait(LONG, || failure(&pair.first().log()).is_some());
         ensure!(told, "{scenario}: no {fails:?}:\n{}", pair.first().log());
         let detected = failure(&pair.first().log()).flatten().context("a line without a time")?;
