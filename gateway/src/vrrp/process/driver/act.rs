@@ -8,6 +8,8 @@ use crate::vrrp::talk::{Alarm, Level, Word};
 
 /// How long addresses stay for the last words of their sessions once the peer has them.
 const LAST_WORDS: Duration = Duration::from_millis(50);
+/// And in any case: keepalived says that it takes over some milliseconds before it does.
+const OVERLAP: Duration = Duration::from_millis(10);
 
 impl Driver {
     /// Does all, in order, and gives the emptied list back for the next turn.
@@ -61,6 +63,12 @@ impl Driver {
         }
         self.pipe.say(&Word::Leaving { router: index, linger });
         self.news = true;
+    }
+
+    /// The sessions have had their last words: the addresses go as soon as they may.
+    pub(super) fn close(&mut self, index: usize) {
+        let Some(station) = self.stations.get_mut(index) else { return };
+        station.leaving = station.leaving.map(|until| (until + OVERLAP).saturating_sub(LAST_WORDS));
     }
 
     pub(super) fn remove(&mut self, index: usize) {

@@ -130,11 +130,7 @@ impl Driver {
             }
             Order::Release { router } => self.step(router, Event::Release, now),
             Order::Reclaim { router } => self.step(router, Event::Reclaim, now),
-            Order::Closed { router } => {
-                if self.stations.get(router).is_some_and(|station| station.leaving.is_some()) {
-                    self.remove(router);
-                }
-            }
+            Order::Closed { router } => self.close(router),
             Order::Stop => {
                 self.stopping = true;
                 for index in 0..self.stations.len() {
