@@ -151,12 +151,13 @@ impl Driver {
     pub(super) fn remove_stale(&mut self) {
         for index in 0..self.stations.len() {
             let station = &self.stations[index];
-            if station.config.priority == OWNER {
+            if station.config.priority == OWNER || self.resumed.contains(&index) {
                 continue;
             }
-            let places = [&station.link, &station.port];
-            let here =
-                |at: u32| places.iter().any(|link| link.as_ref().is_some_and(|l| l.index == at));
+            // Up or not; and the macvlan also where none is wanted any more.
+            let macvlan = Macvlans::name(station.vrid, station.ipv6);
+            let places = [&station.config.interface, &macvlan].map(|n| self.interfaces.link(n));
+            let here = |at: u32| places.iter().flatten().any(|link| link.index == at);
             let addresses = self.interfaces.addresses.iter();
             let stale = addresses.filter(|a| here(a.index) && station.has(a.address.address));
             let stale: Vec<_> = stale.copied().collect();
