@@ -105,14 +105,14 @@ impl Restarts {
 
     /// The pause before the next start, if the last process has lived for `lived`.
     ///
-    /// None if it left addresses behind (`held`): they are to go at once, and it takes a down time to get them again.
+    /// None if it left addresses behind (`held`): somebody has to see to them at once.
     pub(super) fn pause(&mut self, lived: Duration, held: bool) -> Duration {
         if lived >= LONG_LIFE {
             self.pause = Duration::ZERO;
         }
         let pause = self.pause;
         self.pause = (2 * pause).clamp(PAUSE, LONGEST_PAUSE);
-        // The owner of an address has it at once: one that dies of that is no exception.
+        // One that dies of having them is no exception.
         if held && lived >= PAUSE { Duration::ZERO } else { pause }
     }
 }
