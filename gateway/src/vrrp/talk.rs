@@ -59,6 +59,8 @@ pub struct Setup {
     /// Routers that were active when the process before this one died: their addresses are given up at once, with
     /// priority 0.
     pub orphaned: Vec<usize>,
+    /// Routers that were active until a moment ago: they go on as if nothing had been.
+    pub resumed: Vec<usize>,
     /// Settings of the kernel that such a process had changed, with what they were before: [`Word::Changed`].
     pub changed: BTreeMap<PathBuf, String>,
 }

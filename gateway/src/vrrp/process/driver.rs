@@ -65,6 +65,7 @@ pub(super) struct Driver {
     /// Lines that a peer can cause: when the last of each text was written.
     lines: Vec<(String, Duration)>,
     orphaned: Vec<usize>,
+    resumed: Vec<usize>,
 }
 
 /// What a receiver listens to: the interface and the family.
@@ -118,6 +119,7 @@ impl Driver {
             news: true,
             lines: Vec::new(),
             orphaned: setup.orphaned,
+            resumed: setup.resumed,
         })
     }
 
@@ -133,7 +135,8 @@ impl Driver {
         }
         let now = now();
         for index in 0..self.stations.len() {
-            self.step(index, Event::Start, now);
+            let resumes = self.resumed.contains(&index);
+            self.step(index, if resumes { Event::Resume } else { Event::Start }, now);
         }
         self.judge_all(now);
         self.pipe.say(&Word::Ready);

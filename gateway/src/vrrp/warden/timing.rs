@@ -98,6 +98,11 @@ pub(super) struct Restarts {
 }
 
 impl Restarts {
+    /// Was no process lost shortly before one that has lived for `lived`?
+    pub(super) fn is_rare(&self, lived: Duration) -> bool {
+        self.pause.is_zero() || lived >= LONG_LIFE
+    }
+
     /// The pause before the next start, if the last process has lived for `lived`.
     ///
     /// None if it left addresses behind (`held`): they are to go at once, and it takes a down time to get them again.

@@ -37,7 +37,12 @@ pub(super) fn new(
     let runtime = Runtime::new(RuntimeParts::new(tokio.clone(), OurReactor(tokio)));
     let dial = async move |_: AMQPUri, _: OurRuntime| {
         let stream = match &tls {
-            None => Either::Left(TcpStream::connect(address).await?),
+            None => {
+                let stream = TcpStream::connect(address).await?;
+                // As lapin does by itself: else each handshake waits for delayed acknowledgements.
+                stream.set_nodelay(true)?;
+                Either::Left(stream)
+            }
             Some(tls) => Either::Right(tls.connect(address).await?),
         };
         Ok(AsyncTcpStream::Plain(stream.compat()))

@@ -151,7 +151,7 @@ impl Driver {
     pub(super) fn remove_stale(&mut self) {
         for index in 0..self.stations.len() {
             let station = &self.stations[index];
-            if station.config.priority == OWNER {
+            if station.config.priority == OWNER || self.resumed.contains(&index) {
                 continue;
             }
             // Up or not; and the macvlan also where none is wanted any more.
