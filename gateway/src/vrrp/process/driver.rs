@@ -13,6 +13,7 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags};
 use rustix::time::{ClockId, clock_gettime};
 
+use super::doubles::Doubles;
 use super::frames::Frames;
 use super::interfaces::Interfaces;
 use super::macvlan::Macvlans;
@@ -42,6 +43,7 @@ pub(super) struct Driver {
     netlink: Netlink,
     monitor: Monitor,
     frames: Frames,
+    doubles: Doubles,
     macvlans: Macvlans,
     interfaces: Interfaces,
     receivers: Vec<(Ear, Receiver)>,
@@ -80,8 +82,9 @@ impl Driver {
     /// # Errors
     /// Without the capabilities it takes; the pipe is given back to tell of it.
     pub(super) fn new(setup: Setup, pipe: Pipe) -> Result<Self, (Pipe, io::Error)> {
-        let opened = (|| Ok((Netlink::new()?, Monitor::new()?, Frames::new().map_err(denied)?)))();
-        let (netlink, monitor, frames) = match opened {
+        let raw = || Ok((Frames::new()?, Doubles::new()?));
+        let opened = (|| Ok((Netlink::new()?, Monitor::new()?, raw().map_err(denied)?)))();
+        let (netlink, monitor, (frames, doubles)) = match opened {
             Ok(opened) => opened,
             Err(error) => return Err((pipe, error)),
         };
@@ -98,6 +101,7 @@ impl Driver {
             netlink,
             monitor,
             frames,
+            doubles,
             macvlans: Macvlans::new(setup.changed),
             interfaces: Interfaces::default(),
             receivers: Vec::new(),
@@ -151,6 +155,7 @@ impl Driver {
                 self.judge_all(now);
             }
             self.hear_peers(now);
+            self.hear_doubles(now);
             if !self.hear_gateway(now) {
                 self.give_up();
                 return Ok(());
@@ -259,12 +264,13 @@ impl Driver {
         }
         let left = due.saturating_sub(now().max(before));
         self.awake = due.max(before);
-        let mut sockets = Vec::with_capacity(2 + self.receivers.len());
+        let mut sockets = Vec::with_capacity(3 + self.receivers.len());
         let to_gateway = if self.pipe.is_waiting() { PollFlags::OUT } else { PollFlags::empty() };
         if !self.gateway_is_gone {
             sockets.push(PollFd::new(&self.pipe, PollFlags::IN | to_gateway));
         }
         sockets.push(PollFd::new(&self.monitor, PollFlags::IN));
+        sockets.push(PollFd::new(&self.doubles, PollFlags::IN));
         sockets.extend(self.receivers.iter().map(|(_, ear)| PollFd::new(ear, PollFlags::IN)));
         wait(&mut sockets, Some(left))?;
         drop(sockets);
@@ -279,6 +285,7 @@ impl Driver {
         }
         self.news = false;
         self.told = now;
+        self.ask_for_doubles(now);
         for index in 0..self.stations.len() {
             for alarm in self.stations[index].alarms.over(now) {
                 self.pipe.say(&Word::Alarm { router: index, alarm, text: None });
