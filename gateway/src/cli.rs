@@ -234,6 +234,9 @@ fn verdict(config: &Path, model: Option<&Model>, problems: &[Problem]) -> String
             counted(model.clusters.iter().map(|cluster| cluster.nodes.len()).sum(), "node"),
         ],
     };
+    if let Some(routers @ 1..) = model.map(|model| model.virtual_routers.len()) {
+        counts.push(counted(routers, "virtual router"));
+    }
     if warnings > 0 {
         counts.push(counted(warnings, "warning"));
     }

@@ -208,8 +208,7 @@ fn start(
             None => false,
         };
         telling.end();
-        gateway.stop(model, sink, signals, hurried).await;
-        telling.done().await;
+        tokio::join!(gateway.stop(model, sink, signals, hurried), telling.done());
         Ok::<_, StartError>(())
     })?;
     if let Some(admin) = gateway.admin.take() {

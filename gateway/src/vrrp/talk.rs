@@ -2,7 +2,9 @@
 //!
 //! Either side that ends, however it ends, closes the socket: that is how the other learns of it at once.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -57,6 +59,10 @@ pub struct Setup {
     /// Routers that were active when the process before this one died: their addresses are given up at once, with
     /// priority 0.
     pub orphaned: Vec<usize>,
+    /// Routers that were active until a moment ago: they go on as if nothing had been.
+    pub resumed: Vec<usize>,
+    /// Settings of the kernel that such a process had changed, with what they were before: [`Word::Changed`].
+    pub changed: BTreeMap<PathBuf, String>,
 }
 
 /// A virtual router, as far as the VRRP process needs it; see [`VirtualRouter`].
@@ -166,6 +172,13 @@ pub enum Word {
         alarm: Alarm,
         /// What is wrong, with its cure; `None` = over.
         text: Option<String>,
+    },
+    /// A setting of the kernel was changed: if this process dies, the next one has to put it back in the end.
+    Changed {
+        /// Its file.
+        setting: PathBuf,
+        /// What it was.
+        before: String,
     },
     /// How everything is: on each change, and once a second.
     Status(Vec<Status>),

@@ -16,6 +16,8 @@ const VRRP_COMMAND: &str = "vrrp-process";
 pub struct Gateway {
     process: GatewayProcess,
     namespace: String,
+    /// What was paused: looking for it again would take milliseconds.
+    paused: Vec<u32>,
 }
 
 impl Gateway {
@@ -51,7 +53,7 @@ impl Gateway {
             command.args(["netns", "exec", full]).arg(binary);
             command
         })?;
-        Ok(Self { process, namespace: namespace.to_owned() })
+        Ok(Self { process, namespace: namespace.to_owned(), paused: Vec::new() })
     }
 
     /// The process that serves. Its [`GatewayProcess::metrics`] are asked for from outside the namespace: use
@@ -151,7 +153,9 @@ impl Gateway {
     /// # Errors
     /// When it has ended.
     pub fn pause(&mut self) -> Result<()> {
-        self.each(Signal::STOP)
+        let parent = self.process.id();
+        self.paused = [parent].into_iter().chain(tree::children(parent)).collect();
+        self.paused.iter().try_for_each(|process| tree::signal(*process, Signal::STOP))
     }
 
     /// SIGSTOP to the process that serves, alone.
@@ -159,21 +163,17 @@ impl Gateway {
     /// # Errors
     /// When it has ended.
     pub fn pause_gateway(&mut self) -> Result<()> {
+        self.paused = vec![self.process.id()];
         tree::signal(self.process.id(), Signal::STOP)
     }
 
-    /// SIGCONT to both.
+    /// SIGCONT to what was paused.
     ///
     /// # Errors
     /// When it has ended.
     pub fn resume(&mut self) -> Result<()> {
-        self.each(Signal::CONT)
-    }
-
-    fn each(&self, signal: Signal) -> Result<()> {
-        let parent = self.process.id();
-        let all = [parent].into_iter().chain(tree::children(parent));
-        all.into_iter().try_for_each(|process| tree::signal(process, signal))
+        let paused = std::mem::take(&mut self.paused);
+        paused.into_iter().try_for_each(|process| tree::signal(process, Signal::CONT))
     }
 }
 

@@ -57,6 +57,13 @@ impl Member {
         }
     }
 
+    /// The state that it entered last, in keepalived's words.
+    pub(crate) fn state(&self) -> Option<String> {
+        let log = self.log();
+        let last = log.lines().rev().find_map(|line| line.split_once("Entering "))?;
+        last.1.split_ascii_whitespace().next().map(str::to_owned)
+    }
+
     pub(crate) fn terminate(&mut self) -> Result<()> {
         match self {
             Self::Product(gateway) => gateway.terminate(),
@@ -76,13 +83,6 @@ impl Member {
         match self {
             Self::Product(gateway) => gateway,
             Self::Keepalived(_) => panic!("keepalived is not the product"),
-        }
-    }
-
-    pub(crate) fn keepalived(&mut self) -> &mut Keepalived {
-        match self {
-            Self::Keepalived(keepalived) => keepalived,
-            Self::Product(_) => panic!("the product is not keepalived"),
         }
     }
 
@@ -117,9 +117,9 @@ pub(crate) fn settled_with(
     let second = Member::start(lab, "gw2", pair[1], &settings[1])?;
     lab.wait_for_holder("gw1", VIP, LONG)?;
     // The log follows.
-    for (member, line) in [(&first, "Entering MASTER STATE"), (&second, "Entering BACKUP STATE")] {
-        if !lab::wait(LONG, || member.log().contains(line)) {
-            bail!("no {line}:\n{}", member.log());
+    for (member, state) in [(&first, "MASTER"), (&second, "BACKUP")] {
+        if !lab::wait(LONG, || member.state().as_deref() == Some(state)) {
+            bail!("not in state {state}:\n{}", member.log());
         }
     }
     Ok([first, second])

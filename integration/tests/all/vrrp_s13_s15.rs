@@ -42,6 +42,37 @@ fn s13_an_address_left_behind_with_any_prefix_is_gone_as_soon_as_the_gateway_sta
 }
 
 #[test]
+fn s13_an_address_left_behind_is_removed_from_an_interface_that_is_down_and_from_a_macvlan()
+-> Result<()> {
+    let Some(lab) = or_skip("S-13, places", || Lab::new(1)) else { return Ok(()) };
+    let removed = |what: &str| -> Result<()> {
+        let mut gateway = Gateway::start(&lab, "gw1", &config(&Settings::new(100)))?;
+        gateway.wait_for_log("was left behind on the interface: removed", LONG)?;
+        assert!(!lab.holds("gw1", VIP), "{what}: {}", gateway.log());
+        gateway.kill_both()?;
+        Ok(())
+    };
+    let mut settings = Settings::new(100);
+    settings.vmac = true;
+    let mut gateway = Gateway::start(&lab, "gw1", &config(&settings))?;
+    lab.wait_for_holder("gw1", VIP, LONG)?;
+    gateway.kill_both()?;
+    // The same, without the virtual MAC.
+    lab.cut("gw1")?;
+    removed("a macvlan of an earlier configuration")?;
+
+    lab.ip("gw1", "link set eth0 down")?;
+    lab.ip("gw1", &format!("addr add {VIP}/32 dev eth0"))?;
+    assert!(lab::wait(LONG, || lab.holds("gw1", VIP)));
+    removed("an interface that is down")?;
+    figure(
+        "S-13",
+        "stale on a macvlan, and on an interface that is down: removed (criterion: removed)",
+    );
+    Ok(())
+}
+
+#[test]
 fn s13_after_a_kill_of_both_processes_the_gateway_starts_again_and_the_address_is_held_once()
 -> Result<()> {
     let Some(lab) = or_skip("S-13, restart", || Lab::new(2)) else { return Ok(()) };

@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use integration::gateway_process::GatewayProcess;
 use integration::peer::{Peer, ScriptedBroker};
+use integration::process::Signal;
 use integration::vrrp_lab::*;
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
@@ -30,8 +31,13 @@ level = \"debug\"
 [listener.amqp]
 bind = [\"{VIP}:5672\"]
 cluster = \"main\"
+[listener.web]
+bind = [\"{VIP}:15672\"]
+protocol = \"http\"
+cluster = \"main\"
 [cluster.main.node.r1]
 address = \"10.77.0.60:{port}\"
+management = \"http://10.77.0.60:15672\"
 [cluster.main.health]
 interval = \"1s\"
 fast_interval = \"100ms\"
@@ -116,6 +122,9 @@ fn when_a_gateway_stops_its_clients_are_told_and_find_the_other_one() -> Result<
                 peers.push(open().await?);
             }
             let mut silent = TcpStream::connect((VIP, 5672)).await?;
+            let mut web = TcpStream::connect((VIP, 15672)).await?;
+            web.write_all(b"GET / HTTP/1.1\r\nHost: gateway\r\n\r\n").await?;
+            ensure!(web.read(&mut [0; 1024]).await? > 0, "no answer over HTTP");
             let begun = Instant::now();
             first.terminate()?;
             let mut told = 0;
@@ -129,6 +138,8 @@ fn when_a_gateway_stops_its_clients_are_told_and_find_the_other_one() -> Result<
             }
             // One that has said nothing is closed without a word.
             let _ = tokio::time::timeout(LONG, silent.read(&mut [0])).await?;
+            let idle = async { while web.read(&mut [0; 1024]).await.is_ok_and(|read| read > 0) {} };
+            tokio::time::timeout(LONG, idle).await?;
             let closed = begun.elapsed();
             let mut again = Vec::new();
             for _ in 0..CLIENTS {
@@ -188,6 +199,24 @@ fn when_the_vrrp_process_dies_the_address_leaves_and_clients_are_told() -> Resul
 }
 
 #[test]
+fn a_gateway_that_stands_still_loses_the_address_and_gets_it_back() -> Result<()> {
+    let Some(lab) = or_skip("hung gateway", || Lab::new(2)) else { return Ok(()) };
+    let mut first = Gateway::start(&lab, "gw1", &config(1, 5672, ""))?;
+    let _second = Gateway::start(&lab, "gw2", &config(2, 5672, ""))?;
+    lab.wait_for_holders(&["gw1"], VIP, LONG)?;
+    let vrrp = first.vrrp_process()?;
+    let begun = Instant::now();
+    first.process().signal(Signal::STOP)?;
+    lab.wait_for_holders(&["gw2"], VIP, LONG)?;
+    let took = begun.elapsed();
+    figure("SIGSTOP of the gateway alone", &format!("moved within {took:?} (criterion: 1 s)"));
+    first.process().signal(Signal::CONT)?;
+    lab.wait_for_holders(&["gw1"], VIP, LONG)?;
+    ensure!(first.vrrp_process()? == vrrp, "it was not killed for the silence:\n{}", first.log());
+    Ok(())
+}
+
+#[test]
 fn an_address_follows_the_cluster_that_has_nodes_and_comes_back() -> Result<()> {
     let Some(lab) = or_skip("tracked cluster", || Lab::with_broker(2)) else { return Ok(()) };
     with_brokers(&lab, &[5671, 5672], |mut ends| {
@@ -201,7 +230,7 @@ fn an_address_follows_the_cluster_that_has_nodes_and_comes_back() -> Result<()> 
         lab.wait_for_holders(&["gw2"], VIP, LONG)?;
         let left = first.wait_for_log("Entering BACKUP STATE priority=60", LONG)?;
         let clock = |line: &str| line.split(' ').next().unwrap_or_default().to_owned();
-        let verdict = first.wait_for_log("node is down", LONG)?;
+        let verdict = first.wait_for_log("WARN  node is down", LONG)?;
         figure(
             "tracked cluster",
             &format!(

@@ -138,8 +138,9 @@ impl Router {
         let ours = self.effective_priority();
         let known = before.filter(|peer| peer.source == heard.source);
         let fell = known.is_some_and(|peer| peer.priority >= ours);
-        // The lowest priority after a higher one is a peer that is leaving and waits for us: that is no preemption.
-        let leaving = fell && heard.priority == LOWEST;
+        // The lowest priority after a higher one is a peer that is leaving and waits for us: that is no preemption,
+        // and ends the delay for one.
+        let leaving = heard.priority == LOWEST && known.is_some_and(|peer| peer.priority > LOWEST);
         let again = matches!(self.backup.wait, Wait::Fell(first)
             if first.source == heard.source && first.priority >= heard.priority);
         if self.released {

@@ -94,6 +94,7 @@ impl Routers {
                 self.tell_all(&group, &event, now, out);
             }
             Event::Start
+            | Event::Resume
             | Event::Advertisement(_)
             | Event::Timer
             | Event::Penalty(_)

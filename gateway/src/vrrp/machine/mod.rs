@@ -124,6 +124,8 @@ pub struct Peer {
 pub enum Event {
     /// It may begin.
     Start,
+    /// It may go on: it was active a moment ago in a process that has died, and no peer can have missed it yet.
+    Resume,
     /// An advertisement for it has come.
     Advertisement(Heard),
     /// The time of [`Router::due`] has come. Early or needless ones do no harm.

@@ -123,6 +123,7 @@ impl Router {
     pub fn step(&mut self, event: Event, now: Now, out: &mut Vec<Action>) {
         match (self.state, event) {
             (State::Initialize, Event::Start) => self.start(now, out),
+            (State::Initialize, Event::Resume) => self.resume(now, out),
             (State::Initialize, Event::Advertisement(_)) => {}
             (State::Initialize, Event::Timer) => {}
             (State::Initialize, Event::Penalty(penalty)) => self.penalty = penalty,
@@ -133,7 +134,7 @@ impl Router {
             (State::Initialize, Event::Stop) => self.stopped = true,
             (State::Initialize, Event::Change(settings)) => self.settings = sane(settings),
 
-            (State::Backup, Event::Start) => {}
+            (State::Backup, Event::Start | Event::Resume) => {}
             (State::Backup, Event::Advertisement(heard)) => self.backup_hears(heard, now, out),
             (State::Backup, Event::Timer) => self.backup_timer(now, out),
             (State::Backup, Event::Penalty(penalty)) => {
@@ -153,7 +154,7 @@ impl Router {
                 self.backup_changes(now, |router| router.change(settings, now));
             }
 
-            (State::Active, Event::Start) => {}
+            (State::Active, Event::Start | Event::Resume) => {}
             (State::Active, Event::Advertisement(heard)) => self.active_hears(heard, now, out),
             (State::Active, Event::Timer) => self.active_timer(now, out),
             (State::Active, Event::Penalty(penalty)) => {
@@ -169,7 +170,7 @@ impl Router {
                 self.active_changes(now, out, |router| router.change(settings, now));
             }
 
-            (State::Fault, Event::Start) => {}
+            (State::Fault, Event::Start | Event::Resume) => {}
             (State::Fault, Event::Advertisement(heard)) => {
                 self.remember(heard, now);
             }
@@ -302,6 +303,15 @@ impl Router {
         let Settings { preempt, preempt_delay, .. } = self.settings;
         if preempt && !preempt_delay.is_zero() {
             self.backup.delay = Delay::Running(now + preempt_delay);
+        }
+    }
+
+    /// Begins as the active router that it was.
+    fn resume(&mut self, now: Now, out: &mut Vec<Action>) {
+        if self.stopped || self.failing || self.released {
+            self.start(now, out);
+        } else {
+            self.become_active(Reason::Resumed, now, out);
         }
     }
 

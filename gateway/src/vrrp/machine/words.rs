@@ -11,6 +11,8 @@ pub enum Reason {
     Started,
     /// It was started as the owner of the address.
     Owner,
+    /// It was active in a process that has died.
+    Resumed,
     /// No active router was heard for the down interval.
     DownTimer,
     /// The active router's advertisement was overdue, and it did not answer when it was asked.
@@ -73,6 +75,7 @@ impl fmt::Display for Reason {
         match self {
             Self::Started => f.write_str("Started"),
             Self::Owner => f.write_str("Started as the owner of the address"),
+            Self::Resumed => f.write_str("Goes on where a process that has died left off"),
             Self::DownTimer => f.write_str("Receive advertisement timeout"),
             Self::NoAnswer { source } => {
                 write!(f, "Receive advertisement timeout: {source} does not answer")

@@ -17,7 +17,7 @@ pub(crate) fn router(name: &str) -> VirtualRouter {
         interface: "eth0".into(),
         virtual_router_id: 51,
         priority: 150,
-        ask_when_overdue: true,
+        fast_takeover: true,
         addresses: vec![VirtualAddress { address: "10.0.0.9".parse().unwrap(), prefix: 24 }],
         version: VrrpVersion::V3,
         advertisement_interval: Duration::from_millis(100),

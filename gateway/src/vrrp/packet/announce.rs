@@ -18,16 +18,28 @@ const MESSAGE: usize = 32;
 ///
 /// Linux takes the request form at once. A reply it takes late, unless its target is the sender.
 pub fn gratuitous_arp(mac: [u8; 6], address: Ipv4Addr) -> [u8; 42] {
+    arp(mac, address, 1, BROADCAST)
+}
+
+/// The same as a reply, for a virtual MAC.
+///
+/// A router that is about to leave would answer a request, and the switch would take the virtual MAC for its again. The
+/// target is the sender, so that Linux takes it at once.
+pub fn gratuitous_arp_reply(mac: [u8; 6], address: Ipv4Addr) -> [u8; 42] {
+    arp(mac, address, 2, mac)
+}
+
+fn arp(mac: [u8; 6], address: Ipv4Addr, operation: u8, target: [u8; 6]) -> [u8; 42] {
     let mut frame = [0; 42];
     let mut at = Cursor(&mut frame);
     at.write(&BROADCAST);
     at.write(&mac);
     at.write(&ARP);
-    // Ethernet, IPv4, the lengths of their addresses, request.
-    at.write(&[0x00, 0x01, 0x08, 0x00, 6, 4, 0x00, 0x01]);
+    // Ethernet, IPv4, the lengths of their addresses, request or reply.
+    at.write(&[0x00, 0x01, 0x08, 0x00, 6, 4, 0x00, operation]);
     at.write(&mac);
     at.write(&address.octets());
-    at.write(&BROADCAST);
+    at.write(&target);
     at.write(&address.octets());
     frame
 }

@@ -30,6 +30,8 @@ const STATUS: Duration = Duration::from_secs(1);
 /// A backup that wakes up later than this does not believe its timer: it listens first. An active one bears three of its
 /// intervals, after which a peer may have taken over.
 const LATE: Duration = Duration::from_millis(100);
+/// A delay of the loop that is none to speak of.
+const TRIFLE: Duration = Duration::from_millis(20);
 
 /// How long the addresses of a dead gateway are left on the interface if no peer takes them.
 const REFUSING: Duration = Duration::from_millis(40);
@@ -50,6 +52,8 @@ pub(super) struct Driver {
     /// Silence of the gateway that is borne, and when it was heard last.
     patience: Duration,
     heard: Duration,
+    /// When the loop was to be awake again, at the latest.
+    awake: Duration,
     gateway_is_silent: bool,
     gateway_is_gone: bool,
     stopping: bool,
@@ -59,6 +63,7 @@ pub(super) struct Driver {
     /// Lines that a peer can cause: when the last of each text was written.
     lines: Vec<(String, Duration)>,
     orphaned: Vec<usize>,
+    resumed: Vec<usize>,
 }
 
 /// What a receiver listens to: the interface and the family.
@@ -93,7 +98,7 @@ impl Driver {
             netlink,
             monitor,
             frames,
-            macvlans: Macvlans::default(),
+            macvlans: Macvlans::new(setup.changed),
             interfaces: Interfaces::default(),
             receivers: Vec::new(),
             buffer: Buffer::new(),
@@ -102,6 +107,7 @@ impl Driver {
             actions: Vec::new(),
             patience: setup.patience,
             heard: now,
+            awake: now,
             gateway_is_silent: false,
             gateway_is_gone: false,
             stopping: false,
@@ -109,6 +115,7 @@ impl Driver {
             news: true,
             lines: Vec::new(),
             orphaned: setup.orphaned,
+            resumed: setup.resumed,
         })
     }
 
@@ -124,7 +131,8 @@ impl Driver {
         }
         let now = now();
         for index in 0..self.stations.len() {
-            self.step(index, Event::Start, now);
+            let resumes = self.resumed.contains(&index);
+            self.step(index, if resumes { Event::Resume } else { Event::Start }, now);
         }
         self.judge_all(now);
         self.pipe.say(&Word::Ready);
@@ -165,6 +173,11 @@ impl Driver {
     /// A process that was stopped, or a machine that was frozen, must not go on as if nothing had been: the peer may
     /// have the addresses by now.
     fn notice_pause(&mut self, now: Duration) {
+        // While this process stood still, the gateway may have done so, too: that is no silence.
+        let stood = now.saturating_sub(self.awake);
+        if stood >= TRIFLE {
+            self.heard = (self.heard + stood).min(now);
+        }
         let mut paused = Vec::new();
         for (index, (router, station)) in self.routers.iter().zip(&self.stations).enumerate() {
             let interval = station.config.interval;
@@ -180,8 +193,6 @@ impl Driver {
         if paused.is_empty() {
             return;
         }
-        // The gateway may have stood still as well: it is heard out first.
-        self.heard = now;
         for index in paused {
             self.log_of(
                 index,
@@ -247,6 +258,7 @@ impl Driver {
             due = due.min(self.heard + self.patience);
         }
         let left = due.saturating_sub(now().max(before));
+        self.awake = due.max(before);
         let mut sockets = Vec::with_capacity(2 + self.receivers.len());
         let to_gateway = if self.pipe.is_waiting() { PollFlags::OUT } else { PollFlags::empty() };
         if !self.gateway_is_gone {

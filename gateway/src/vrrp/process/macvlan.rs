@@ -1,4 +1,4 @@
-//! The virtual MAC address (RFC 9568, section 7.3): a private macvlan on the interface bears it and the addresses, so
+//! The virtual MAC address (RFC 9568, section 7.3): a macvlan on the interface bears it and the addresses, so
 //! that neighbours need not learn anything when the addresses move.
 //!
 //! The interface must not answer for the macvlan's addresses, nor ask with them: three settings of the kernel see to
@@ -18,13 +18,25 @@ const SETTINGS: [(&str, &str); 3] =
     [("arp_ignore", "1"), ("arp_filter", "1"), ("arp_announce", "2")];
 
 /// All macvlans that this process made, and what it changed for them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Macvlans {
     made: Vec<String>,
     before: BTreeMap<PathBuf, String>,
+    /// Changes that the gateway has not been told of.
+    news: Vec<(PathBuf, String)>,
 }
 
 impl Macvlans {
+    /// `before`: settings that an earlier process of this gateway changed, as they were.
+    pub(super) fn new(before: BTreeMap<PathBuf, String>) -> Self {
+        Self { made: Vec::new(), before, news: Vec::new() }
+    }
+
+    /// Settings changed since this was asked last, as they were.
+    pub(super) fn news(&mut self) -> Vec<(PathBuf, String)> {
+        std::mem::take(&mut self.news)
+    }
+
     /// Its name: as keepalived's, and another for IPv6.
     pub(super) fn name(vrid: Vrid, ipv6: bool) -> String {
         if ipv6 { format!("vrrp6.{vrid}") } else { format!("vrrp.{vrid}") }
@@ -54,8 +66,9 @@ impl Macvlans {
         }
         // Both gateways would make themselves the same address out of the same MAC address.
         write("ipv6", &name, "addr_gen_mode", "1").or_else(without_ipv6)?;
-        // Answers leave by the interface below, so questions seem to come in at the wrong one.
-        write("ipv4", &name, "rp_filter", "0")?;
+        // Answers leave by the interface below, so questions seem to come in at the wrong one. Loose instead of off: the
+        // strictest of this and `all` counts, and loose is taken for stricter than strict.
+        write("ipv4", &name, "rp_filter", "2")?;
         write("ipv4", &name, "accept_local", "1")?;
         let index = Interfaces::look(netlink)?.link(&name).map(|link| link.index);
         netlink.set_up(index.ok_or_else(|| io::Error::other(format!("{name} is gone again")))?)
@@ -66,6 +79,7 @@ impl Macvlans {
         let before = fs::read_to_string(&path)?.trim().to_owned();
         if before != value {
             fs::write(&path, value)?;
+            self.news.push((path.clone(), before.clone()));
             self.before.entry(path).or_insert(before);
         }
         Ok(())

@@ -97,10 +97,13 @@ impl Netlink {
         }
     }
 
-    /// Makes a private macvlan on `parent` with a MAC address of its own.
+    /// Makes a macvlan on `parent` with a MAC address of its own.
+    ///
+    /// In bridge mode, though nothing is bridged: what the peer multicasts comes from the same MAC address, and a private
+    /// macvlan would keep that from the interface below.
     pub(super) fn add_macvlan(&mut self, parent: u32, name: &str, mac: [u8; 6]) -> io::Result<()> {
         let mut message = LinkMessage::default();
-        let mode = InfoData::MacVlan(vec![InfoMacVlan::Mode(MacVlanMode::Private)]);
+        let mode = InfoData::MacVlan(vec![InfoMacVlan::Mode(MacVlanMode::Bridge)]);
         message.attributes = vec![
             LinkAttribute::IfName(name.to_owned()),
             LinkAttribute::Link(parent),

@@ -11,7 +11,9 @@ use super::netlink::{Address, Link, Netlink};
 use super::sockets::Sender;
 use crate::config::model::{VirtualAddress, VrrpChecksum, VrrpVersion};
 use crate::vrrp::machine::Settings;
-use crate::vrrp::packet::announce::{gratuitous_arp, neighbour_advertisement};
+use crate::vrrp::packet::announce::{
+    gratuitous_arp, gratuitous_arp_reply, neighbour_advertisement,
+};
 use crate::vrrp::packet::{
     Advert, Auth, Centis, Checksum, GROUP_V4, GROUP_V6, OWNER, Version, Vrid,
 };
@@ -232,10 +234,11 @@ impl Station {
     pub(super) fn announce(&mut self, frames: &Frames, repeat: u32) {
         let Some(port) = &self.port else { return };
         let Some(mac) = port.mac else { return };
+        let arp = if self.config.virtual_mac { gratuitous_arp_reply } else { gratuitous_arp };
         for _ in 0..repeat {
             for own in &self.config.addresses {
                 let sent = match own.address {
-                    IpAddr::V4(address) => frames.send(port.index, &gratuitous_arp(mac, address)),
+                    IpAddr::V4(address) => frames.send(port.index, &arp(mac, address)),
                     IpAddr::V6(address) => {
                         frames.send(port.index, &neighbour_advertisement(mac, address, false))
                     }

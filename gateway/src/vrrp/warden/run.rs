@@ -2,7 +2,9 @@
 
 mod lost;
 
+use std::collections::BTreeMap;
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::Receiver;
@@ -76,6 +78,12 @@ pub(super) struct Guard {
     states: Vec<State>,
     released: Vec<bool>,
     orphaned: Vec<usize>,
+    /// Addresses that the next process goes on with, at once; and those that the present one is to go on with, until it
+    /// is set up.
+    resumed: Vec<usize>,
+    resuming: Vec<usize>,
+    /// Settings of the kernel that are to be put back in the end, by whichever process is the last.
+    changed: BTreeMap<PathBuf, String>,
     partings: Vec<Parting>,
     stopping: Option<Stopping>,
     over: bool,
@@ -97,6 +105,9 @@ impl Guard {
             states: vec![State::Initialize; count],
             released: vec![false; count],
             orphaned: Vec::new(),
+            resumed: Vec::new(),
+            resuming: Vec::new(),
+            changed: BTreeMap::new(),
             partings: Vec::new(),
             stopping: None,
             over: false,
@@ -137,12 +148,12 @@ impl Guard {
                 return;
             }
             stopping.until = now + LAST_PATIENCE;
-            self.lost("it does not hand the addresses over", now);
+            self.lost("it does not hand the addresses over", false, now);
         }
         match &mut self.child {
             None if now >= self.restart && lives && !self.over => self.launch(now),
             None => {}
-            Some(_) if now >= self.vigil.until() => self.lost("it says nothing", now),
+            Some(_) if now >= self.vigil.until() => self.lost("it says nothing", false, now),
             Some(child) if child.ready && lives && now >= child.beat => {
                 child.beat = now + self.setup.times.beat;
                 child.beats += 1;
@@ -163,22 +174,28 @@ impl Guard {
             Ok(launched) => launched,
             Err(error) => {
                 let text = format!("the VRRP process cannot be started: {error}");
-                self.restart = now + self.restarts.pause(Duration::ZERO);
+                self.resuming = std::mem::take(&mut self.resumed);
+                self.abandon(now);
+                self.restart = now + self.restarts.pause(Duration::ZERO, false);
                 return self.broken(&text);
             }
         };
         let orphaned = std::mem::take(&mut self.orphaned);
+        let resumed = std::mem::take(&mut self.resumed);
+        self.resuming.clone_from(&resumed);
         let started = now;
         self.child = Some(Child { wire, process, started, ready: false, beat: now, beats: 0 });
         self.vigil.started(now);
         let routers = self.setup.board.routers().iter().map(|router| (&**router).into()).collect();
         let patience = self.setup.times.patience;
-        self.say(&Order::Start(talk::Setup { routers, patience, orphaned }), now);
+        let changed = self.changed.clone();
+        self.say(&Order::Start(talk::Setup { routers, patience, orphaned, resumed, changed }), now);
     }
 
     /// The process is set up: from now on it listens.
     fn begin(&mut self, now: Instant) {
         debug!("the VRRP process is ready");
+        self.resuming.clear();
         if let Some(child) = &mut self.child {
             child.ready = true;
             child.beat = now;
@@ -209,7 +226,7 @@ impl Guard {
             return;
         }
         if let Err(error) = child.wire.say(order) {
-            self.lost(&error.to_string(), now);
+            self.lost(&error.to_string(), true, now);
         }
     }
 
@@ -258,8 +275,8 @@ impl Guard {
         }
         match more {
             Ok(true) => {}
-            Ok(false) => self.lost("it has closed its socket", now),
-            Err(error) => self.lost(&error.to_string(), now),
+            Ok(false) => self.lost("it has closed its socket", true, now),
+            Err(error) => self.lost(&error.to_string(), true, now),
         }
     }
 
@@ -279,6 +296,10 @@ impl Guard {
                 }
             }
             Word::Leaving { router, linger } => self.part(*router, *linger, true, now),
+            Word::Changed { setting, before } => {
+                // What an earlier process said came first, and is true.
+                self.changed.entry(setting.clone()).or_insert_with(|| before.clone());
+            }
             // Its end follows.
             Word::Stopped => self.over = self.stopping.is_some(),
             Word::Beat(_) | Word::Log { .. } | Word::Alarm { .. } | Word::Status(_) => {}

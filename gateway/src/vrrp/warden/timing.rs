@@ -98,14 +98,22 @@ pub(super) struct Restarts {
 }
 
 impl Restarts {
+    /// Was no process lost shortly before one that has lived for `lived`?
+    pub(super) fn is_rare(&self, lived: Duration) -> bool {
+        self.pause.is_zero() || lived >= LONG_LIFE
+    }
+
     /// The pause before the next start, if the last process has lived for `lived`.
-    pub(super) fn pause(&mut self, lived: Duration) -> Duration {
+    ///
+    /// None if it left addresses behind (`held`): they are to go at once, and it takes a down time to get them again.
+    pub(super) fn pause(&mut self, lived: Duration, held: bool) -> Duration {
         if lived >= LONG_LIFE {
             self.pause = Duration::ZERO;
         }
         let pause = self.pause;
         self.pause = (2 * pause).clamp(PAUSE, LONGEST_PAUSE);
-        pause
+        // The owner of an address has it at once: one that dies of that is no exception.
+        if held && lived >= PAUSE { Duration::ZERO } else { pause }
     }
 }
 
@@ -161,10 +169,19 @@ mod tests {
     #[test]
     fn a_process_that_keeps_dying_is_started_ever_more_rarely_until_it_lives() {
         let mut restarts = Restarts::default();
-        let mut pauses = || restarts.pause(SECOND).as_millis();
+        let mut pauses = || restarts.pause(SECOND, false).as_millis();
         let first: Vec<_> = (0..9).map(|_| pauses()).collect();
         assert_eq!(first, [0, 100, 200, 400, 800, 1600, 3200, 5000, 5000]);
-        assert_eq!(restarts.pause(11 * SECOND), Duration::ZERO);
-        assert_eq!(restarts.pause(SECOND), 100 * MS);
+        assert_eq!(restarts.pause(11 * SECOND, false), Duration::ZERO);
+        assert_eq!(restarts.pause(SECOND, false), 100 * MS);
+    }
+
+    #[test]
+    fn a_process_that_dies_with_addresses_is_followed_at_once_unless_it_dies_of_them() {
+        let mut restarts = Restarts::default();
+        for _ in 0..9 {
+            assert_eq!(restarts.pause(SECOND, true), Duration::ZERO);
+        }
+        assert_eq!(restarts.pause(MS, true), 5 * SECOND);
     }
 }

@@ -40,6 +40,7 @@ pub(super) fn log(word: &Word, name_of: impl Fn(usize) -> String) {
         | Word::Broken(_)
         | Word::Beat(_)
         | Word::Leaving { .. }
+        | Word::Changed { .. }
         | Word::Status(_)
         | Word::Stopped => {}
     }

@@ -104,7 +104,7 @@ impl Case {
             ],
             Self::Pause => &[
                 (Outage, "outage, ms", true),
-                (Take, "take, ms", false),
+                (Take, "take, ms", true),
                 (BackOutage, "awake: outage, ms", true),
                 (BackDual, "awake: dual, ms", true),
             ],

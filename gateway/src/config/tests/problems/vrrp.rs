@@ -208,14 +208,6 @@ fn tracked_things_exist_and_leave_some_priority() {
     );
     says(&track("interface = 'eth 1'"), "11:13", "not the name of an interface", "");
     says(&track("interface = [['eth1']]"), "11:14", "must be a text in quotes or a section", "");
-    let found =
-        router(&format!("priority = 255\n{WHOLE}[vrrp.a.track]\nlisteners = {{ weight = 1 }}"));
-    says(
-        &found,
-        "12:24",
-        "warning vrrp.a.track.listeners.weight has no effect",
-        "remove the weight",
-    );
     let found = track("script = { command = [] }");
     says(&found, "11:22", "vrrp.a.track.script.command is an empty list", "fill it");
     let found = track("script = { command = ['/c'], interval = '1s', timeout = '2s' }");

@@ -37,12 +37,7 @@ pub(super) fn track(
 /// What the thing at `key` costs while it fails.
 fn cost(context: &mut Context<'_, '_>, key: &str, weight: Option<&At<u32>>, priority: u8) -> Cost {
     let Some(weight) = weight else { return Cost::Fault };
-    if priority == 255 {
-        let message = format!("{key}.weight has no effect with priority = 255");
-        let advice = "an owner of the addresses stays one: remove the weight, so that they are \
-                      given up, or write a lower priority";
-        context.report.warning(weight.span(), message, advice.to_owned());
-    } else if **weight >= u32::from(priority) {
+    if **weight >= u32::from(priority) {
         let message = format!("{key}.weight is not below the priority, {priority}");
         let advice = "write a smaller one: the priority never falls below 1; or remove it, and the \
                       addresses are given up";

@@ -132,3 +132,24 @@ fn a_router_that_is_being_stopped_stops_at_once_when_it_fails_or_was_paused() {
     bench.tell(Event::Stop);
     assert_eq!(bench.tell(Event::Paused), "withdraw at once, active to initialize");
 }
+
+#[test]
+fn a_lower_active_router_that_leaves_is_succeeded_at_once_by_one_that_would_not_preempt_it() {
+    let delayed = Settings { preempt_delay: ms(60_000), ..settings(100) };
+    for settings in [Settings { preempt: false, ..settings(100) }, delayed] {
+        let mut bench = Bench::backup(settings);
+        bench.tell(advert(9, 90));
+        bench.later(INTERVAL, advert(9, 1));
+        assert_eq!(bench.left(), Some(ms(100) * 156 / 256 / 10));
+        assert_eq!(bench.run_out(), "advertise 100, claim, backup to active");
+    }
+}
+
+#[test]
+fn a_router_whose_priority_is_the_lowest_does_not_leave() {
+    let mut bench = Bench::backup(Settings { preempt: false, ..settings(100) });
+    for _ in 0..10 {
+        bench.later(INTERVAL, advert(9, 1));
+        assert_eq!(bench.left(), Some(bench.router.down_interval()));
+    }
+}

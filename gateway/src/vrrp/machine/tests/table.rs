@@ -23,6 +23,7 @@ fn table() -> Vec<(State, Event, &'static str, Option<Duration>)> {
     let left = |of: Duration| Some(of - ms(10));
     vec![
         (Initialize, Event::Start, "initialize to backup", Some(DOWN)),
+        (Initialize, Event::Resume, "advertise 100, claim, initialize to active", Some(ms(100))),
         (Initialize, advert(9, 200), "", None),
         (Initialize, Event::Timer, "", None),
         (Initialize, Event::Penalty(10), "", None),
@@ -35,6 +36,7 @@ fn table() -> Vec<(State, Event, &'static str, Option<Duration>)> {
         (Initialize, Event::Change(other()), "", None),
 
         (Backup, Event::Start, "", left(DOWN)),
+        (Backup, Event::Resume, "", left(DOWN)),
         (Backup, advert(9, 200), "", Some(DOWN)),
         (Backup, advert(9, 100), "", Some(DOWN)),
         (Backup, advert(9, 90), "", left(DOWN)),
@@ -51,6 +53,7 @@ fn table() -> Vec<(State, Event, &'static str, Option<Duration>)> {
         (Backup, Event::Change(other()), "", Some(us(353_125) - ms(10))),
 
         (Active, Event::Start, "", left(ms(100))),
+        (Active, Event::Resume, "", left(ms(100))),
         (Active, advert(9, 200), "advertise 100, withdraw, active to backup", Some(DOWN)),
         (Active, advert(11, 100), "advertise 100, withdraw, active to backup", Some(DOWN)),
         (Active, advert(9, 100), "advertise 100, announce", left(ms(100))),
@@ -68,6 +71,7 @@ fn table() -> Vec<(State, Event, &'static str, Option<Duration>)> {
         (Active, Event::Change(other()), "advertise 120", left(ms(100))),
 
         (Fault, Event::Start, "", None),
+        (Fault, Event::Resume, "", None),
         (Fault, advert(9, 90), "", None),
         (Fault, Event::Timer, "", None),
         (Fault, Event::Penalty(10), "", None),
@@ -102,5 +106,5 @@ fn every_event_in_every_state_does_what_the_table_says() {
 fn the_table_has_every_event_in_every_state() {
     let pairs: HashSet<(State, Discriminant<Event>)> =
         table().into_iter().map(|(state, event, ..)| (state, discriminant(&event))).collect();
-    assert_eq!(pairs.len(), 4 * 10);
+    assert_eq!(pairs.len(), 4 * 11);
 }

@@ -6,7 +6,7 @@ use etherparse::{ArpEthIpv4Packet, ArpOperation, IpNumber, Ipv4Header, NetSlice,
 use etherparse::{LinkSlice, TransportSlice};
 use proptest::prelude::*;
 
-use super::super::announce::{gratuitous_arp, neighbour_advertisement};
+use super::super::announce::{gratuitous_arp, gratuitous_arp_reply, neighbour_advertisement};
 use super::super::{Datagram, PROTOCOL, ipv4};
 
 fn senders(packet: &SlicedPacket<'_>) -> ([u8; 6], [u8; 6]) {
@@ -16,19 +16,20 @@ fn senders(packet: &SlicedPacket<'_>) -> ([u8; 6], [u8; 6]) {
 
 proptest! {
     #[test]
-    fn gratuitous_arp_is_a_request_for_itself(mac: [u8; 6], address: [u8; 4]) {
-        let frame = gratuitous_arp(mac, Ipv4Addr::from(address));
-        let packet = SlicedPacket::from_ethernet(&frame).unwrap();
-        assert_eq!(senders(&packet), (mac, [0xff; 6]));
-        let Some(NetSlice::Arp(arp)) = packet.net else { panic!("{packet:?}") };
-        let expected = ArpEthIpv4Packet {
-            operation: ArpOperation::REQUEST,
-            sender_mac: mac,
-            sender_ipv4: address,
-            target_mac: [0xff; 6],
-            target_ipv4: address,
-        };
-        assert_eq!(arp.to_packet().try_eth_ipv4().unwrap(), expected);
+    fn gratuitous_arp_is_a_request_for_itself_or_a_reply_to_itself(mac: [u8; 6], address: [u8; 4]) {
+        let forms = [
+            (gratuitous_arp(mac, Ipv4Addr::from(address)), ArpOperation::REQUEST, [0xff; 6]),
+            (gratuitous_arp_reply(mac, Ipv4Addr::from(address)), ArpOperation::REPLY, mac),
+        ];
+        for (frame, operation, target_mac) in forms {
+            let packet = SlicedPacket::from_ethernet(&frame).unwrap();
+            assert_eq!(senders(&packet), (mac, [0xff; 6]));
+            let Some(NetSlice::Arp(arp)) = packet.net else { panic!("{packet:?}") };
+            let (sender_ipv4, target_ipv4) = (address, address);
+            let expected =
+                ArpEthIpv4Packet { operation, sender_mac: mac, sender_ipv4, target_mac, target_ipv4 };
+            assert_eq!(arp.to_packet().try_eth_ipv4().unwrap(), expected);
+        }
     }
 
     #[test]

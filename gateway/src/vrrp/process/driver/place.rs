@@ -10,7 +10,7 @@ use crate::vrrp::process::macvlan::Macvlans;
 use crate::vrrp::process::netlink::Link;
 use crate::vrrp::process::sockets::Receiver;
 use crate::vrrp::process::station::Station;
-use crate::vrrp::talk::Level;
+use crate::vrrp::talk::{Level, Word};
 
 impl Driver {
     /// Looks at all links and addresses, and puts things right.
@@ -62,6 +62,9 @@ impl Driver {
                     let text = format!("the macvlan for the virtual MAC cannot be made: {error}");
                     self.log_of(index, Level::Error, text);
                 }
+            }
+            for (setting, before) in self.macvlans.news() {
+                self.pipe.say(&Word::Changed { setting, before });
             }
         }
         if made {
@@ -148,12 +151,13 @@ impl Driver {
     pub(super) fn remove_stale(&mut self) {
         for index in 0..self.stations.len() {
             let station = &self.stations[index];
-            if station.config.priority == OWNER {
+            if station.config.priority == OWNER || self.resumed.contains(&index) {
                 continue;
             }
-            let places = [&station.link, &station.port];
-            let here =
-                |at: u32| places.iter().any(|link| link.as_ref().is_some_and(|l| l.index == at));
+            // Up or not; and the macvlan also where none is wanted any more.
+            let macvlan = Macvlans::name(station.vrid, station.ipv6);
+            let places = [&station.config.interface, &macvlan].map(|n| self.interfaces.link(n));
+            let here = |at: u32| places.iter().flatten().any(|link| link.index == at);
             let addresses = self.interfaces.addresses.iter();
             let stale = addresses.filter(|a| here(a.index) && station.has(a.address.address));
             let stale: Vec<_> = stale.copied().collect();

@@ -15,8 +15,9 @@ use crate::vrrp::warden::parting::{Due, Parting};
 const END_PATIENCE: Duration = Duration::from_millis(500);
 
 impl Guard {
-    /// The process has ended, or is as good as that: whatever it held is given up by the next one.
-    pub(super) fn lost(&mut self, why: &str, now: Instant) {
+    /// The process has ended, or is as good as that. The next one goes on with what it held if no peer can have missed it
+    /// yet; else it gives that up.
+    pub(super) fn lost(&mut self, why: &str, has_ended: bool, now: Instant) {
         let Some(Child { wire, mut process, started, .. }) = self.child.take() else { return };
         process.kill();
         drop(wire);
@@ -24,23 +25,37 @@ impl Guard {
         if self.over {
             return;
         }
-        let pause = self.restarts.pause(now.saturating_duration_since(started));
+        self.abandon(now);
+        let held = self.states.contains(&State::Active);
+        let lived = now.saturating_duration_since(started);
+        let resumes = has_ended && self.stopping.is_none() && self.restarts.is_rare(lived);
+        let pause = self.restarts.pause(lived, held);
         self.restart = now + pause;
         if self.told.is_some() {
             self.broken(&format!("the VRRP process was lost at its start: {why}"));
         } else {
             error!(why, ?pause, "VRRP: the VRRP process is lost: starting another one");
         }
-        self.orphan(now);
+        self.leave_behind(resumes, now);
     }
 
-    fn orphan(&mut self, now: Instant) {
+    /// What a process was to go on with and did not is given up: too much time has passed.
+    pub(super) fn abandon(&mut self, now: Instant) {
+        for router in std::mem::take(&mut self.resuming) {
+            self.orphaned.push(router);
+            self.part(router, true, false, now);
+        }
+    }
+
+    fn leave_behind(&mut self, resumes: bool, now: Instant) {
         let reason = "the VRRP process was lost".to_owned();
         let mut statuses = Vec::new();
         for router in 0..self.states.len() {
             let state = std::mem::replace(&mut self.states[router], State::Initialize);
             let holds = state == State::Active;
-            if holds && !self.orphaned.contains(&router) {
+            if holds && resumes && !self.released[router] {
+                self.resumed.push(router);
+            } else if holds && !self.orphaned.contains(&router) {
                 self.orphaned.push(router);
                 self.part(router, true, false, now);
             }
