@@ -1,6 +1,6 @@
 //! What a client that publishes with confirms notices of an address that moves: nothing confirmed is lost, and it
-//! publishes again within a second. `VRRP_RUNS` repeats all of it. The figures are the longest times between two confirms, the
-//! reconnect included.
+//! publishes again within a second. The figures are the longest times between two confirms: the takeover, the client's
+//! noticing it, its reconnect, and what the broker needs for the first message. `VRRP_RUNS` repeats all events.
 //!
 //! ```text
 //!   client --- bridge --- gw1 (priority 100) --- a link of its own, 10.78.0.0/24 --- broker: RabbitMQ
