@@ -3,7 +3,7 @@
 
 use std::io;
 use std::net::Ipv4Addr;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::AsRawFd;
 use std::time::Duration;
 
 use nix::sys::socket::{LinkAddr, recvfrom};
@@ -16,7 +16,8 @@ const ARP: i32 = 0x0806_u16.to_be() as i32;
 /// How often it is asked who has an address of ours. Shorter than the time after which an alarm is over.
 const PAUSE: Duration = Duration::from_secs(5);
 
-/// Hears ARP on all interfaces.
+/// Hears ARP on all interfaces, but wakes nobody: a network may be full of it. What is heard waits for the next turn of
+/// the loop, and what is too much for the socket is lost.
 pub(super) struct Doubles {
     socket: Socket,
     asked: Option<Duration>,
@@ -59,11 +60,5 @@ impl Doubles {
             self.asked = Some(now);
         }
         due
-    }
-}
-
-impl AsFd for Doubles {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.socket.as_fd()
     }
 }

@@ -264,13 +264,12 @@ impl Driver {
         }
         let left = due.saturating_sub(now().max(before));
         self.awake = due.max(before);
-        let mut sockets = Vec::with_capacity(3 + self.receivers.len());
+        let mut sockets = Vec::with_capacity(2 + self.receivers.len());
         let to_gateway = if self.pipe.is_waiting() { PollFlags::OUT } else { PollFlags::empty() };
         if !self.gateway_is_gone {
             sockets.push(PollFd::new(&self.pipe, PollFlags::IN | to_gateway));
         }
         sockets.push(PollFd::new(&self.monitor, PollFlags::IN));
-        sockets.push(PollFd::new(&self.doubles, PollFlags::IN));
         sockets.extend(self.receivers.iter().map(|(_, ear)| PollFd::new(ear, PollFlags::IN)));
         wait(&mut sockets, Some(left))?;
         drop(sockets);
