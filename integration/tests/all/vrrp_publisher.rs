@@ -151,14 +151,18 @@ impl Client {
             while !self.stop.load(Ordering::Relaxed) {
                 let before = lock(&self.notes).confirms.len();
                 let Err(error) = self.publish(&mut again, patience).await;
-                let mut notes = lock(&self.notes);
-                let served = notes.confirms.len() > before;
+                let served = self.note_loss(&error) > before;
                 patience = if served { CONNECT } else { (patience + CONNECT).min(CONNECT_AT_MOST) };
-                notes.losses.push((Instant::now(), error.to_string()));
-                drop(notes);
                 sleep(PAUSE).await;
             }
         });
+    }
+
+    /// Gives how many confirms there were so far.
+    fn note_loss(&self, error: &anyhow::Error) -> usize {
+        let mut notes = lock(&self.notes);
+        notes.losses.push((Instant::now(), error.to_string()));
+        notes.confirms.len()
     }
 
     /// Publishes until the connection is lost. What was not confirmed is in `again` then.

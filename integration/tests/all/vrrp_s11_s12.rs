@@ -105,6 +105,10 @@ fn s11_a_peer_with_the_same_source_address_raises_an_alarm() -> Result<()> {
         .map(|gateway| Member::start(&lab, gateway, Who::Product, &Settings::new(100)).unwrap());
     let told = || members.iter().all(|member| member.log().contains("own_address"));
     assert!(lab::wait(LONG, told), "{}", members.each_ref().map(Member::log).join("\n--\n"));
+    // Once there is only one, the alarm is over.
+    lab.cut("gw2")?;
+    let over = || members[0].log().contains("the alarm is over");
+    assert!(lab::wait(2 * LONG, over), "{}", members[0].log());
     figure("S-11", "the same source address: alarm own_address on both (criterion: loud error)");
     Ok(())
 }

@@ -36,7 +36,7 @@ fn s13_an_address_left_behind_with_any_prefix_is_gone_as_soon_as_the_gateway_sta
         gateway.wait_for_log("was left behind on the interface: removed", LONG)?;
         gateway.kill_both()?;
     }
-    judge("S-13", "a stale address, from exec", starts, Duration::from_millis(500));
+    judge("S-13", "a stale address, from exec", starts, FIFTY);
     judge("S-13", "a stale address, from \"ready\"", readies, FIFTY);
     Ok(())
 }
@@ -96,7 +96,7 @@ fn s13_after_a_kill_of_both_processes_the_gateway_starts_again_and_the_address_i
         let _ = lab.ip("gw2", &format!("addr del {VIP}/32 dev eth0"));
         assert!(lab::wait(LONG, || lab.holders(VIP).is_empty()));
     }
-    judge("S-13", "restart after kill -9, from exec", times, Duration::from_millis(500));
+    judge("S-13", "restart after kill -9, from exec", times, FIFTY);
     Ok(())
 }
 

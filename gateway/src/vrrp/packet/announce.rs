@@ -18,7 +18,22 @@ const MESSAGE: usize = 32;
 ///
 /// Linux takes the request form at once. A reply it takes late, unless its target is the sender.
 pub fn gratuitous_arp(mac: [u8; 6], address: Ipv4Addr) -> [u8; 42] {
-    arp(mac, address, 1, BROADCAST)
+    arp(mac, (address, address), 1, BROADCAST)
+}
+
+/// An ARP probe (RFC 5227 2.1.1) from `mac`: does anybody have `address`? It tells neighbours nothing.
+pub fn probe(mac: [u8; 6], address: Ipv4Addr) -> [u8; 42] {
+    arp(mac, (Ipv4Addr::UNSPECIFIED, address), 1, [0; 6])
+}
+
+/// Where the sender of an ARP says that he is: his MAC address and his IPv4 address. `None` for a probe, and for anything
+/// that is no ARP for IPv4 over Ethernet.
+pub fn said(frame: &[u8]) -> Option<([u8; 6], Ipv4Addr)> {
+    let (head, rest) = frame.split_at_checked(20)?;
+    let is_arp = head[12..14] == ARP && head[14..20] == [0x00, 0x01, 0x08, 0x00, 6, 4];
+    let (mac, rest) = rest.get(2..)?.split_first_chunk()?;
+    let address = Ipv4Addr::from(*rest.first_chunk::<4>()?);
+    (is_arp && !address.is_unspecified()).then_some((*mac, address))
 }
 
 /// The same as a reply, for a virtual MAC.
@@ -26,10 +41,15 @@ pub fn gratuitous_arp(mac: [u8; 6], address: Ipv4Addr) -> [u8; 42] {
 /// A router that is about to leave would answer a request, and the switch would take the virtual MAC for its again. The
 /// target is the sender, so that Linux takes it at once.
 pub fn gratuitous_arp_reply(mac: [u8; 6], address: Ipv4Addr) -> [u8; 42] {
-    arp(mac, address, 2, mac)
+    arp(mac, (address, address), 2, mac)
 }
 
-fn arp(mac: [u8; 6], address: Ipv4Addr, operation: u8, target: [u8; 6]) -> [u8; 42] {
+fn arp(
+    mac: [u8; 6],
+    (sender, asked): (Ipv4Addr, Ipv4Addr),
+    operation: u8,
+    target: [u8; 6],
+) -> [u8; 42] {
     let mut frame = [0; 42];
     let mut at = Cursor(&mut frame);
     at.write(&BROADCAST);
@@ -38,9 +58,9 @@ fn arp(mac: [u8; 6], address: Ipv4Addr, operation: u8, target: [u8; 6]) -> [u8; 
     // Ethernet, IPv4, the lengths of their addresses, request or reply.
     at.write(&[0x00, 0x01, 0x08, 0x00, 6, 4, 0x00, operation]);
     at.write(&mac);
-    at.write(&address.octets());
+    at.write(&sender.octets());
     at.write(&target);
-    at.write(&address.octets());
+    at.write(&asked.octets());
     frame
 }
 

@@ -13,6 +13,7 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags};
 use rustix::time::{ClockId, clock_gettime};
 
+use super::doubles::Doubles;
 use super::frames::Frames;
 use super::interfaces::Interfaces;
 use super::macvlan::Macvlans;
@@ -42,6 +43,7 @@ pub(super) struct Driver {
     netlink: Netlink,
     monitor: Monitor,
     frames: Frames,
+    doubles: Doubles,
     macvlans: Macvlans,
     interfaces: Interfaces,
     receivers: Vec<(Ear, Receiver)>,
@@ -80,8 +82,9 @@ impl Driver {
     /// # Errors
     /// Without the capabilities it takes; the pipe is given back to tell of it.
     pub(super) fn new(setup: Setup, pipe: Pipe) -> Result<Self, (Pipe, io::Error)> {
-        let opened = (|| Ok((Netlink::new()?, Monitor::new()?, Frames::new().map_err(denied)?)))();
-        let (netlink, monitor, frames) = match opened {
+        let raw = || Ok((Frames::new()?, Doubles::new()?));
+        let opened = (|| Ok((Netlink::new()?, Monitor::new()?, raw().map_err(denied)?)))();
+        let (netlink, monitor, (frames, doubles)) = match opened {
             Ok(opened) => opened,
             Err(error) => return Err((pipe, error)),
         };
@@ -98,6 +101,7 @@ impl Driver {
             netlink,
             monitor,
             frames,
+            doubles,
             macvlans: Macvlans::new(setup.changed),
             interfaces: Interfaces::default(),
             receivers: Vec::new(),
@@ -151,6 +155,7 @@ impl Driver {
                 self.judge_all(now);
             }
             self.hear_peers(now);
+            self.hear_doubles(now);
             if !self.hear_gateway(now) {
                 self.give_up();
                 return Ok(());
@@ -279,6 +284,7 @@ impl Driver {
         }
         self.news = false;
         self.told = now;
+        self.ask_for_doubles(now);
         for index in 0..self.stations.len() {
             for alarm in self.stations[index].alarms.over(now) {
                 self.pipe.say(&Word::Alarm { router: index, alarm, text: None });

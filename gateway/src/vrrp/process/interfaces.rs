@@ -7,7 +7,7 @@ use super::netlink::{Address, Link, Netlink};
 /// All links and addresses.
 #[derive(Debug, Default)]
 pub(super) struct Interfaces {
-    links: Vec<Link>,
+    pub(super) links: Vec<Link>,
     pub(super) addresses: Vec<Address>,
 }
 

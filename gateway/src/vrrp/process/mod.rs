@@ -4,6 +4,7 @@
 //! the gateway is dead: the process says priority 0, takes the addresses off, and ends.
 
 mod alarms;
+mod doubles;
 mod driver;
 mod frames;
 mod hear;

@@ -6,7 +6,9 @@ use etherparse::{ArpEthIpv4Packet, ArpOperation, IpNumber, Ipv4Header, NetSlice,
 use etherparse::{LinkSlice, TransportSlice};
 use proptest::prelude::*;
 
-use super::super::announce::{gratuitous_arp, gratuitous_arp_reply, neighbour_advertisement};
+use super::super::announce::{
+    gratuitous_arp, gratuitous_arp_reply, neighbour_advertisement, probe, said,
+};
 use super::super::{Datagram, PROTOCOL, ipv4};
 
 fn senders(packet: &SlicedPacket<'_>) -> ([u8; 6], [u8; 6]) {
@@ -30,6 +32,26 @@ proptest! {
                 ArpEthIpv4Packet { operation, sender_mac: mac, sender_ipv4, target_mac, target_ipv4 };
             assert_eq!(arp.to_packet().try_eth_ipv4().unwrap(), expected);
         }
+    }
+
+    #[test]
+    fn what_an_arp_says_is_read_back_and_a_probe_says_nothing(mac: [u8; 6], address: [u8; 4]) {
+        let address = Ipv4Addr::from(address);
+        let told = (!address.is_unspecified()).then_some((mac, address));
+        assert_eq!(said(&gratuitous_arp(mac, address)), told);
+        assert_eq!(said(&gratuitous_arp_reply(mac, address)), told);
+        assert_eq!(said(&probe(mac, address)), None);
+        let packet = probe(mac, address);
+        let packet = SlicedPacket::from_ethernet(&packet).unwrap();
+        let Some(NetSlice::Arp(arp)) = packet.net else { panic!("{packet:?}") };
+        let arp = arp.to_packet().try_eth_ipv4().unwrap();
+        assert_eq!((arp.operation, arp.sender_ipv4), (ArpOperation::REQUEST, [0; 4]));
+        assert_eq!((arp.sender_mac, arp.target_ipv4), (mac, address.octets()));
+    }
+
+    #[test]
+    fn no_frame_makes_reading_it_panic(frame in proptest::collection::vec(any::<u8>(), 0..64)) {
+        let _ = said(&frame);
     }
 
     #[test]
