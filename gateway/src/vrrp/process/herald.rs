@@ -13,8 +13,8 @@ const GAP: Duration = Duration::from_millis(125);
 /// machine, and stands down without a word. So our answer is announced again when it has.
 const ECHOES: [Duration; 3] =
     [Duration::from_millis(20), Duration::from_millis(80), Duration::from_secs(1)];
-/// What a peer causes after such a silence is a new affair.
-const QUIET: Duration = Duration::from_secs(1);
+/// What a peer causes after such a silence is a new affair. Three announcements each: fewer than ten a second.
+const QUIET: Duration = Duration::from_millis(310);
 
 /// The schedule of one virtual router; see [`Garp`](crate::config::model::Garp).
 #[derive(Debug)]
@@ -143,6 +143,22 @@ mod tests {
         assert_eq!(counts, [10, 8]);
         // What was asked for in between is not forgotten.
         assert_eq!(run(&mut herald, 4000 * MS).len(), 1);
+    }
+
+    #[test]
+    fn a_peer_of_whatever_interval_causes_at_most_ten_announcements_a_second() {
+        for interval in [10, 100, 250, 309, 310, 311, 400, 999, 1000, 5000] {
+            let mut herald = Herald::new(5, Duration::ZERO, None);
+            let count: u32 = (0..20_000u32)
+                .map(|at| {
+                    if at % interval == 0 {
+                        herald.again(at * MS);
+                    }
+                    herald.take(at * MS)
+                })
+                .sum();
+            assert!(count <= 200, "{count} with {interval} ms");
+        }
     }
 
     #[test]
