@@ -23,6 +23,11 @@ impl Interfaces {
         self.links.iter().find(|link| link.name == name)
     }
 
+    /// The macvlan with this MAC address on the interface `below`.
+    pub(super) fn macvlan(&self, below: u32, mac: [u8; 6]) -> Option<&Link> {
+        self.links.iter().find(|link| link.macvlan_on == Some(below) && link.mac == Some(mac))
+    }
+
     /// Is there an interface of this name, and is it up?
     pub(super) fn is_up(&self, name: &str) -> bool {
         self.link(name).is_some_and(|link| link.up)
