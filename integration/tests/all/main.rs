@@ -62,6 +62,8 @@ mod vrrp_s17;
 mod vrrp_s18_s19;
 mod vrrp_s20;
 mod vrrp_setup;
+mod vrrp_several;
 mod vrrp_tell;
+mod vrrp_telling;
 mod vrrp_warden;
 mod workers;

@@ -250,7 +250,7 @@ fn s16_an_advertisement_with_any_octet_flipped_changes_nothing() -> Result<()> {
     for place in PLACES {
         assert_eq!(change(&stage.lab, place, VIP, false, begin), None, "{place}: {}", stage.logs());
     }
-    // One of them tells of the version, and is an alarm; the rest is a line of the log a second at most.
+    // One of them tells of the version, and is an alarm; the rest is a line of the log for each kind of flaw.
     let product = stage.members[0].log();
     let lines = count(&product, "was dropped");
     assert!((1..=60).contains(&lines), "{product}");

@@ -4,6 +4,7 @@
 //! believed, and announcements go out after advertisements.
 
 mod act;
+mod ask;
 mod listen;
 mod place;
 
@@ -28,6 +29,8 @@ use crate::vrrp::talk::{self, Level, Setup, Word};
 
 /// How often the gateway is told how everything is, changes apart.
 const STATUS: Duration = Duration::from_secs(1);
+/// For how long a line that a peer can cause is not written again.
+const QUIET: Duration = Duration::from_secs(60);
 /// A backup that wakes up later than this does not believe its timer: it listens first. An active one bears three of its
 /// intervals, after which a peer may have taken over.
 const LATE: Duration = Duration::from_millis(100);
@@ -285,6 +288,7 @@ impl Driver {
         self.news = false;
         self.told = now;
         self.ask_for_doubles(now);
+        self.ask_for_rivals(now);
         for index in 0..self.stations.len() {
             for alarm in self.stations[index].alarms.over(now) {
                 self.pipe.say(&Word::Alarm { router: index, alarm, text: None });
@@ -316,10 +320,10 @@ impl Driver {
         self.log(level, Some(router), text);
     }
 
-    /// A line that a peer can cause: each text once a second, and few texts.
+    /// A line that a peer can cause: each text once a minute, and few texts. Metrics count all.
     fn log_rarely(&mut self, index: usize, level: Level, text: String, now: Duration) {
         const LINES: usize = 100;
-        self.lines.retain(|(_, at)| now.saturating_sub(*at) < STATUS);
+        self.lines.retain(|(_, at)| now.saturating_sub(*at) < QUIET);
         let known = self.lines.iter().any(|(known, _)| *known == text);
         if !known && self.lines.len() < LINES {
             self.lines.push((text.clone(), now));

@@ -5,6 +5,7 @@
 
 mod child;
 mod parting;
+mod release;
 mod run;
 mod timing;
 mod utter;

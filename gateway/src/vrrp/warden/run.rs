@@ -16,6 +16,7 @@ use tracing::{debug, error};
 
 use super::child::{Launcher, Process};
 use super::parting::Parting;
+use super::release::Release;
 use super::timing::{Restarts, Times, Vigil};
 use super::wire::Wire;
 use super::{Burden, Close, Closer, Wish, utter};
@@ -76,7 +77,7 @@ pub(super) struct Guard {
     restarts: Restarts,
     vigil: Vigil,
     states: Vec<State>,
-    released: Vec<bool>,
+    releases: Vec<Release>,
     orphaned: Vec<usize>,
     /// Addresses that the next process goes on with, at once; and those that the present one is to go on with, until it
     /// is set up.
@@ -103,7 +104,7 @@ impl Guard {
             restarts: Restarts::default(),
             vigil: Vigil::new(now),
             states: vec![State::Initialize; count],
-            released: vec![false; count],
+            releases: vec![Release::None; count],
             orphaned: Vec::new(),
             resumed: Vec::new(),
             resuming: Vec::new(),
@@ -201,9 +202,10 @@ impl Guard {
             child.beat = now;
         }
         self.told.take().into_iter().for_each(|told| drop(told.send(Ok(()))));
-        for router in 0..self.released.len() {
+        for router in 0..self.releases.len() {
             self.say_burden(router, now);
-            if self.released[router] {
+            if self.releases[router].is_wanted() {
+                self.releases[router] = Release::Asked;
                 self.say(&Order::Release { router }, now);
             }
         }
@@ -239,11 +241,11 @@ impl Guard {
                 }
             }
             Wish::Release(router) => {
-                self.released.get_mut(router).into_iter().for_each(|released| *released = true);
+                self.releases.get_mut(router).into_iter().for_each(|of| *of = Release::Asked);
                 self.say(&Order::Release { router }, now);
             }
             Wish::Reclaim(router) => {
-                self.released.get_mut(router).into_iter().for_each(|released| *released = false);
+                self.releases.get_mut(router).into_iter().for_each(|of| *of = Release::None);
                 self.say(&Order::Reclaim { router }, now);
             }
             Wish::Stop(told) => {
@@ -302,7 +304,12 @@ impl Guard {
             }
             // Its end follows.
             Word::Stopped => self.over = self.stopping.is_some(),
-            Word::Beat(_) | Word::Log { .. } | Word::Alarm { .. } | Word::Status(_) => {}
+            Word::Status(statuses) => {
+                for (release, status) in self.releases.iter_mut().zip(statuses) {
+                    release.learn(status.released);
+                }
+            }
+            Word::Beat(_) | Word::Log { .. } | Word::Alarm { .. } => {}
         }
         board.hear(word, SystemTime::now());
     }

@@ -45,7 +45,11 @@ impl Driver {
             let text = format!("the virtual addresses cannot be added: {error}");
             self.log_of(index, Level::Error, text);
         }
-        self.stations[index].herald.claimed(now);
+        let station = &mut self.stations[index];
+        station.herald.claimed(now);
+        if !station.ipv6 {
+            station.suspicion.claimed(now);
+        }
         self.news = true;
     }
 
@@ -53,6 +57,7 @@ impl Driver {
     fn withdraw(&mut self, index: usize, linger: bool, now: Duration) {
         let station = &mut self.stations[index];
         station.herald.withdrawn();
+        station.suspicion.withdrawn();
         station.holds = false;
         // Over a link that is down no last word reaches anybody.
         let linger = linger && station.port.is_some();

@@ -53,7 +53,7 @@ impl Guard {
         for router in 0..self.states.len() {
             let state = std::mem::replace(&mut self.states[router], State::Initialize);
             let holds = state == State::Active;
-            if holds && resumes && !self.released[router] {
+            if holds && resumes && !self.releases[router].is_wanted() {
                 self.resumed.push(router);
             } else if holds && !self.orphaned.contains(&router) {
                 self.orphaned.push(router);
@@ -67,7 +67,7 @@ impl Guard {
             statuses.push(Status {
                 state: State::Initialize,
                 priority: 0,
-                released: self.released[router],
+                released: self.releases[router].is_wanted(),
                 holds,
                 peer: None,
                 counters: talk::Counters::default(),
