@@ -150,7 +150,9 @@ impl Stage {
         });
         let launcher = Scripted { peers, failing };
         let (log, burdens) = (Dispatch::none(), Vec::new());
-        let warden = Warden::start_with(board.clone(), burdens, closer, &log, launcher).unwrap();
+        let thread = Thread::start().unwrap();
+        let warden = Warden::start_with(thread, board.clone(), burdens, closer, &log, launcher);
+        let warden = warden.unwrap();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
