@@ -61,7 +61,17 @@ struct Stopping {
     /// Has a process been lost over it? Then it is the last attempt.
     last: bool,
     /// Tells by its drop that it is over.
-    _told: oneshot::Sender<()>,
+    _told: Option<oneshot::Sender<()>>,
+}
+
+/// Was a virtual router released by an operator?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Release {
+    None,
+    /// The VRRP process was told, but has not said that it is.
+    Wanted,
+    /// It has. It is not any more as soon as the process says so: it had to take the addresses again.
+    Told,
 }
 
 /// Who watches over the VRRP process.
@@ -76,7 +86,9 @@ pub(super) struct Guard {
     restarts: Restarts,
     vigil: Vigil,
     states: Vec<State>,
-    released: Vec<bool>,
+    released: Vec<Release>,
+    /// Addresses that are on their interfaces and to be given up: by the present process until it is set up, then by the
+    /// next one.
     orphaned: Vec<usize>,
     /// Addresses that the next process goes on with, at once; and those that the present one is to go on with, until it
     /// is set up.
@@ -86,6 +98,8 @@ pub(super) struct Guard {
     changed: BTreeMap<PathBuf, String>,
     partings: Vec<Parting>,
     stopping: Option<Stopping>,
+    /// Nothing is handed over any more: it ends once no address is left on its interface.
+    leaving: bool,
     over: bool,
 }
 
@@ -103,13 +117,14 @@ impl Guard {
             restarts: Restarts::default(),
             vigil: Vigil::new(now),
             states: vec![State::Initialize; count],
-            released: vec![false; count],
+            released: vec![Release::None; count],
             orphaned: Vec::new(),
             resumed: Vec::new(),
             resuming: Vec::new(),
             changed: BTreeMap::new(),
             partings: Vec::new(),
             stopping: None,
+            leaving: false,
             over: false,
         }
     }
@@ -180,7 +195,7 @@ impl Guard {
                 return self.broken(&text);
             }
         };
-        let orphaned = std::mem::take(&mut self.orphaned);
+        let orphaned = self.orphaned.clone();
         let resumed = std::mem::take(&mut self.resumed);
         self.resuming.clone_from(&resumed);
         let started = now;
@@ -195,15 +210,20 @@ impl Guard {
     /// The process is set up: from now on it listens.
     fn begin(&mut self, now: Instant) {
         debug!("the VRRP process is ready");
+        self.orphaned.clear();
         self.resuming.clear();
         if let Some(child) = &mut self.child {
             child.ready = true;
             child.beat = now;
         }
         self.told.take().into_iter().for_each(|told| drop(told.send(Ok(()))));
+        if self.leaving {
+            self.over = true;
+            return;
+        }
         for router in 0..self.released.len() {
             self.say_burden(router, now);
-            if self.released[router] {
+            if self.released[router] != Release::None {
                 self.say(&Order::Release { router }, now);
             }
         }
@@ -239,25 +259,15 @@ impl Guard {
                 }
             }
             Wish::Release(router) => {
-                self.released.get_mut(router).into_iter().for_each(|released| *released = true);
+                self.released.get_mut(router).into_iter().for_each(|of| *of = Release::Wanted);
                 self.say(&Order::Release { router }, now);
             }
             Wish::Reclaim(router) => {
-                self.released.get_mut(router).into_iter().for_each(|released| *released = false);
+                self.released.get_mut(router).into_iter().for_each(|of| *of = Release::None);
                 self.say(&Order::Reclaim { router }, now);
             }
-            Wish::Stop(told) => {
-                let until = now + STOP_PATIENCE;
-                self.stopping = Some(Stopping { until, last: false, _told: told });
-                match self.child {
-                    Some(_) => self.say(&Order::Stop, now),
-                    None => {
-                        self.over = self.orphaned.is_empty();
-                        self.restart = now;
-                    }
-                }
-            }
-            Wish::Leave => self.over = true,
+            Wish::Stop(told) => self.stop(told, now),
+            Wish::Leave => self.leave(now),
         }
     }
 
@@ -302,7 +312,16 @@ impl Guard {
             }
             // Its end follows.
             Word::Stopped => self.over = self.stopping.is_some(),
-            Word::Beat(_) | Word::Log { .. } | Word::Alarm { .. } | Word::Status(_) => {}
+            Word::Status(statuses) => {
+                for (of, status) in self.released.iter_mut().zip(statuses) {
+                    *of = match (status.released, *of) {
+                        (true, _) => Release::Told,
+                        (false, Release::Wanted) => Release::Wanted,
+                        (false, _) => Release::None,
+                    };
+                }
+            }
+            Word::Beat(_) | Word::Log { .. } | Word::Alarm { .. } => {}
         }
         board.hear(word, SystemTime::now());
     }
