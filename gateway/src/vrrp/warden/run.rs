@@ -62,7 +62,7 @@ struct Stopping {
     /// Has a process been lost over it? Then it is the last attempt.
     last: bool,
     /// Tells by its drop that it is over.
-    _told: oneshot::Sender<()>,
+    _told: Option<oneshot::Sender<()>>,
 }
 
 /// Who watches over the VRRP process.
@@ -78,6 +78,8 @@ pub(super) struct Guard {
     vigil: Vigil,
     states: Vec<State>,
     releases: Vec<Release>,
+    /// Addresses that are on their interfaces and to be given up: by the present process until it is set up, then by the
+    /// next one.
     orphaned: Vec<usize>,
     /// Addresses that the next process goes on with, at once; and those that the present one is to go on with, until it
     /// is set up.
@@ -87,6 +89,8 @@ pub(super) struct Guard {
     changed: BTreeMap<PathBuf, String>,
     partings: Vec<Parting>,
     stopping: Option<Stopping>,
+    /// Nothing is handed over any more: it ends once no address is left on its interface.
+    leaving: bool,
     over: bool,
 }
 
@@ -111,6 +115,7 @@ impl Guard {
             changed: BTreeMap::new(),
             partings: Vec::new(),
             stopping: None,
+            leaving: false,
             over: false,
         }
     }
@@ -181,7 +186,7 @@ impl Guard {
                 return self.broken(&text);
             }
         };
-        let orphaned = std::mem::take(&mut self.orphaned);
+        let orphaned = self.orphaned.clone();
         let resumed = std::mem::take(&mut self.resumed);
         self.resuming.clone_from(&resumed);
         let started = now;
@@ -196,12 +201,17 @@ impl Guard {
     /// The process is set up: from now on it listens.
     fn begin(&mut self, now: Instant) {
         debug!("the VRRP process is ready");
+        self.orphaned.clear();
         self.resuming.clear();
         if let Some(child) = &mut self.child {
             child.ready = true;
             child.beat = now;
         }
         self.told.take().into_iter().for_each(|told| drop(told.send(Ok(()))));
+        if self.leaving {
+            self.over = true;
+            return;
+        }
         for router in 0..self.releases.len() {
             self.say_burden(router, now);
             if self.releases[router].is_wanted() {
@@ -248,18 +258,8 @@ impl Guard {
                 self.releases.get_mut(router).into_iter().for_each(|of| *of = Release::None);
                 self.say(&Order::Reclaim { router }, now);
             }
-            Wish::Stop(told) => {
-                let until = now + STOP_PATIENCE;
-                self.stopping = Some(Stopping { until, last: false, _told: told });
-                match self.child {
-                    Some(_) => self.say(&Order::Stop, now),
-                    None => {
-                        self.over = self.orphaned.is_empty();
-                        self.restart = now;
-                    }
-                }
-            }
-            Wish::Leave => self.over = true,
+            Wish::Stop(told) => self.stop(told, now),
+            Wish::Leave => self.leave(now),
         }
     }
 
