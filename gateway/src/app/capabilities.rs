@@ -1,7 +1,9 @@
 //! Rights of root that sharing an address takes, for a gateway that does not run as root (capabilities(7)).
 
 use rustix::io::Result;
-use rustix::thread::{CapabilitySet, CapabilitySets, capabilities, set_capabilities};
+use rustix::thread::{
+    CapabilitySet, CapabilitySets, capabilities, set_capabilities, set_keep_capabilities,
+};
 
 /// Raw sockets, and addresses on interfaces.
 const NEEDED: [(CapabilitySet, &str); 2] =
@@ -37,19 +39,29 @@ fn missing(permitted: CapabilitySet) -> Vec<&'static str> {
     NEEDED.iter().filter(|(one, _)| !permitted.contains(*one)).map(|(_, name)| *name).collect()
 }
 
-/// Puts `wanted` into effect for the thread that calls and for those it starts, and has them inheritable: whoever starts a
-/// program with them says so at that time (ambient). With `only`, everything else is given up.
-pub(super) fn take(wanted: CapabilitySet, only: bool) -> Result<()> {
+/// Lets the calling thread keep what it is permitted when it becomes another user.
+pub(super) fn keep() -> Result<()> {
+    set_keep_capabilities(true)
+}
+
+/// Gives `all` up in the calling thread and in those it starts. No program that they start gets any capability.
+pub(super) fn shed(all: CapabilitySet) -> Result<()> {
     let old = capabilities(None)?;
-    let new = match only {
-        true => CapabilitySets { effective: wanted, permitted: wanted, inheritable: wanted },
-        false => CapabilitySets {
-            effective: old.effective | wanted,
-            permitted: old.permitted,
-            inheritable: old.inheritable | wanted,
-        },
+    let new = CapabilitySets {
+        effective: old.effective - all,
+        permitted: old.permitted - all,
+        // Whatever is ambient is inheritable: this empties the ambient set as well.
+        inheritable: CapabilitySet::empty(),
     };
     set_capabilities(None, new)
+}
+
+/// Has the calling thread keep what VRRP takes and nothing else: in effect, and inheritable. Whoever starts a program with
+/// it says so at that time (ambient).
+pub(super) fn confine() -> Result<()> {
+    let kept = capabilities(None)?.permitted & needed().union(HELPFUL);
+    set_capabilities(None, CapabilitySets { effective: kept, permitted: kept, inheritable: kept })?;
+    set_keep_capabilities(false)
 }
 
 #[cfg(test)]

@@ -52,7 +52,7 @@ use crate::tls::problem::located;
 use crate::tls::watch::Watch;
 use crate::tls::{self, Tls};
 use crate::vrrp::board::Board;
-use crate::vrrp::warden::Hand;
+use crate::vrrp::warden::{Hand, Thread};
 use crate::worker::handshakes::HandshakeThreads;
 use crate::worker::{self, Clock, Workers};
 
@@ -94,6 +94,8 @@ pub enum StartError {
 /// Everything that keeps it from starting.
 pub fn run(path: &Path) -> Result<(), StartError> {
     let (model, warnings) = config::load(path).map_err(StartError::Config)?;
+    // Before any other thread: see there.
+    let thread = privileges::part(&model)?;
     let tls = tls::prepare(&model).map_err(|wrong| StartError::Config(located(path, &wrong)))?;
     let sink = Sink::open(&model.log)?;
     let dispatch = log::dispatch(model.log.level, sink.handle())?;
@@ -104,7 +106,7 @@ pub fn run(path: &Path) -> Result<(), StartError> {
         for warning in &tls.warnings {
             warn!("{}: {}", warning.message, warning.advice);
         }
-        start(&model, &Arc::new(tls), &sink, &dispatch)
+        start(&model, &Arc::new(tls), thread, &sink, &dispatch)
     });
     sink.flush(Duration::from_secs(2));
     result
@@ -138,13 +140,14 @@ struct Gateway {
 fn start(
     model: &Model,
     tls: &Arc<Tls>,
+    thread: Option<Thread>,
     sink: &Sink,
     dispatch: &Dispatch,
 ) -> Result<(), StartError> {
     let addresses = Arc::new(vrrp::addresses(model));
     let (listeners, admin) = bind_all(model, tls, &addresses)?;
     raise_file_limit(model);
-    privileges::drop_to(model)?;
+    privileges::drop_to(model, thread.as_ref())?;
     let clock = Arc::new(Clock::new());
     let count = worker::count(model.gateway.workers);
     let workers = Arc::new(Workers::start(count, &clock, dispatch)?);
@@ -197,7 +200,7 @@ fn start(
         let telling = vrrp::tell(&gateway, model);
         let warden = match stopped {
             true => None,
-            false => vrrp::start(&gateway, model, dispatch).await.map_err(StartError::Vrrp)?,
+            false => vrrp::start(&gateway, thread, dispatch).await.map_err(StartError::Vrrp)?,
         };
         info!("ready");
         if !stopped {

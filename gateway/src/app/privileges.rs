@@ -1,37 +1,41 @@
 //! Drops to the configured user once all addresses are bound, but keeps what virtual routers take.
 
 use nix::unistd::{Group, User, initgroups, setgid, setuid};
-use rustix::thread::set_keep_capabilities;
 
 use super::{StartError, capabilities};
 use crate::config::model::Model;
+use crate::vrrp::warden::Thread;
+
+/// With virtual routers: starts the thread that has the capabilities they take, and gives these up in the calling one.
+/// To be called before there is any other thread: those that are started later have them neither.
+pub(super) fn part(model: &Model) -> Result<Option<Thread>, StartError> {
+    if model.virtual_routers.is_empty() {
+        return Ok(None);
+    }
+    let wanted = capabilities::for_vrrp().map_err(StartError::Vrrp)?;
+    let thread = Thread::start()?;
+    // Whoever becomes another user loses them otherwise.
+    thread.ask(capabilities::keep)?.map_err(not_kept)?;
+    capabilities::shed(wanted).map_err(not_kept)?;
+    Ok(Some(thread))
+}
 
 /// Takes on `gateway.user` and `gateway.group`, if given, for all threads of the process. A log file that only root may
 /// open cannot be reopened afterwards.
 ///
-/// With virtual routers, this thread and those it starts keep the capabilities that these take, and no others.
-pub(super) fn drop_to(model: &Model) -> Result<(), StartError> {
-    if model.virtual_routers.is_empty() {
-        return become_user(model).map(drop).map_err(StartError::User);
-    }
-    let wanted = capabilities::for_vrrp().map_err(StartError::Vrrp)?;
-    let kept = keeping(|| become_user(model)).map_err(StartError::User)?;
-    capabilities::take(wanted, kept)
-        .map_err(|error| StartError::Vrrp(format!("cannot keep capabilities: {error}")))
+/// `thread` keeps the capabilities that virtual routers take, and no others.
+pub(super) fn drop_to(model: &Model, thread: Option<&Thread>) -> Result<(), StartError> {
+    become_user(model).map_err(StartError::User)?;
+    let Some(thread) = thread else { return Ok(()) };
+    thread.ask(capabilities::confine)?.map_err(not_kept)
 }
 
-/// Has `change` of the user leave the permitted capabilities of this thread as they are.
-fn keeping(change: impl FnOnce() -> Result<bool, String>) -> Result<bool, String> {
-    let keep = |on| set_keep_capabilities(on).map_err(|error| error.to_string());
-    keep(true)?;
-    let changed = change()?;
-    keep(false)?;
-    Ok(changed)
+fn not_kept(error: rustix::io::Errno) -> StartError {
+    StartError::Vrrp(format!("cannot keep capabilities: {error}"))
 }
 
-/// Is it another user now than before?
-fn become_user(model: &Model) -> Result<bool, String> {
-    let Some(name) = &model.gateway.user else { return Ok(false) };
+fn become_user(model: &Model) -> Result<(), String> {
+    let Some(name) = &model.gateway.user else { return Ok(()) };
     let user = User::from_name(name)
         .map_err(|error| format!("cannot look up user {name:?}: {error}"))?
         .ok_or_else(|| {
@@ -40,7 +44,7 @@ fn become_user(model: &Model) -> Result<bool, String> {
             )
         })?;
     if nix::unistd::geteuid() == user.uid {
-        return Ok(false);
+        return Ok(());
     }
     let group = match &model.gateway.group {
         Some(name) => {
@@ -56,5 +60,5 @@ fn become_user(model: &Model) -> Result<bool, String> {
     initgroups(&login, group).map_err(denied)?;
     setgid(group).map_err(denied)?;
     setuid(user.uid).map_err(denied)?;
-    Ok(true)
+    Ok(())
 }

@@ -16,7 +16,7 @@ use crate::session::registry::{Order, Registry};
 use crate::stream::shared::SharedAddresses;
 use crate::vrrp::notify;
 use crate::vrrp::track::{Sources, Tracker};
-use crate::vrrp::warden::{Close, Closer, Warden};
+use crate::vrrp::warden::{Close, Closer, Thread, Warden};
 use crate::worker::Worker;
 
 /// All addresses of virtual routers.
@@ -52,24 +52,22 @@ fn close(registry: &Registry, addresses: &SharedAddresses, lost: &[IpAddr], how:
     left
 }
 
-/// Starts the VRRP process, if there are virtual routers. The gateway serves already.
+/// Starts the VRRP process, if there is a thread for virtual routers. The gateway serves already.
 ///
 /// # Errors
 /// Why it cannot work.
 pub(super) async fn start(
     gateway: &Gateway,
-    model: &Model,
+    thread: Option<Thread>,
     log: &Dispatch,
 ) -> Result<Option<Warden>, String> {
-    if model.virtual_routers.is_empty() {
-        return Ok(None);
-    }
+    let Some(thread) = thread else { return Ok(None) };
     let closer = closer(gateway.shared.clone(), gateway.addresses.clone());
     let mut tracker = Tracker::new(gateway.board.routers(), sources(gateway));
     let news = gateway.health.subscribe();
     let burdens = tracker.burdens(Instant::now());
-    let warden = Warden::start(gateway.board.clone(), burdens, closer, log);
-    let mut warden = warden.map_err(|error| format!("cannot start its thread: {error}"))?;
+    let warden = Warden::start(thread, gateway.board.clone(), burdens, closer, log);
+    let mut warden = warden.map_err(|error| format!("cannot start: {error}"))?;
     gateway.tasks.spawn(warden.live());
     match warden.ready().await {
         Ok(()) => {

@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -98,15 +100,95 @@ async fn open_again() -> Result<Peer> {
     }
 }
 
-/// The user and the effective capabilities of a process.
-fn rights(process: u32) -> Result<(String, u64)> {
-    let status = fs::read_to_string(format!("/proc/{process}/status"))?;
-    let field = |name: &str| {
-        let line = status.lines().find(|line| line.starts_with(name));
-        line.and_then(|line| line.split_whitespace().nth(1)).map(str::to_owned)
+const NET_ADMIN: u64 = 1 << 12;
+const NET_RAW: u64 = 1 << 13;
+/// What VRRP takes, and what helps it: locked memory, real-time priority.
+const VRRP: u64 = NET_ADMIN | NET_RAW | 1 << 14 | 1 << 23;
+
+/// The capabilities of a thread, or of what a script has written: permitted, in effect, or to be given to others.
+fn rights(status: &str) -> Result<u64> {
+    let sets = status.lines().filter(|line| line.starts_with("Cap") && !line.starts_with("CapBnd"));
+    let mut all = 0;
+    for line in sets {
+        let set = line.split_whitespace().nth(1).context("no capabilities")?;
+        all |= u64::from_str_radix(set, 16)?;
+    }
+    Ok(all)
+}
+
+/// All threads of a process by name, with the text of their status.
+fn threads(process: u32) -> Result<Vec<(String, String)>> {
+    let mut threads = Vec::new();
+    for thread in fs::read_dir(format!("/proc/{process}/task"))? {
+        // One may end meanwhile.
+        let Ok(status) = fs::read_to_string(thread?.path().join("status")) else { continue };
+        let name = status.lines().next().and_then(|line| line.split_whitespace().nth(1));
+        threads.push((name.unwrap_or_default().to_owned(), status));
+    }
+    Ok(threads)
+}
+
+/// The VRRP process that one of its threads has started.
+fn vrrp_process(gateway: u32) -> Option<u32> {
+    let threads = fs::read_dir(format!("/proc/{gateway}/task")).ok()?.flatten();
+    let children = threads.filter_map(|t| fs::read_to_string(t.path().join("children")).ok());
+    let all: Vec<u32> = children
+        .flat_map(|c| c.split(' ').filter_map(|c| c.parse().ok()).collect::<Vec<_>>())
+        .collect();
+    all.into_iter().find(|child| {
+        let line = fs::read_to_string(format!("/proc/{child}/cmdline")).unwrap_or_default();
+        line.contains("vrrp-process")
+    })
+}
+
+/// Runs a gateway that is, or becomes, a user without rights: who has which capabilities?
+fn ensure_vrrp_alone_has_rights(
+    lab: &Lab,
+    more: &str,
+    start: impl FnOnce(&str) -> Result<GatewayProcess>,
+) -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o777))?;
+    let [script, notify] = ["script", "notify"].map(|name| dir.path().join(name));
+    let tell = |file: &Path| {
+        let file = file.display();
+        format!(
+            "command = [\"sh\", \"-c\", \"grep -E '^Cap|^Uid' /proc/self/status > {file}.new && mv {file}.new {file}\"]"
+        )
     };
-    let capabilities = field("CapEff:").context("no capabilities")?;
-    Ok((field("Uid:").context("no user")?, u64::from_str_radix(&capabilities, 16)?))
+    let track = format!(
+        "[vrrp.amqp.track.script]\n{}\n[vrrp.amqp.notify]\n{}\n",
+        tell(&script),
+        tell(&notify)
+    );
+    let config = config(1, 5672, &track).replace("workers = 1", &format!("workers = 2\n{more}"));
+    let mut gateway = start(&config)?;
+    ensure!(wait(LONG, || lab.holds("gw1", VIP)), "no address:\n{}", gateway.log());
+    ensure!(wait(LONG, || script.exists() && notify.exists()), "none ran:\n{}", gateway.log());
+    for file in [script, notify] {
+        let status = fs::read_to_string(&file)?;
+        ensure!(status.contains("Uid:\t65534\t65534") && rights(&status)? == 0, "{status}");
+    }
+    let of_gateway = threads(gateway.id())?;
+    ensure!(of_gateway.len() > 4, "{of_gateway:?}");
+    for (name, status) in &of_gateway {
+        let (rights, is_vrrp) = (rights(status)?, name == "vrrp");
+        let allowed = if is_vrrp { VRRP } else { 0 };
+        ensure!(status.contains("Uid:\t65534\t65534"), "{status}");
+        ensure!(rights & !allowed == 0, "thread {name} has {rights:x}");
+        ensure!(!is_vrrp || rights & NET_ADMIN != 0, "thread {name} has {rights:x}");
+    }
+    ensure!(of_gateway.iter().filter(|(name, _)| name == "vrrp").count() == 1);
+    let process = vrrp_process(gateway.id()).context("no VRRP process")?;
+    let status = fs::read_to_string(format!("/proc/{process}/status"))?;
+    let rights = rights(&status)?;
+    let net = NET_ADMIN | NET_RAW;
+    ensure!(status.contains("Uid:\t65534\t65534") && rights & net == net, "{status}");
+    ensure!(rights & !VRRP == 0, "{status}");
+    gateway.terminate()?;
+    ensure!(wait(LONG, || gateway.log().contains("stopped")), "{}", gateway.log());
+    ensure!(!lab.holds("gw1", VIP));
+    Ok(())
 }
 
 #[test]
@@ -219,7 +301,7 @@ fn a_gateway_that_stands_still_loses_the_address_and_gets_it_back() -> Result<()
 }
 
 #[test]
-fn an_address_follows_the_cluster_that_has_nodes_and_comes_back() -> Result<()> {
+fn an_address_follows_the_cluster_that_has_nodes() -> Result<()> {
     let Some(lab) = or_skip("tracked cluster", || Lab::with_broker(2)) else { return Ok(()) };
     with_brokers(&lab, &[5671, 5672], |mut ends| {
         let track = "[vrrp.amqp.track]\ncluster = { name = \"main\", weight = 40 }\n";
@@ -247,23 +329,34 @@ fn an_address_follows_the_cluster_that_has_nodes_and_comes_back() -> Result<()> 
 }
 
 #[test]
-fn as_another_user_it_keeps_the_two_capabilities_and_gives_them_to_the_vrrp_process() -> Result<()>
-{
+fn started_as_root_the_vrrp_thread_alone_keeps_capabilities_and_gives_them_to_its_process()
+-> Result<()> {
     let Some(lab) = or_skip("user and capabilities", || Lab::new(1)) else { return Ok(()) };
-    let user = config(1, 5672, "").replace("workers = 1", "workers = 1\nuser = \"nobody\"");
-    let mut gateway = Gateway::start(&lab, "gw1", &user)?;
-    lab.wait_for_holder("gw1", VIP, LONG)?;
-    let net: u64 = 1 << 12 | 1 << 13;
-    let helpful: u64 = 1 << 14 | 1 << 23;
-    for process in [gateway.process().id(), gateway.vrrp_process()?] {
-        let (uid, effective) = rights(process)?;
-        ensure!(uid == "65534", "{process} runs as {uid}");
-        ensure!(effective & net == net && effective & !(net | helpful) == 0, "{effective:x}");
-    }
-    gateway.terminate()?;
-    gateway.wait_for_log("stopped", LONG)?;
-    ensure!(!lab.holds("gw1", VIP));
-    Ok(())
+    let full = lab.full_name("gw1")?;
+    ensure_vrrp_alone_has_rights(&lab, "user = \"nobody\"", |config| {
+        GatewayProcess::spawn_by(config, |scratch, binary| {
+            let mut command = scratch.command("ip");
+            command.args(["netns", "exec", full]).arg(binary);
+            command
+        })
+    })
+}
+
+#[test]
+fn ambient_capabilities_of_the_service_reach_the_vrrp_process_and_no_script() -> Result<()> {
+    let Some(lab) = or_skip("ambient capabilities", || Lab::new(1)) else { return Ok(()) };
+    let full = lab.full_name("gw1")?;
+    // As systemd does with User= and AmbientCapabilities=.
+    ensure_vrrp_alone_has_rights(&lab, "", |config| {
+        GatewayProcess::spawn_by(config, |scratch, binary| {
+            let mut command = scratch.command("ip");
+            command.args(["netns", "exec", full, "setpriv", "--reuid", "65534", "--clear-groups"]);
+            let given = "-all,+net_raw,+net_admin,+sys_nice";
+            command.args([format!("--inh-caps={given}"), format!("--ambient-caps={given}")]);
+            command.arg(binary);
+            command
+        })
+    })
 }
 
 #[test]

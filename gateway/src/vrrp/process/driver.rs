@@ -4,6 +4,7 @@
 //! believed, and announcements go out after advertisements.
 
 mod act;
+mod ask;
 mod listen;
 mod place;
 mod say;

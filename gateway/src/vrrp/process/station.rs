@@ -9,6 +9,7 @@ use super::frames::Frames;
 use super::herald::Herald;
 use super::macvlan::Macvlan;
 use super::netlink::{Address, Link, Netlink};
+use super::rivals::Suspicion;
 use super::sockets::Sender;
 use crate::config::model::{VirtualAddress, VrrpChecksum, VrrpVersion};
 use crate::vrrp::machine::Settings;
@@ -50,6 +51,7 @@ pub(super) struct Station {
     /// When addresses that are still there for their sessions' last words are removed.
     pub(super) leaving: Option<Duration>,
     pub(super) herald: Herald,
+    pub(super) suspicion: Suspicion,
     pub(super) alarms: Alarms,
     pub(super) counters: Counters,
     /// What the gateway says of the tracked things.
@@ -85,6 +87,7 @@ impl Station {
             placed: None,
             leaving: None,
             herald: Herald::new(garp.repeat, garp.delay, garp.refresh),
+            suspicion: Suspicion::default(),
             alarms: Alarms::new(config.interval),
             counters: Counters::default(),
             gateway_penalty: 0,
@@ -250,6 +253,7 @@ impl Station {
         self.holds = false;
         self.leaving = None;
         self.herald.withdrawn();
+        self.suspicion.withdrawn();
         let port = self.port.as_ref().map(|port| port.index);
         let Some(index) = self.placed.take().or(port) else { return Ok(()) };
         let done = self.config.addresses.iter().map(|own| netlink.remove_address(index, *own));

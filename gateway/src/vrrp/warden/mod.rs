@@ -5,7 +5,9 @@
 
 mod child;
 mod parting;
+mod release;
 mod run;
+mod thread;
 mod timing;
 mod utter;
 mod wire;
@@ -32,6 +34,7 @@ use crate::worker::timeslice::real_time;
 use child::{Launcher, OwnBinary};
 pub use parting::Close;
 use run::Guard;
+pub use thread::Thread;
 use timing::Times;
 
 /// How often the control runtime shows that it lives.
@@ -106,23 +109,25 @@ pub struct Warden {
 }
 
 impl Warden {
-    /// Starts the VRRP process for the virtual routers of `board`, which bear `burdens` at first. What it says is written
+    /// Has `thread` start the VRRP process for the virtual routers of `board`, which bear `burdens` at first. What it says is written
     /// to the board and logged to `log`.
     ///
     /// Not before the gateway serves: an address may be taken at once.
     ///
     /// # Errors
-    /// If there is no thread for it.
+    /// If there is no file descriptor for it.
     pub fn start(
+        thread: Thread,
         board: Arc<Board>,
         burdens: Vec<Burden>,
         closer: Closer,
         log: &Dispatch,
     ) -> io::Result<Self> {
-        Self::start_with(board, burdens, closer, log, OwnBinary)
+        Self::start_with(thread, board, burdens, closer, log, OwnBinary)
     }
 
     fn start_with(
+        thread: Thread,
         board: Arc<Board>,
         burdens: Vec<Burden>,
         closer: Closer,
@@ -135,14 +140,14 @@ impl Warden {
         let life = Arc::new(AtomicU64::new(0));
         let (told, ready) = oneshot::channel();
         let (rung, pulse, log) = (bell.clone(), life.clone(), log.clone());
-        let thread = std::thread::Builder::new().name("vrrp".to_owned()).spawn(move || {
+        let thread = thread.run(move || {
             tracing::dispatcher::with_default(&log, || {
                 let times = Times::new(shortest(&board), prefer());
                 let launcher = Box::new(launcher);
                 let setup = run::Setup { board, burdens, closer, launcher, times, life: pulse };
                 Guard::new(setup, told).run(&wished, &rung);
             });
-        })?;
+        });
         Ok(Self { hand: Hand { wishes, bell }, life, ready: Some(ready), thread })
     }
 

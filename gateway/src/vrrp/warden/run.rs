@@ -16,6 +16,7 @@ use tracing::{debug, error};
 
 use super::child::{Launcher, Process};
 use super::parting::Parting;
+use super::release::Release;
 use super::timing::{Restarts, Times, Vigil};
 use super::wire::Wire;
 use super::{Burden, Close, Closer, Wish, utter};
@@ -61,7 +62,7 @@ struct Stopping {
     /// Has a process been lost over it? Then it is the last attempt.
     last: bool,
     /// Tells by its drop that it is over.
-    _told: oneshot::Sender<()>,
+    _told: Option<oneshot::Sender<()>>,
 }
 
 /// Who watches over the VRRP process.
@@ -76,7 +77,9 @@ pub(super) struct Guard {
     restarts: Restarts,
     vigil: Vigil,
     states: Vec<State>,
-    released: Vec<bool>,
+    releases: Vec<Release>,
+    /// Addresses that are on their interfaces and to be given up: by the present process until it is set up, then by the
+    /// next one.
     orphaned: Vec<usize>,
     /// Addresses that the next process goes on with, at once; and those that the present one is to go on with, until it
     /// is set up.
@@ -86,6 +89,8 @@ pub(super) struct Guard {
     changed: BTreeMap<PathBuf, String>,
     partings: Vec<Parting>,
     stopping: Option<Stopping>,
+    /// Nothing is handed over any more: it ends once no address is left on its interface.
+    leaving: bool,
     over: bool,
 }
 
@@ -103,13 +108,14 @@ impl Guard {
             restarts: Restarts::default(),
             vigil: Vigil::new(now),
             states: vec![State::Initialize; count],
-            released: vec![false; count],
+            releases: vec![Release::None; count],
             orphaned: Vec::new(),
             resumed: Vec::new(),
             resuming: Vec::new(),
             changed: BTreeMap::new(),
             partings: Vec::new(),
             stopping: None,
+            leaving: false,
             over: false,
         }
     }
@@ -180,7 +186,7 @@ impl Guard {
                 return self.broken(&text);
             }
         };
-        let orphaned = std::mem::take(&mut self.orphaned);
+        let orphaned = self.orphaned.clone();
         let resumed = std::mem::take(&mut self.resumed);
         self.resuming.clone_from(&resumed);
         let started = now;
@@ -195,15 +201,21 @@ impl Guard {
     /// The process is set up: from now on it listens.
     fn begin(&mut self, now: Instant) {
         debug!("the VRRP process is ready");
+        self.orphaned.clear();
         self.resuming.clear();
         if let Some(child) = &mut self.child {
             child.ready = true;
             child.beat = now;
         }
         self.told.take().into_iter().for_each(|told| drop(told.send(Ok(()))));
-        for router in 0..self.released.len() {
+        if self.leaving {
+            self.over = true;
+            return;
+        }
+        for router in 0..self.releases.len() {
             self.say_burden(router, now);
-            if self.released[router] {
+            if self.releases[router].is_wanted() {
+                self.releases[router] = Release::Asked;
                 self.say(&Order::Release { router }, now);
             }
         }
@@ -239,25 +251,15 @@ impl Guard {
                 }
             }
             Wish::Release(router) => {
-                self.released.get_mut(router).into_iter().for_each(|released| *released = true);
+                self.releases.get_mut(router).into_iter().for_each(|of| *of = Release::Asked);
                 self.say(&Order::Release { router }, now);
             }
             Wish::Reclaim(router) => {
-                self.released.get_mut(router).into_iter().for_each(|released| *released = false);
+                self.releases.get_mut(router).into_iter().for_each(|of| *of = Release::None);
                 self.say(&Order::Reclaim { router }, now);
             }
-            Wish::Stop(told) => {
-                let until = now + STOP_PATIENCE;
-                self.stopping = Some(Stopping { until, last: false, _told: told });
-                match self.child {
-                    Some(_) => self.say(&Order::Stop, now),
-                    None => {
-                        self.over = self.orphaned.is_empty();
-                        self.restart = now;
-                    }
-                }
-            }
-            Wish::Leave => self.over = true,
+            Wish::Stop(told) => self.stop(told, now),
+            Wish::Leave => self.leave(now),
         }
     }
 
@@ -302,7 +304,12 @@ impl Guard {
             }
             // Its end follows.
             Word::Stopped => self.over = self.stopping.is_some(),
-            Word::Beat(_) | Word::Log { .. } | Word::Alarm { .. } | Word::Status(_) => {}
+            Word::Status(statuses) => {
+                for (release, status) in self.releases.iter_mut().zip(statuses) {
+                    release.learn(status.released);
+                }
+            }
+            Word::Beat(_) | Word::Log { .. } | Word::Alarm { .. } => {}
         }
         board.hear(word, SystemTime::now());
     }

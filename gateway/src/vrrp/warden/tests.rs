@@ -13,7 +13,7 @@ use super::*;
 use crate::config::model::{
     Garp, Track, VirtualAddress, VirtualRouter, VrrpChecksum, VrrpNotify, VrrpVersion,
 };
-use crate::vrrp::talk::{Alarm, Order, Setup, State, Word};
+use crate::vrrp::talk::{Alarm, Counters, Order, Setup, State, Status, Word};
 
 const LONG: Duration = Duration::from_secs(20);
 
@@ -27,6 +27,9 @@ struct Scripted {
     peers: mpsc::Sender<Peer>,
     /// Starts that fail before one succeeds.
     failing: usize,
+    /// Do all fail for now, and how many have?
+    fails: Arc<AtomicBool>,
+    failed: Arc<AtomicUsize>,
 }
 
 struct Actor(Arc<AtomicBool>);
@@ -35,6 +38,10 @@ impl Launcher for Scripted {
     fn launch(&mut self) -> io::Result<(UnixStream, Box<dyn Process>)> {
         if self.failing > 0 {
             self.failing -= 1;
+            return Err(io::Error::other("no memory"));
+        }
+        if self.fails.load(Ordering::Relaxed) {
+            self.failed.fetch_add(1, Ordering::Relaxed);
             return Err(io::Error::other("no memory"));
         }
         let (ours, theirs) = UnixStream::pair()?;
@@ -130,6 +137,8 @@ struct Stage {
     peers: mpsc::Receiver<Peer>,
     told: Arc<Mutex<Vec<Close>>>,
     left: Arc<AtomicUsize>,
+    fails: Arc<AtomicBool>,
+    failed: Arc<AtomicUsize>,
     runtime: tokio::runtime::Runtime,
 }
 
@@ -148,15 +157,19 @@ impl Stage {
             telling.lock().unwrap().push(how);
             counted.load(Ordering::Relaxed)
         });
-        let launcher = Scripted { peers, failing };
+        let (fails, failed) = (Arc::default(), Arc::default());
+        let launcher =
+            Scripted { peers, failing, fails: Arc::clone(&fails), failed: Arc::clone(&failed) };
         let (log, burdens) = (Dispatch::none(), Vec::new());
-        let warden = Warden::start_with(board.clone(), burdens, closer, &log, launcher).unwrap();
+        let thread = Thread::start().unwrap();
+        let warden = Warden::start_with(thread, board.clone(), burdens, closer, &log, launcher);
+        let warden = warden.unwrap();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
             .build()
             .unwrap();
-        Self { warden, board, peers: launched, told, left, runtime }
+        Self { warden, board, peers: launched, told, left, fails, failed, runtime }
     }
 
     fn live(&self) -> &Self {
@@ -374,4 +387,81 @@ fn what_one_that_dies_while_stopping_has_held_is_given_up_by_another() {
         timeout(LONG, stop).await.unwrap();
     };
     stage.runtime.block_on(stopping);
+}
+
+fn status(released: bool) -> Word {
+    let (state, counters) = (State::Active, Counters::default());
+    Word::Status(vec![Status { state, priority: 100, released, holds: true, peer: None, counters }])
+}
+
+#[test]
+fn a_release_that_is_over_is_forgotten() {
+    let stage = Stage::new();
+    stage.live();
+    let (mut peer, _) = stage.begun();
+    stage.warden.hand().release(0);
+    assert!(matches!(peer.order(), Order::Release { router: 0 }));
+    // This one was on its way.
+    peer.say(&status(false));
+    peer.say(&status(true));
+    // Nobody else was there.
+    peer.goes(State::Active);
+    peer.say(&status(false));
+    drop(peer);
+    let (_peer, setup) = stage.begun();
+    assert_eq!((&setup.resumed[..], &setup.orphaned[..]), (&[0][..], &[][..]));
+}
+
+#[test]
+fn what_a_process_was_to_give_up_is_given_up_by_the_next_one_if_it_dies_of_it() {
+    let stage = Stage::new();
+    stage.live();
+    stage.begun().0.goes(State::Active);
+    // It was to go on with it, and so the next one is to give it up; and the one after that.
+    for _ in 0..2 {
+        drop(stage.peer());
+    }
+    let mut peer = stage.peer();
+    let Order::Start(setup) = peer.order() else { panic!("no start") };
+    assert_eq!((&setup.resumed[..], &setup.orphaned[..]), (&[][..], &[0][..]));
+}
+
+#[test]
+fn addresses_that_were_to_be_gone_on_with_are_given_up_at_a_stop() {
+    let stage = Stage::new();
+    stage.live();
+    let (mut peer, _) = stage.begun();
+    peer.goes(State::Active);
+    stage.fails.store(true, Ordering::Relaxed);
+    drop(peer);
+    until("a start fails", || stage.failed.load(Ordering::Relaxed) > 0);
+    stage.fails.store(false, Ordering::Relaxed);
+    let stopping = async {
+        let stop = stage.warden.stop();
+        tokio::pin!(stop);
+        let early = timeout(Duration::from_millis(20), &mut stop).await;
+        assert!(early.is_err(), "nothing is given up yet");
+        let (mut peer, setup) = stage.begun();
+        assert_eq!(setup.orphaned, [0]);
+        assert!(matches!(peer.order(), Order::Stop));
+        peer.say(&Word::Stopped);
+        timeout(LONG, stop).await.unwrap();
+    };
+    stage.runtime.block_on(stopping);
+}
+
+#[test]
+fn whoever_leaves_at_once_waits_for_a_process_that_is_to_be_set_up_with_addresses() {
+    let stage = Stage::new();
+    stage.live();
+    let (mut peer, _) = stage.begun();
+    peer.goes(State::Active);
+    drop(peer);
+    let mut peer = stage.peer();
+    stage.warden.hand().wish(Wish::Leave);
+    let Order::Start(setup) = peer.order() else { panic!("no start") };
+    assert_eq!(setup.resumed, [0]);
+    std::thread::sleep(Duration::from_millis(50));
+    peer.say(&Word::Ready);
+    assert!(peer.is_left());
 }

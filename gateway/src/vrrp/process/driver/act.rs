@@ -50,7 +50,11 @@ impl Driver {
             let text = format!("the virtual addresses cannot be added: {error}");
             self.log_failure(Some(index), text, now);
         }
-        self.stations[index].herald.claimed(now);
+        let station = &mut self.stations[index];
+        station.herald.claimed(now);
+        if !station.ipv6 {
+            station.suspicion.claimed(now);
+        }
         self.news = true;
     }
 
@@ -58,6 +62,7 @@ impl Driver {
     fn withdraw(&mut self, index: usize, linger: bool, now: Duration) {
         let station = &mut self.stations[index];
         station.herald.withdrawn();
+        station.suspicion.withdrawn();
         station.holds = false;
         // Over a link that is down no last word reaches anybody.
         let linger = linger && station.port.is_some();

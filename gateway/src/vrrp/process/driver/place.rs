@@ -252,7 +252,10 @@ impl Driver {
         let interface = &station.config.interface;
         let mut penalty = station.gateway_penalty;
         let mut fault = match self.interfaces.link(interface) {
-            None => Some(format!("there is no interface {interface}")),
+            None => Some(format!(
+                "there is no interface {interface} (there are {})",
+                self.interfaces.names()
+            )),
             Some(link) if !link.up => Some(format!("Netlink reports {interface} down")),
             Some(_) if station.source.is_none() => Some(no_source(station)),
             Some(_) if station.port.is_none() => {

@@ -8,7 +8,7 @@ use crate::vrrp::talk::{self, Level, Word};
 
 /// Lines that may come again and again are kept in mind up to here; what is beyond is not written.
 const LINES: usize = 100;
-/// What fails each time it is tried again is told so often.
+/// What peers cause again and again, and what fails each time it is tried, is told so often.
 const REMINDER: Duration = Duration::from_secs(60);
 
 /// A line of a virtual router that was written, and until when it is not written again.
@@ -28,6 +28,7 @@ impl Driver {
         self.news = false;
         self.told = now;
         self.ask_for_doubles(now);
+        self.ask_for_rivals(now);
         for index in 0..self.stations.len() {
             for alarm in self.stations[index].alarms.over(now) {
                 self.pipe.say(&Word::Alarm { router: index, alarm, text: None });
@@ -59,9 +60,9 @@ impl Driver {
         self.log(level, Some(router), text);
     }
 
-    /// A line that a peer can cause: each text once a second, and few texts.
+    /// A line that a peer can cause: each text once a minute, and few texts. Metrics count all.
     pub(super) fn log_rarely(&mut self, index: usize, level: Level, text: String, now: Duration) {
-        self.log_once_in(STATUS, Some(index), level, text, now);
+        self.log_once_in(REMINDER, Some(index), level, text, now);
     }
 
     /// A line on what is tried again each second: once a minute.

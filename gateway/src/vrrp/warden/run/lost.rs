@@ -3,9 +3,10 @@
 use std::net::IpAddr;
 use std::time::{Duration, Instant, SystemTime};
 
+use tokio::sync::oneshot;
 use tracing::{debug, error, info, warn};
 
-use super::{Child, Guard, LAST_PATIENCE, LOOK};
+use super::{Child, Guard, LAST_PATIENCE, LOOK, STOP_PATIENCE, Stopping};
 use crate::vrrp::board::Board;
 use crate::vrrp::talk::{self, Order, State, Status, Word};
 use crate::vrrp::warden::Close;
@@ -42,8 +43,40 @@ impl Guard {
     /// What a process was to go on with and did not is given up: too much time has passed.
     pub(super) fn abandon(&mut self, now: Instant) {
         for router in std::mem::take(&mut self.resuming) {
+            self.orphan(router, now);
+        }
+    }
+
+    fn orphan(&mut self, router: usize, now: Instant) {
+        if !self.orphaned.contains(&router) {
             self.orphaned.push(router);
             self.part(router, true, false, now);
+        }
+    }
+
+    /// Hands everything over, and ends then. Where no process runs, what the last one left is given up by a new one.
+    pub(super) fn stop(&mut self, told: oneshot::Sender<()>, now: Instant) {
+        let until = now + STOP_PATIENCE;
+        self.stopping = Some(Stopping { until, last: false, _told: Some(told) });
+        if self.child.is_some() {
+            return self.say(&Order::Stop, now);
+        }
+        self.resuming.append(&mut self.resumed);
+        self.abandon(now);
+        self.over = self.orphaned.is_empty();
+        self.restart = now;
+    }
+
+    /// Ends now, but for addresses that nobody but a process which is not set up yet can take off.
+    pub(super) fn leave(&mut self, now: Instant) {
+        self.resuming.append(&mut self.resumed);
+        self.abandon(now);
+        self.over = self.orphaned.is_empty();
+        if !self.over {
+            self.leaving = true;
+            let until = now + LAST_PATIENCE;
+            self.stopping = Some(Stopping { until, last: true, _told: None });
+            self.restart = now;
         }
     }
 
@@ -53,11 +86,10 @@ impl Guard {
         for router in 0..self.states.len() {
             let state = std::mem::replace(&mut self.states[router], State::Initialize);
             let holds = state == State::Active;
-            if holds && resumes && !self.released[router] {
+            if holds && resumes && !self.releases[router].is_wanted() {
                 self.resumed.push(router);
-            } else if holds && !self.orphaned.contains(&router) {
-                self.orphaned.push(router);
-                self.part(router, true, false, now);
+            } else if holds {
+                self.orphan(router, now);
             }
             if state != State::Initialize {
                 let (from, to, reason) = (state, State::Initialize, reason.clone());
@@ -67,7 +99,7 @@ impl Guard {
             statuses.push(Status {
                 state: State::Initialize,
                 priority: 0,
-                released: self.released[router],
+                released: self.releases[router].is_wanted(),
                 holds,
                 peer: None,
                 counters: talk::Counters::default(),
