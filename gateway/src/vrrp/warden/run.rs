@@ -87,6 +87,8 @@ pub(super) struct Guard {
     vigil: Vigil,
     states: Vec<State>,
     released: Vec<Release>,
+    /// What the setup of the present process says of that.
+    told_released: Vec<bool>,
     /// Addresses that are on their interfaces and to be given up: by the present process until it is set up, then by the
     /// next one.
     orphaned: Vec<usize>,
@@ -118,6 +120,7 @@ impl Guard {
             vigil: Vigil::new(now),
             states: vec![State::Initialize; count],
             released: vec![Release::None; count],
+            told_released: vec![false; count],
             orphaned: Vec::new(),
             resumed: Vec::new(),
             resuming: Vec::new(),
@@ -204,7 +207,17 @@ impl Guard {
         let routers = self.setup.board.routers().iter().map(|router| (&**router).into()).collect();
         let patience = self.setup.times.patience;
         let changed = self.changed.clone();
-        self.say(&Order::Start(talk::Setup { routers, patience, orphaned, resumed, changed }), now);
+        let burdens = self.setup.burdens.iter().cloned().zip(&self.released);
+        let standings = burdens
+            .map(|(Burden { penalty, fault }, released)| talk::Standing {
+                penalty,
+                fault,
+                released: *released != Release::None,
+            })
+            .collect();
+        self.told_released = self.released.iter().map(|of| *of != Release::None).collect();
+        let setup = talk::Setup { routers, patience, orphaned, resumed, changed, standings };
+        self.say(&Order::Start(setup), now);
     }
 
     /// The process is set up: from now on it listens.
@@ -223,8 +236,11 @@ impl Guard {
         }
         for router in 0..self.released.len() {
             self.say_burden(router, now);
-            if self.released[router] != Release::None {
-                self.say(&Order::Release { router }, now);
+            // What the setup has said is not said again: it may have been the only one, and be active again by now.
+            match (self.told_released[router], self.released[router] != Release::None) {
+                (false, true) => self.say(&Order::Release { router }, now),
+                (true, false) => self.say(&Order::Reclaim { router }, now),
+                (true, true) | (false, false) => {}
             }
         }
         if self.stopping.is_some() {

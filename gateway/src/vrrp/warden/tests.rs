@@ -13,7 +13,7 @@ use super::*;
 use crate::config::model::{
     Garp, Track, VirtualAddress, VirtualRouter, VrrpChecksum, VrrpNotify, VrrpVersion,
 };
-use crate::vrrp::talk::{Alarm, Counters, Order, Setup, State, Status, Word};
+use crate::vrrp::talk::{Alarm, Counters, Order, Setup, Standing, State, Status, Word};
 
 const LONG: Duration = Duration::from_secs(20);
 
@@ -276,7 +276,7 @@ fn when_it_dies_released_another_one_is_started_that_gives_up_what_was_active() 
     drop(peer);
     let (mut peer, setup) = stage.begun();
     assert_eq!(setup.orphaned, [0]);
-    assert!(matches!(peer.order(), Order::Release { router: 0 }), "it is still released");
+    assert!(setup.standings[0].released, "it is still released");
     assert!(stage.has_told(Close::Tell) > 0);
     let history = stage.board.known().remove(0).history;
     assert_eq!(history.last().unwrap().to, State::Initialize);
@@ -347,6 +347,21 @@ fn what_is_tracked_is_told_at_once() {
     stage.warden.hand().bear(7, Burden::default());
     stage.warden.hand().reclaim(7);
     assert!(matches!(peer.order(), Order::Reclaim { router: 7 }));
+}
+
+#[test]
+fn what_is_known_of_a_router_is_told_before_it_can_take_anything() {
+    let stage = Stage::new();
+    stage.live();
+    let (peer, setup) = stage.begun();
+    assert_eq!(setup.standings, [Standing::default()]);
+    let fault = Some("script".to_owned());
+    stage.warden.hand().bear(0, Burden { penalty: 40, fault: fault.clone() });
+    stage.warden.hand().release(0);
+    drop(peer);
+    let mut peer = stage.peer();
+    let Order::Start(setup) = peer.order() else { panic!("no start") };
+    assert_eq!(setup.standings, [Standing { penalty: 40, fault, released: true }]);
 }
 
 #[test]
