@@ -4,6 +4,7 @@
 //! the usual policy where the kernel allows that, and sleeps most of the time.
 
 mod child;
+mod pace;
 mod parting;
 mod run;
 mod thread;

@@ -13,6 +13,7 @@ use super::*;
 use crate::config::model::{
     Garp, Track, VirtualAddress, VirtualRouter, VrrpChecksum, VrrpNotify, VrrpVersion,
 };
+use crate::vrrp::board::News;
 use crate::vrrp::talk::{Alarm, Counters, Order, Setup, Standing, State, Status, Word};
 
 const LONG: Duration = Duration::from_secs(20);
@@ -284,6 +285,29 @@ fn when_it_dies_released_another_one_is_started_that_gives_up_what_was_active() 
     peer.goes(State::Backup);
     drop(peer);
     assert!(stage.begun().1.orphaned.is_empty());
+}
+
+#[test]
+fn a_flood_of_transitions_is_summed_up_and_its_end_is_told() {
+    let stage = Stage::new();
+    stage.live();
+    let mut news = stage.board.subscribe();
+    let (mut peer, _) = stage.begun();
+    for _ in 0..60 {
+        peer.goes(State::Active);
+        peer.goes(State::Backup);
+    }
+    let mut told = Vec::new();
+    until("the last one is told", || {
+        while let Ok(News::Transition(_, transition)) = news.try_recv() {
+            told.push(transition.to);
+        }
+        // This one lives.
+        peer.say(&Word::Beat(0));
+        told.len() > 20
+    });
+    assert!(told.len() < 60 && told.last() == Some(&State::Backup), "{told:?}");
+    assert_eq!(stage.board.known()[0].transitions["active"], 60);
 }
 
 #[test]

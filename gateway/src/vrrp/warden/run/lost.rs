@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::oneshot;
 use tracing::{debug, error, info, warn};
 
-use super::{Child, Guard, LAST_PATIENCE, LOOK, Release, STOP_PATIENCE, Stopping};
+use super::{Child, Guard, LAST_PATIENCE, LOOK, STOP_PATIENCE, Stopping};
 use crate::vrrp::board::Board;
 use crate::vrrp::talk::{self, Order, State, Status, Word};
 use crate::vrrp::warden::Close;
@@ -27,7 +27,7 @@ impl Guard {
             return;
         }
         self.abandon(now);
-        let held = self.states.contains(&State::Active);
+        let held = self.states.contains(&State::Active) || !self.orphaned.is_empty();
         let lived = now.saturating_duration_since(started);
         let resumes = has_ended && self.stopping.is_none() && self.restarts.is_rare(lived);
         let pause = self.restarts.pause(lived, held);
@@ -86,7 +86,7 @@ impl Guard {
         for router in 0..self.states.len() {
             let state = std::mem::replace(&mut self.states[router], State::Initialize);
             let holds = state == State::Active;
-            let released = self.released[router] != Release::None;
+            let released = self.released.is(router);
             if holds && resumes && !released {
                 self.resumed.push(router);
             } else if holds {
