@@ -150,6 +150,7 @@ const PURE: &[&str] = &[
     "vrrp::packet",
     "vrrp::machine",
     "vrrp::track::verdict",
+    "vrrp::warden::pace",
     "vrrp::warden::parting",
     "vrrp::warden::timing",
 ];

@@ -90,8 +90,21 @@ impl Board {
         self.news.subscribe()
     }
 
-    /// Writes down what the VRRP process said at `at`.
+    /// Writes down what the VRRP process said at `at`, and tells everybody.
     pub fn hear(&self, word: &Word, at: SystemTime) {
+        self.note(word, at, true);
+    }
+
+    /// Tells everybody of the last transition of the virtual router at this position: not all before it were told.
+    pub fn tell_last(&self, router: usize) {
+        let last = self.lock().get(router).and_then(|known| known.history.last().cloned());
+        if let (Some(of), Some(last)) = (self.routers.get(router), last) {
+            let _ = self.news.send(News::Transition(of.clone(), last));
+        }
+    }
+
+    /// Writes down what the VRRP process said at `at`. Everybody is told of it only if `tells`.
+    pub fn note(&self, word: &Word, at: SystemTime, tells: bool) {
         let news = match word {
             Word::Status(statuses) => {
                 for (known, status) in self.lock().iter_mut().zip(statuses) {
@@ -116,7 +129,7 @@ impl Board {
             }
             _ => None,
         };
-        if let Some(news) = news {
+        if let Some(news) = news.filter(|_| tells) {
             // Nobody may be listening.
             let _ = self.news.send(news);
         }

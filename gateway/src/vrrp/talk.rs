@@ -63,6 +63,17 @@ pub struct Setup {
     pub resumed: Vec<usize>,
     /// Settings of the kernel that such a process had changed, with what they were before: [`Word::Changed`].
     pub changed: BTreeMap<PathBuf, String>,
+    /// How the gateway sees each virtual router right now: nobody takes an address that he would give up at once.
+    pub standings: Vec<Standing>,
+}
+
+/// What keeps a virtual router from its addresses; see [`Order::Track`] and [`Order::Release`].
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct Standing {
+    pub penalty: u8,
+    pub fault: Option<String>,
+    pub released: bool,
 }
 
 /// A virtual router, as far as the VRRP process needs it; see [`VirtualRouter`].

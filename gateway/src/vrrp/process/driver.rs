@@ -26,7 +26,7 @@ use super::station::Station;
 use super::wait;
 use crate::vrrp::machine::group::Routers;
 use crate::vrrp::machine::{Action, Event, State};
-use crate::vrrp::talk::{Level, Setup, Word};
+use crate::vrrp::talk::{self, Level, Setup, Word};
 
 /// How often the gateway is told how everything is, changes apart.
 const STATUS: Duration = Duration::from_secs(1);
@@ -72,6 +72,7 @@ pub(super) struct Driver {
     deaf: Vec<(Ear, String)>,
     orphaned: Vec<usize>,
     resumed: Vec<usize>,
+    standings: Vec<talk::Standing>,
 }
 
 /// What a receiver listens to: the interface and the family.
@@ -128,6 +129,7 @@ impl Driver {
             deaf: Vec::new(),
             orphaned: setup.orphaned,
             resumed: setup.resumed,
+            standings: setup.standings,
         })
     }
 
@@ -142,12 +144,29 @@ impl Driver {
             self.send(index, 0);
         }
         let now = now();
-        for index in 0..self.stations.len() {
-            let resumes = self.resumed.contains(&index);
-            self.step(index, if resumes { Event::Resume } else { Event::Start }, now);
-        }
+        self.start(now);
         self.judge_all(now);
         self.pipe.say(&Word::Ready);
+    }
+
+    /// First whoever has its addresses goes on with them. The others know what speaks against it before they take any.
+    fn start(&mut self, now: Duration) {
+        for index in self.resumed.clone() {
+            self.step(index, Event::Resume, now);
+        }
+        for (index, standing) in std::mem::take(&mut self.standings).into_iter().enumerate() {
+            let Some(station) = self.stations.get_mut(index) else { break };
+            station.gateway_penalty = standing.penalty;
+            station.gateway_fault = standing.fault;
+            if standing.released {
+                self.step(index, Event::Release, now);
+            }
+        }
+        self.judge_all(now);
+        for index in 0..self.stations.len() {
+            // Those that have gone on do not start again.
+            self.step(index, Event::Start, now);
+        }
     }
 
     /// Runs until the gateway stops it or is gone.

@@ -4,8 +4,8 @@
 //! the usual policy where the kernel allows that, and sleeps most of the time.
 
 mod child;
+mod pace;
 mod parting;
-mod release;
 mod run;
 mod thread;
 mod timing;

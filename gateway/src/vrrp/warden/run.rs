@@ -1,6 +1,7 @@
 //! The loop of the thread: beats out, words in, and what is due.
 
 mod lost;
+mod release;
 
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, OwnedFd};
@@ -15,14 +16,15 @@ use tokio::sync::oneshot;
 use tracing::{debug, error};
 
 use super::child::{Launcher, Process};
+use super::pace::Pace;
 use super::parting::Parting;
-use super::release::Release;
 use super::timing::{Restarts, Times, Vigil};
 use super::wire::Wire;
 use super::{Burden, Close, Closer, Wish, utter};
 use crate::vrrp::board::Board;
 use crate::vrrp::talk::{self, Order, State, Word};
 use lost::addresses;
+use release::Releases;
 
 /// For the VRRP process to hand all addresses over.
 const STOP_PATIENCE: Duration = Duration::from_secs(5);
@@ -77,7 +79,8 @@ pub(super) struct Guard {
     restarts: Restarts,
     vigil: Vigil,
     states: Vec<State>,
-    releases: Vec<Release>,
+    released: Releases,
+    paces: Vec<Pace>,
     /// Addresses that are on their interfaces and to be given up: by the present process until it is set up, then by the
     /// next one.
     orphaned: Vec<usize>,
@@ -108,7 +111,8 @@ impl Guard {
             restarts: Restarts::default(),
             vigil: Vigil::new(now),
             states: vec![State::Initialize; count],
-            releases: vec![Release::None; count],
+            released: Releases::new(count),
+            paces: (0..count).map(|_| Pace::default()).collect(),
             orphaned: Vec::new(),
             resumed: Vec::new(),
             resuming: Vec::new(),
@@ -133,6 +137,7 @@ impl Guard {
             }
             self.watch(now, lives);
             self.close(now);
+            self.sum_up(now);
             self.bury();
             if !self.over {
                 self.sleep(bell, lives);
@@ -182,7 +187,8 @@ impl Guard {
                 let text = format!("the VRRP process cannot be started: {error}");
                 self.resuming = std::mem::take(&mut self.resumed);
                 self.abandon(now);
-                self.restart = now + self.restarts.pause(Duration::ZERO, false);
+                let held = !self.orphaned.is_empty();
+                self.restart = now + self.restarts.pause(Duration::ZERO, held);
                 return self.broken(&text);
             }
         };
@@ -195,7 +201,15 @@ impl Guard {
         let routers = self.setup.board.routers().iter().map(|router| (&**router).into()).collect();
         let patience = self.setup.times.patience;
         let changed = self.changed.clone();
-        self.say(&Order::Start(talk::Setup { routers, patience, orphaned, resumed, changed }), now);
+        let burdens = self.setup.burdens.iter().cloned().zip(self.released.set_up());
+        let standings = burdens.map(|(Burden { penalty, fault }, &released)| talk::Standing {
+            penalty,
+            fault,
+            released,
+        });
+        let standings = standings.collect();
+        let setup = talk::Setup { routers, patience, orphaned, resumed, changed, standings };
+        self.say(&Order::Start(setup), now);
     }
 
     /// The process is set up: from now on it listens.
@@ -212,11 +226,12 @@ impl Guard {
             self.over = true;
             return;
         }
-        for router in 0..self.releases.len() {
+        for router in 0..self.states.len() {
             self.say_burden(router, now);
-            if self.releases[router].is_wanted() {
-                self.releases[router] = Release::Asked;
-                self.say(&Order::Release { router }, now);
+            match self.released.since_setup(router) {
+                Some(true) => self.say(&Order::Release { router }, now),
+                Some(false) => self.say(&Order::Reclaim { router }, now),
+                None => {}
             }
         }
         if self.stopping.is_some() {
@@ -251,11 +266,11 @@ impl Guard {
                 }
             }
             Wish::Release(router) => {
-                self.releases.get_mut(router).into_iter().for_each(|of| *of = Release::Asked);
+                self.released.wish(router, true);
                 self.say(&Order::Release { router }, now);
             }
             Wish::Reclaim(router) => {
-                self.releases.get_mut(router).into_iter().for_each(|of| *of = Release::None);
+                self.released.wish(router, false);
                 self.say(&Order::Reclaim { router }, now);
             }
             Wish::Stop(told) => self.stop(told, now),
@@ -284,7 +299,15 @@ impl Guard {
 
     fn hear(&mut self, word: &Word, now: Instant) {
         let board = self.setup.board.clone();
-        utter::log(word, |router| utter::name(board.routers().get(router)));
+        let tells = match word {
+            Word::Transition { router, .. } => {
+                self.paces.get_mut(*router).is_none_or(|pace| pace.tells(now))
+            }
+            _ => true,
+        };
+        if tells {
+            utter::log(word, |router| utter::name(board.routers().get(router)));
+        }
         match word {
             Word::Ready => self.begin(now),
             Word::Broken(text) => self.broken(text),
@@ -304,14 +327,21 @@ impl Guard {
             }
             // Its end follows.
             Word::Stopped => self.over = self.stopping.is_some(),
-            Word::Status(statuses) => {
-                for (release, status) in self.releases.iter_mut().zip(statuses) {
-                    release.learn(status.released);
-                }
-            }
+            Word::Status(statuses) => self.released.hear(statuses),
             Word::Beat(_) | Word::Log { .. } | Word::Alarm { .. } => {}
         }
-        board.hear(word, SystemTime::now());
+        board.note(word, SystemTime::now(), tells);
+    }
+
+    /// Sums up the transitions that were too many to be told one by one.
+    fn sum_up(&mut self, now: Instant) {
+        for (router, pace) in self.paces.iter_mut().enumerate() {
+            if let Some(more) = pace.more(now) {
+                let board = &self.setup.board;
+                utter::more(&utter::name(board.routers().get(router)), more, self.states[router]);
+                board.tell_last(router);
+            }
+        }
     }
 
     /// The process cannot work. At the start of the gateway that ends it, later it is tried again.
@@ -338,6 +368,7 @@ impl Guard {
             None => until = until.min(now + self.setup.times.beat),
         }
         until = self.partings.iter().map(|parting| parting.next(now)).fold(until, Instant::min);
+        until = self.paces.iter().filter_map(Pace::due).fold(until, Instant::min);
         until = self.stopping.iter().map(|stopping| stopping.until).fold(until, Instant::min);
         if !self.dying.is_empty() {
             until = until.min(now + LOOK);

@@ -13,7 +13,8 @@ use super::*;
 use crate::config::model::{
     Garp, Track, VirtualAddress, VirtualRouter, VrrpChecksum, VrrpNotify, VrrpVersion,
 };
-use crate::vrrp::talk::{Alarm, Counters, Order, Setup, State, Status, Word};
+use crate::vrrp::board::News;
+use crate::vrrp::talk::{Alarm, Counters, Order, Setup, Standing, State, Status, Word};
 
 const LONG: Duration = Duration::from_secs(20);
 
@@ -276,7 +277,7 @@ fn when_it_dies_released_another_one_is_started_that_gives_up_what_was_active() 
     drop(peer);
     let (mut peer, setup) = stage.begun();
     assert_eq!(setup.orphaned, [0]);
-    assert!(matches!(peer.order(), Order::Release { router: 0 }), "it is still released");
+    assert!(setup.standings[0].released, "it is still released");
     assert!(stage.has_told(Close::Tell) > 0);
     let history = stage.board.known().remove(0).history;
     assert_eq!(history.last().unwrap().to, State::Initialize);
@@ -284,6 +285,29 @@ fn when_it_dies_released_another_one_is_started_that_gives_up_what_was_active() 
     peer.goes(State::Backup);
     drop(peer);
     assert!(stage.begun().1.orphaned.is_empty());
+}
+
+#[test]
+fn a_flood_of_transitions_is_summed_up_and_its_end_is_told() {
+    let stage = Stage::new();
+    stage.live();
+    let mut news = stage.board.subscribe();
+    let (mut peer, _) = stage.begun();
+    for _ in 0..60 {
+        peer.goes(State::Active);
+        peer.goes(State::Backup);
+    }
+    let mut told = Vec::new();
+    until("the last one is told", || {
+        while let Ok(News::Transition(_, transition)) = news.try_recv() {
+            told.push(transition.to);
+        }
+        // This one lives.
+        peer.say(&Word::Beat(0));
+        told.len() > 20
+    });
+    assert!(told.len() < 60 && told.last() == Some(&State::Backup), "{told:?}");
+    assert_eq!(stage.board.known()[0].transitions["active"], 60);
 }
 
 #[test]
@@ -347,6 +371,21 @@ fn what_is_tracked_is_told_at_once() {
     stage.warden.hand().bear(7, Burden::default());
     stage.warden.hand().reclaim(7);
     assert!(matches!(peer.order(), Order::Reclaim { router: 7 }));
+}
+
+#[test]
+fn what_is_known_of_a_router_is_told_before_it_can_take_anything() {
+    let stage = Stage::new();
+    stage.live();
+    let (peer, setup) = stage.begun();
+    assert_eq!(setup.standings, [Standing::default()]);
+    let fault = Some("script".to_owned());
+    stage.warden.hand().bear(0, Burden { penalty: 40, fault: fault.clone() });
+    stage.warden.hand().release(0);
+    drop(peer);
+    let mut peer = stage.peer();
+    let Order::Start(setup) = peer.order() else { panic!("no start") };
+    assert_eq!(setup.standings, [Standing { penalty: 40, fault, released: true }]);
 }
 
 #[test]

@@ -95,6 +95,8 @@ impl Vigil {
 #[derive(Debug, Default)]
 pub(super) struct Restarts {
     pause: Duration,
+    /// Has the last process died at its start, and left addresses behind?
+    dies_of_them: bool,
 }
 
 impl Restarts {
@@ -112,8 +114,10 @@ impl Restarts {
         }
         let pause = self.pause;
         self.pause = (2 * pause).clamp(PAUSE, LONGEST_PAUSE);
-        // One that dies of having them is no exception.
-        if held && lived >= PAUSE { Duration::ZERO } else { pause }
+        // One that dies of having them is no exception, but for the first time.
+        let dies_of_them = held && lived < PAUSE;
+        let again = std::mem::replace(&mut self.dies_of_them, dies_of_them);
+        if held && !(dies_of_them && again) { Duration::ZERO } else { pause }
     }
 }
 
@@ -182,6 +186,9 @@ mod tests {
         for _ in 0..9 {
             assert_eq!(restarts.pause(SECOND, true), Duration::ZERO);
         }
+        assert_eq!(restarts.pause(MS, true), Duration::ZERO, "the first time");
         assert_eq!(restarts.pause(MS, true), 5 * SECOND);
+        assert_eq!(restarts.pause(MS, true), 5 * SECOND);
+        assert_eq!(restarts.pause(SECOND, true), Duration::ZERO);
     }
 }

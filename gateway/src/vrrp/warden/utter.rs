@@ -46,6 +46,12 @@ pub(super) fn log(word: &Word, name_of: impl Fn(usize) -> String) {
     }
 }
 
+/// Logs that a virtual router has changed its state `more` times, and is in this one now.
+pub(super) fn more(name: &str, more: u64, state: State) {
+    let state = state.keepalived();
+    warn!("({name}) ... and {more} more transitions, now {state}: look for peers that disagree");
+}
+
 /// How a virtual router is called in lines of the log.
 pub(super) fn name(router: Option<&std::sync::Arc<VirtualRouter>>) -> String {
     router.map_or_else(|| "?".to_owned(), |router| router.name.to_string())

@@ -27,7 +27,7 @@ impl Guard {
             return;
         }
         self.abandon(now);
-        let held = self.states.contains(&State::Active);
+        let held = self.states.contains(&State::Active) || !self.orphaned.is_empty();
         let lived = now.saturating_duration_since(started);
         let resumes = has_ended && self.stopping.is_none() && self.restarts.is_rare(lived);
         let pause = self.restarts.pause(lived, held);
@@ -86,7 +86,8 @@ impl Guard {
         for router in 0..self.states.len() {
             let state = std::mem::replace(&mut self.states[router], State::Initialize);
             let holds = state == State::Active;
-            if holds && resumes && !self.releases[router].is_wanted() {
+            let released = self.released.is(router);
+            if holds && resumes && !released {
                 self.resumed.push(router);
             } else if holds {
                 self.orphan(router, now);
@@ -99,7 +100,7 @@ impl Guard {
             statuses.push(Status {
                 state: State::Initialize,
                 priority: 0,
-                released: self.releases[router].is_wanted(),
+                released,
                 holds,
                 peer: None,
                 counters: talk::Counters::default(),
