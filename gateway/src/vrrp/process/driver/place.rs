@@ -237,7 +237,11 @@ impl Driver {
         let before = std::mem::replace(&mut station.fault, fault.clone());
         let is = fault.is_some();
         if let Some(fault) = fault.filter(|fault| before.as_ref() != Some(fault)) {
-            self.log_rarely(index, Level::Warn, fault, now);
+            if was {
+                self.log_rarely(index, Level::Warn, fault, now);
+            } else {
+                self.log_of(index, Level::Warn, fault);
+            }
         }
         if was != is {
             self.step(index, Event::Fault(!was), now);
