@@ -51,7 +51,7 @@ pub use gateway::Gateway;
 pub use keepalived::{Keepalived, Settings, TrackScript};
 pub use probe::{Probe, Sent, Trace};
 pub use raw::{RawSender, checksum};
-pub use report::{figure, or_skip};
+pub use report::{figure, or_skip, possible};
 pub use sniffer::Sniffer;
 
 /// The shared IPv4 address of most scenarios.
