@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use super::Lab;
+use super::turn::Turn;
 
 /// A lab, or `None` where the environment forbids it: then `SKIPPED test: reason` is on standard error, and the test
 /// should return. With `CI` in the environment it fails instead, unless `VRRP_LAB=skip` says that this is known.
@@ -11,11 +12,24 @@ use super::Lab;
 /// In CI, where labs are not possible; and when one cannot be built although others could.
 #[must_use]
 pub fn or_skip(test: &str, build: impl FnOnce() -> anyhow::Result<Lab>) -> Option<Lab> {
-    if !possible(test) {
-        return None;
-    }
+    possible(test).then(|| in_turn(test, Turn::shared(), build))
+}
+
+/// The same while no other test has a lab: for one that leaves the others no processor.
+///
+/// # Panics
+/// As [`or_skip`].
+#[must_use]
+pub fn alone_or_skip(test: &str, build: impl FnOnce() -> anyhow::Result<Lab>) -> Option<Lab> {
+    possible(test).then(|| in_turn(test, Turn::exclusive(), build))
+}
+
+fn in_turn(test: &str, turn: Turn, build: impl FnOnce() -> anyhow::Result<Lab>) -> Lab {
     match build() {
-        Ok(lab) => Some(lab),
+        Ok(mut lab) => {
+            lab.turn = Some(turn);
+            lab
+        }
         Err(error) => panic!("{test}: no lab: {error:#}"),
     }
 }
