@@ -11,6 +11,7 @@ mod file;
 mod stand_in;
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -67,17 +68,22 @@ impl Project {
         self.run(name, service, stand_in::of(name, service, self.scratch.dir())?).await
     }
 
-    /// Runs a command in a container of the service's image with what an engine grants by itself, as `docker run` does.
+    /// Starts a container of the service's image with this configuration in the place of its own, and with no capability
+    /// at all, as `docker run --cap-drop ALL` does.
     ///
     /// # Errors
     /// As [`Project::start`].
-    pub async fn start_plain(&self, name: &str, command: &[&str]) -> Result<Container> {
+    pub async fn start_bare(&self, name: &str, config: &str) -> Result<Container> {
         let mut service = self.service(name)?.clone();
         service.cap_add.clear();
-        service.cap_drop.clear();
+        service.cap_drop = vec!["ALL".to_owned()];
         service.ulimits.clear();
-        let mut stand_in = stand_in::of(name, &service, self.scratch.dir())?;
-        stand_in.command = command.iter().map(|&word| word.to_owned()).collect();
+        let file = self.scratch.dir().join("bare.toml");
+        fs::write(&file, config)?;
+        let mount = service.volumes.first_mut().context("nothing is mounted")?;
+        let (_, target) = mount.split_once(':').context("a mount without a target")?;
+        *mount = format!("{}:{target}", file.display());
+        let stand_in = stand_in::of(name, &service, self.scratch.dir())?;
         self.run(name, &service, stand_in).await
     }
 

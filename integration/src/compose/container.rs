@@ -17,6 +17,7 @@ use super::file::{Service, repository};
 use super::stand_in::StandIn;
 use crate::process::{Process, Signal};
 use crate::scratch::Scratch;
+use crate::vrrp_lab::figure;
 use crate::wait;
 
 const SETUP: &str = include_str!("container.sh");
@@ -225,9 +226,8 @@ fn prlimit(name: &str, limit: i64) -> Option<String> {
     let wanted = u64::try_from(limit).ok();
     let highest = getrlimit(resource).maximum;
     if highest.is_some_and(|highest| wanted.is_none_or(|wanted| wanted > highest)) {
-        eprintln!(
-            "{name}: {limit} of docker-compose.yml left out, because {highest:?} is the most here"
-        );
+        let text = format!("{name}: {limit} left out, because {highest:?} is the most here");
+        figure("compose", &text);
         return None;
     }
     Some(format!(

@@ -28,6 +28,7 @@ mod report;
 mod sniffer;
 mod socket;
 mod tree;
+mod turn;
 mod worker;
 
 use std::collections::BTreeMap;
@@ -43,6 +44,7 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::scratch::Scratch;
 use addresses::Watcher;
 use namespace::Namespace;
+use turn::Turn;
 
 pub use addresses::{Change, overlap};
 pub use echo::Echo;
@@ -51,7 +53,7 @@ pub use gateway::Gateway;
 pub use keepalived::{Keepalived, Settings, TrackScript};
 pub use probe::{Probe, Sent, Trace};
 pub use raw::{RawSender, checksum};
-pub use report::{figure, or_skip};
+pub use report::{alone_or_skip, figure, or_skip, possible};
 pub use sniffer::Sniffer;
 
 /// The shared IPv4 address of most scenarios.
@@ -73,6 +75,8 @@ pub struct Lab {
     watchers: BTreeMap<String, Watcher>,
     /// Ends the processes; gone before the namespaces.
     scratch: Option<Scratch>,
+    /// Of one that a test has by [`or_skip`]; over when all else is gone.
+    turn: Option<Turn>,
 }
 
 impl Lab {
@@ -113,7 +117,8 @@ impl Lab {
         CLEAN.get_or_init(namespace::remove_left_overs);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let scratch = Some(Scratch::new("vrrp")?);
-        let mut lab = Self { namespaces: Vec::new(), watchers: BTreeMap::new(), scratch };
+        let mut lab =
+            Self { namespaces: Vec::new(), watchers: BTreeMap::new(), scratch, turn: None };
         lab.namespaces.push(Namespace::switch(number)?);
         for gateway in 1..=gateways {
             lab.attach(number, &format!("gw{gateway}"))?;

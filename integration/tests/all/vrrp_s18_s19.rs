@@ -52,7 +52,7 @@ fn two_routers(priority: u8) -> String {
 #[test]
 fn s18_no_state_changes_while_busy_loops_have_all_processors() -> Result<()> {
     let _alone = heavy();
-    let Some(lab) = or_skip("S-18", || Lab::new(2)) else { return Ok(()) };
+    let Some(lab) = alone_or_skip("S-18", || Lab::new(2)) else { return Ok(()) };
     let fast = "10.77.0.102".parse()?;
     let members = [("gw1", 100), ("gw2", 90)]
         .map(|(gateway, priority)| Gateway::start(&lab, gateway, &two_routers(priority)).unwrap());
