@@ -366,8 +366,10 @@ fn denied(error: io::Error) -> io::Error {
     if error.kind() != io::ErrorKind::PermissionDenied {
         return error;
     }
-    let text = "VRRP needs the capabilities CAP_NET_RAW and CAP_NET_ADMIN: setcap \
-                cap_net_raw,cap_net_admin+ep on the program, AmbientCapabilities= in systemd, or \
-                cap_add in a container";
+    let text = format!(
+        "VRRP has no {}: run `setcap cap_net_raw,cap_net_admin=p` (or +ep) on the program, or put AmbientCapabilities= into \
+         the systemd unit, or cap_add into the container's",
+        super::rights::missing()
+    );
     io::Error::new(io::ErrorKind::PermissionDenied, text)
 }

@@ -5,7 +5,7 @@
 //! that, and are put back at the end.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use super::interfaces::Interfaces;
@@ -29,6 +29,7 @@ pub(super) struct Macvlans {
 impl Macvlans {
     /// `before`: settings that an earlier process of this gateway changed, as they were.
     pub(super) fn new(before: BTreeMap<PathBuf, String>) -> Self {
+        let before = before.into_iter().filter(|(path, _)| is_one(path)).collect();
         Self { made: Vec::new(), before, news: Vec::new() }
     }
 
@@ -103,6 +104,13 @@ impl Macvlans {
     }
 }
 
+/// Is it one of the settings? Nobody has this process write to any other file.
+fn is_one(path: &Path) -> bool {
+    let interface = path.parent().filter(|of| of.file_name().is_some());
+    interface.and_then(Path::parent) == Some(Path::new("/proc/sys/net/ipv4/conf"))
+        && SETTINGS.iter().any(|(key, _)| path.file_name() == Some(key.as_ref()))
+}
+
 fn write(family: &str, interface: &str, key: &str, value: &str) -> io::Result<()> {
     fs::write(path(family, interface, key), value)
 }
@@ -114,4 +122,26 @@ fn without_ipv6(error: io::Error) -> io::Result<()> {
 
 fn path(family: &str, interface: &str, key: &str) -> PathBuf {
     PathBuf::from(format!("/proc/sys/net/{family}/conf/{interface}/{key}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_its_own_settings_are_taken_over() {
+        let files = [
+            "/proc/sys/net/ipv4/conf/eth0/arp_ignore",
+            "/proc/sys/net/ipv4/conf/eth0.5/arp_announce",
+            "/proc/sys/net/ipv4/conf/eth0/forwarding",
+            "/proc/sys/net/ipv4/conf/../arp_filter",
+            "/proc/sys/net/ipv4/arp_filter",
+            "/proc/sys/net/ipv4/conf/../../../../../etc/arp_filter",
+            "/etc/passwd",
+        ];
+        assert_eq!(
+            files.map(|file| is_one(Path::new(file))),
+            [true, true, false, false, false, false, false]
+        );
+    }
 }
