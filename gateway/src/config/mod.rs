@@ -6,6 +6,7 @@ pub mod defaults;
 pub mod diagnostic;
 mod environment;
 pub mod file;
+mod keepalived;
 mod later;
 mod mask;
 pub mod model;

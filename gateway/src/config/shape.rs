@@ -13,6 +13,7 @@ use toml::de::{DeArray, DeInteger, DeTable, DeValue};
 
 use super::diagnostic::Report;
 use super::environment::Environment;
+use super::keepalived::translation;
 use super::later::{self, NOT_AVAILABLE};
 use super::mask;
 use super::schema::schema;
@@ -224,9 +225,12 @@ impl Checker<'_, '_> {
         };
         let known = parent["properties"].as_object();
         let known = || known.into_iter().flat_map(serde_json::Map::keys);
-        let advice = match similar(key.get_ref(), known()) {
-            Some(similar) => format!("did you mean {similar:?}?"),
-            None => format!("known here: {}", known().cloned().collect::<Vec<_>>().join(", ")),
+        let advice = match (translation(&self.path), similar(key.get_ref(), known())) {
+            (Some(translation), _) => translation.to_owned(),
+            (None, Some(similar)) => format!("did you mean {similar:?}?"),
+            (None, None) => {
+                format!("known here: {}", known().cloned().collect::<Vec<_>>().join(", "))
+            }
         };
         self.report.error(key.span(), format!("unknown key {:?} {place}", key.get_ref()), advice);
     }

@@ -272,11 +272,13 @@ pub enum Alarm {
     OwnAddress,
     /// The peer answers, but does not hear this router: loss in one direction.
     NotHeard,
+    /// Another host has one of the addresses, too, while this router is active.
+    AddressInUse,
 }
 
 impl Alarm {
     /// All there are.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::OtherVersion,
         Self::OtherPassword,
         Self::OtherInterval,
@@ -286,6 +288,7 @@ impl Alarm {
         Self::TwoOwners,
         Self::OwnAddress,
         Self::NotHeard,
+        Self::AddressInUse,
     ];
 
     /// Its name in metrics, events and the API.
@@ -301,6 +304,7 @@ impl Alarm {
             Self::TwoOwners => "two_owners",
             Self::OwnAddress => "own_address",
             Self::NotHeard => "not_heard",
+            Self::AddressInUse => "address_in_use",
         }
     }
 }

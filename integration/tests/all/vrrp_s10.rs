@@ -19,8 +19,8 @@ struct Case {
     borne: bool,
     /// Whether keepalived goes by the product's.
     borne_by_keepalived: bool,
-    /// What keepalived says of the product's advertisements.
-    complaint: &'static str,
+    /// What keepalived says of the product's advertisements, if anything.
+    complaint: Option<&'static str>,
 }
 
 const CASES: [Case; 7] = [
@@ -31,7 +31,7 @@ const CASES: [Case; 7] = [
         alarm: "other_addresses",
         borne: true,
         borne_by_keepalived: false,
-        complaint: "received an unexpected ip number count",
+        complaint: Some("received an unexpected ip number count"),
     },
     Case {
         name: "another second address",
@@ -40,7 +40,7 @@ const CASES: [Case; 7] = [
         alarm: "other_addresses",
         borne: true,
         borne_by_keepalived: false,
-        complaint: "ip address associated",
+        complaint: Some("ip address associated"),
     },
     Case {
         name: "interval, version 3",
@@ -49,7 +49,7 @@ const CASES: [Case; 7] = [
         alarm: "other_interval",
         borne: true,
         borne_by_keepalived: true,
-        complaint: "",
+        complaint: None,
     },
     Case {
         name: "interval, version 2",
@@ -58,7 +58,7 @@ const CASES: [Case; 7] = [
         alarm: "other_interval",
         borne: true,
         borne_by_keepalived: false,
-        complaint: "advertisement interval mismatch",
+        complaint: Some("advertisement interval mismatch"),
     },
     Case {
         name: "password",
@@ -70,7 +70,7 @@ const CASES: [Case; 7] = [
         alarm: "other_password",
         borne: false,
         borne_by_keepalived: false,
-        complaint: "received an invalid passwd",
+        complaint: Some("received an invalid passwd"),
     },
     Case {
         name: "version",
@@ -79,7 +79,7 @@ const CASES: [Case; 7] = [
         alarm: "other_version",
         borne: false,
         borne_by_keepalived: false,
-        complaint: "wrong version",
+        complaint: Some("wrong version"),
     },
     Case {
         name: "multicast and unicast",
@@ -88,7 +88,7 @@ const CASES: [Case; 7] = [
         alarm: "unknown_peer",
         borne: false,
         borne_by_keepalived: false,
-        complaint: "",
+        complaint: None,
     },
 ];
 
@@ -133,14 +133,9 @@ fn mismatch(case: Case, ours: u8) -> Result<()> {
         let found = lab::wait(LONG, || product.log().contains(&alarm));
         ensure!(found, "{scenario}: no {alarm}:\n{}\n{}", product.log(), keepalived.log());
     }
-    if !borne && product_first {
-        let found = lab::wait(LONG, || keepalived.log().contains(case.complaint));
-        ensure!(
-            found,
-            "{scenario}: keepalived should say {:?}:\n{}",
-            case.complaint,
-            keepalived.log()
-        );
+    if let Some(complaint) = case.complaint.filter(|_| !borne && product_first) {
+        let found = lab::wait(LONG, || keepalived.log().contains(complaint));
+        ensure!(found, "{scenario}: keepalived should say {complaint:?}:\n{}", keepalived.log());
     }
     let expected: &[&str] = if borne { &[holder] } else { &["gw1", "gw2"] };
     ensure!(lab.holders(VIP) == expected, "{:?}\n{log}\n{}", lab.holders(VIP), keepalived.log());

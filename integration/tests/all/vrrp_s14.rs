@@ -57,7 +57,10 @@ impl Stage {
         self.lab.wait_for_holder(holder, VIP, LONG).with_context(|| self.logs())?;
         self.probe.wait_for(holder, LONG)?;
         let end = Instant::now();
-        self.outages.push(self.probe.trace_until(end).outage([begin, end]));
+        let trace = self.probe.trace_until(end);
+        let lost = trace.lost([begin, end]);
+        assert!(self.pair != PP || lost <= 2, "{gateway}: lost {lost}\n{}", self.logs());
+        self.outages.push(trace.outage([begin, end]));
         self.duals.push(self.lab.dual(["gw1", "gw2"], VIP, [begin, end]));
         Ok(())
     }

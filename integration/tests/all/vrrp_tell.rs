@@ -12,10 +12,10 @@ use integration::vrrp_lab::{self as lab, *};
 
 use crate::vrrp_member::{LONG, config};
 
-type Heard = Arc<Mutex<Vec<String>>>;
+pub(crate) type Heard = Arc<Mutex<Vec<String>>>;
 
 /// Listens on a port of `gw1`, and has `serve` answer one connection after another: what each has said.
-fn receiver(lab: &Lab, serve: fn(TcpStream) -> Option<String>) -> Result<(u16, Heard)> {
+pub(crate) fn receiver(lab: &Lab, serve: fn(TcpStream) -> Option<String>) -> Result<(u16, Heard)> {
     let listener = lab.inside("gw1", || TcpListener::bind("127.0.0.1:0"))??;
     let (port, heard) = (listener.local_addr()?.port(), Heard::default());
     let all = heard.clone();
@@ -30,7 +30,7 @@ fn receiver(lab: &Lab, serve: fn(TcpStream) -> Option<String>) -> Result<(u16, H
 }
 
 /// The body of one request.
-fn web(mut stream: TcpStream) -> Option<String> {
+pub(crate) fn web(mut stream: TcpStream) -> Option<String> {
     let mut request = read_until(&mut stream, String::new(), "}")?;
     stream.write_all(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n").ok()?;
     let body = request.find("\r\n\r\n")?;
@@ -61,11 +61,15 @@ fn read_until(stream: &mut TcpStream, mut said: String, end: &str) -> Option<Str
     Some(said)
 }
 
-/// Runs a command of the operator's beside a gateway; what it printed.
-fn operate(lab: &Lab, gateway: &mut Gateway, arguments: &[&str]) -> Result<String> {
-    let admin = gateway.process().admin_url("")?;
-    let mut command = lab.command("gw1", integration::target::gateway()?)?;
-    let output = command.args(arguments).args(["--admin", &admin]).output()?;
+/// Runs a command of the operator's beside the gateway of `gw1`; what it printed.
+fn operate(lab: &Lab, arguments: &[&str]) -> Result<String> {
+    operate_at(lab, "gw1", arguments)
+}
+
+/// The same in another namespace.
+pub(crate) fn operate_at(lab: &Lab, gateway: &str, arguments: &[&str]) -> Result<String> {
+    let mut command = lab.command(gateway, integration::target::gateway()?)?;
+    let output = command.args(arguments).args(["--admin", "http://127.0.0.1:15680"]).output()?;
     ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     Ok(String::from_utf8(output.stdout)?)
 }
@@ -101,7 +105,7 @@ fn a_release_and_a_reclaim_move_the_address_and_everybody_is_told() -> Result<()
     let second = Keepalived::start(&lab, "gw2", &other)?;
     second.wait_for_state("BACKUP", LONG)?;
 
-    let printed = operate(&lab, &mut first, &["virtual-routers", "release", "lab"])?;
+    let printed = operate(&lab, &["virtual-routers", "release", "lab"])?;
     ensure!(printed.starts_with("lab: released in "), "{printed}");
     lab.wait_for_holder("gw2", VIP, LONG)?;
     let state = |of: &Gateway, state: &str| {
@@ -109,11 +113,11 @@ fn a_release_and_a_reclaim_move_the_address_and_everybody_is_told() -> Result<()
         of.metric(&lab, "amqp_gateway_vrrp_state", &["virtual_router=\"lab\"", &state])
     };
     ensure!(state(&first, "backup")? == 1.0 && state(&first, "active")? == 0.0);
-    let listed = operate(&lab, &mut first, &["virtual-routers"])?;
+    let listed = operate(&lab, &["virtual-routers"])?;
     ensure!(listed.contains("backup") && listed.contains("released"), "{listed}");
     ensure!(listed.contains("10.77.0.12 (90)"), "{listed}");
 
-    operate(&lab, &mut first, &["virtual-routers", "reclaim", "lab"])?;
+    operate(&lab, &["virtual-routers", "reclaim", "lab"])?;
     lab.wait_for_holder("gw1", VIP, LONG)?;
     ensure!(lab::wait(LONG, || state(&first, "active").is_ok_and(|is| is == 1.0)));
     let total = |to: &str| {

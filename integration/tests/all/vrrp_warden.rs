@@ -301,7 +301,7 @@ fn a_gateway_that_stands_still_loses_the_address_and_gets_it_back() -> Result<()
 }
 
 #[test]
-fn an_address_follows_the_cluster_that_has_nodes_and_comes_back() -> Result<()> {
+fn an_address_follows_the_cluster_that_has_nodes() -> Result<()> {
     let Some(lab) = or_skip("tracked cluster", || Lab::with_broker(2)) else { return Ok(()) };
     with_brokers(&lab, &[5671, 5672], |mut ends| {
         let track = "[vrrp.amqp.track]\ncluster = { name = \"main\", weight = 40 }\n";

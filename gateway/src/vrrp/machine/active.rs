@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::time::Duration;
 
 use super::router::{Delay, Leaving, Serving};
-use super::{Action, Heard, LEFT, Notice, Now, Peer, Reason, Router, State};
+use super::{Action, Heard, LEFT, LOWEST, Notice, Now, Peer, Reason, Router, State};
 
 /// After so many advertisements of lower active routers in a row, all answered, nobody can say they heard us.
 const NOT_HEARD: u32 = 10;
@@ -31,11 +31,16 @@ impl Router {
         if source == self.settings.own {
             return out.push(Action::Notice(Notice::OwnAddress { source }));
         }
+        let ours = self.advertised();
+        if priority == LOWEST && ours > LOWEST {
+            // A backup that asks, or one that leaves: it is answered, and no rival.
+            self.answer(now, out);
+            return out.push(Action::Announce);
+        }
         let before = self.remember(heard, now);
         if priority == LEFT {
             return self.answer(now, out);
         }
-        let ours = self.advertised();
         match priority.cmp(&ours).then(source.cmp(&self.settings.own)) {
             Ordering::Greater if priority > ours => {
                 let reason = Reason::HigherPriority { source, priority, ours };

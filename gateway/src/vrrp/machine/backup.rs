@@ -6,12 +6,6 @@ use std::time::Duration;
 use super::router::{Delay, Wait};
 use super::{Action, CENTISECOND, Heard, LEFT, LOWEST, Notice, Now, Peer, Reason, Router, State};
 
-/// How often an overdue active router is asked.
-const QUESTIONS: u32 = 3;
-
-/// The least time for an answer.
-const ANSWER: Duration = Duration::from_millis(5);
-
 impl Router {
     /// Becomes a backup with a fresh down timer over the own interval.
     pub(super) fn become_backup(&mut self, reason: Reason, now: Now, out: &mut Vec<Action>) {
@@ -29,6 +23,7 @@ impl Router {
         if self.is_question(heard, now) {
             return;
         }
+        self.hear_answer(heard, now);
         let before = self.remember(heard, now);
         if heard.priority == LEFT {
             self.hasten(Wait::Left, now);
@@ -64,7 +59,7 @@ impl Router {
                 return self.preempt(peer.source, peer.priority, now, out);
             }
         }
-        if let Some(at) = self.backup.ask_at.filter(|at| now >= *at) {
+        if let Some(at) = self.questions.due().filter(|at| now >= *at) {
             self.ask(at, now, out);
         }
     }
@@ -83,39 +78,7 @@ impl Router {
         self.backup.from = now;
         self.backup.due = now + self.length(wait);
         self.backup.wanting = false;
-        self.backup.ask_at = None;
-        self.backup.asked = 0;
-    }
-
-    /// Asks the active router, whose advertisement is overdue, whether it is still there.
-    ///
-    /// An advertisement of the lowest priority is the question: an active router of any make answers one that is lower
-    /// than its own at once (RFC 9568, 6.4.3), and nobody else minds it. So a router that is cut off, frozen or dead is
-    /// found out within two of its intervals, and one that is late or unheard once is not.
-    fn ask(&mut self, at: Now, now: Now, out: &mut Vec<Action>) {
-        let Some(Peer { source, .. }) = self.peer else {
-            self.backup.ask_at = None;
-            return;
-        };
-        if self.backup.asked == QUESTIONS {
-            self.backup.ask_at = None;
-            return self.take_over(Reason::NoAnswer { source }, now, out);
-        }
-        out.push(Action::Advertise { priority: LOWEST });
-        self.backup.asked += 1;
-        let time = (self.interval() / 5).max(ANSWER);
-        // Of several backups the one of the highest priority gives up hope first.
-        let last = self.backup.asked == QUESTIONS;
-        let skew = if last { self.skew() / 10 } else { Duration::ZERO };
-        // From when it was due, as long as that leaves time for an answer.
-        self.backup.ask_at = Some(at.max(now.saturating_sub(time / 2)) + time + skew);
-    }
-
-    /// Is it another backup that asks the active router? That is not for us.
-    fn is_question(&self, heard: Heard, now: Now) -> bool {
-        let fresh = |peer: &Peer| now.saturating_sub(peer.heard) < self.interval() * 2;
-        let other = self.peer.filter(fresh).is_some_and(|peer| peer.source != heard.source);
-        heard.priority == LOWEST && other && self.effective_priority() > LOWEST
+        self.questions.stop();
     }
 
     /// Begins a wait unless the one under way is shorter.
@@ -200,11 +163,7 @@ impl Router {
             self.learn(heard);
         }
         self.wait(Wait::Down, now);
-        // The question must be lower than both: than the active router's priority, that it answers, and than ours.
-        let lowest = heard.priority.min(self.advertised());
-        if self.settings.fast && lowest > LOWEST {
-            self.backup.ask_at = Some(now + self.interval() * 5 / 4);
-        }
+        self.plan_question(heard, now);
     }
 
     /// Goes by the active router's interval, within bounds.
@@ -213,7 +172,7 @@ impl Router {
     }
 
     /// Becomes active, if the sync group lets it. A peer that told us to is no matter of doubt.
-    fn take_over(&mut self, reason: Reason, now: Now, out: &mut Vec<Action>) {
+    pub(super) fn take_over(&mut self, reason: Reason, now: Now, out: &mut Vec<Action>) {
         let told = matches!(reason, Reason::PriorityZero | Reason::PeerFell { .. });
         if self.backup.held_back && !told {
             self.backup.wanting = true;

@@ -8,6 +8,7 @@
 mod active;
 mod backup;
 pub mod group;
+mod question;
 mod router;
 #[cfg(test)]
 mod simulation;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::question::Questions;
 use super::{
     Action, CENTISECOND, Event, Heard, LOWEST, Notice, Now, OWNER, Peer, Reason, Settings, State,
 };
@@ -33,6 +34,7 @@ pub struct Router {
     pub(super) learned: Option<Duration>,
     pub(super) backup: Waiting,
     pub(super) active: Serving,
+    pub(super) questions: Questions,
 }
 
 /// What a backup waits for.
@@ -48,9 +50,6 @@ pub(super) struct Waiting {
     pub(super) held_back: bool,
     /// It would have taken over, but was held back.
     pub(super) wanting: bool,
-    /// When the active router is asked next whether it is still there; and how often it was.
-    pub(super) ask_at: Option<Now>,
-    pub(super) asked: u32,
 }
 
 /// How long a backup waits.
@@ -116,6 +115,7 @@ impl Router {
             learned: None,
             backup: Waiting::default(),
             active: Serving::default(),
+            questions: Questions::default(),
         }
     }
 
@@ -193,7 +193,8 @@ impl Router {
             State::Initialize | State::Fault => None,
             State::Backup if self.backup.wanting => None,
             State::Backup => {
-                let due = self.backup.ask_at.map_or(self.backup.due, |at| at.min(self.backup.due));
+                let due =
+                    self.questions.due().map_or(self.backup.due, |at| at.min(self.backup.due));
                 Some(match self.backup.delay {
                     Delay::Running(until) => until.min(due),
                     Delay::None | Delay::Over => due,

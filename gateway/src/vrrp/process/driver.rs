@@ -4,8 +4,10 @@
 //! believed, and announcements go out after advertisements.
 
 mod act;
+mod ask;
 mod listen;
 mod place;
+mod say;
 
 use std::io;
 use std::time::Duration;
@@ -24,7 +26,7 @@ use super::station::Station;
 use super::wait;
 use crate::vrrp::machine::group::Routers;
 use crate::vrrp::machine::{Action, Event, State};
-use crate::vrrp::talk::{self, Level, Setup, Word};
+use crate::vrrp::talk::{Level, Setup, Standing, Word};
 
 /// How often the gateway is told how everything is, changes apart.
 const STATUS: Duration = Duration::from_secs(1);
@@ -62,11 +64,15 @@ pub(super) struct Driver {
     told: Duration,
     /// Something changed that the gateway is to be told of before the next second.
     news: bool,
-    /// Lines that a peer can cause: when the last of each text was written.
-    lines: Vec<(String, Duration)>,
+    /// Lines that may come again and again, and until when each is not written.
+    lines: Vec<say::Line>,
+    /// Something failed that may go well later: when that was.
+    failed: Option<Duration>,
+    /// Why there is no receiver for an ear.
+    deaf: Vec<(Ear, String)>,
     orphaned: Vec<usize>,
     resumed: Vec<usize>,
-    standings: Vec<talk::Standing>,
+    standings: Vec<Standing>,
 }
 
 /// What a receiver listens to: the interface and the family.
@@ -119,6 +125,8 @@ impl Driver {
             told: now,
             news: true,
             lines: Vec::new(),
+            failed: None,
+            deaf: Vec::new(),
             orphaned: setup.orphaned,
             resumed: setup.resumed,
             standings: setup.standings,
@@ -169,7 +177,7 @@ impl Driver {
         loop {
             let now = now();
             self.notice_pause(now);
-            if self.monitor.has_changed() {
+            if self.monitor.has_changed() || self.is_to_try_again(now) {
                 self.look_around();
                 self.judge_all(now);
             }
@@ -272,78 +280,39 @@ impl Driver {
         self.act(actions, now);
     }
 
+    /// When there is something to do next.
+    fn due(&self) -> Duration {
+        let stations = self.stations.iter();
+        let stations =
+            stations.flat_map(|station| station.leaving.into_iter().chain(station.herald.due()));
+        let again = self.failed.map(|failed| failed + STATUS);
+        let due = stations.chain(self.routers.due()).chain(again).min().unwrap_or(Duration::MAX);
+        let due = due.min(self.told + STATUS);
+        if self.gateway_is_silent { due } else { due.min(self.heard + self.patience) }
+    }
+
+    /// Once the gateway is gone, nobody is told anything any more: only the addresses have still to go.
+    fn last_due(&self) -> Duration {
+        let leaving = self.stations.iter().filter_map(|station| station.leaving);
+        leaving.min().unwrap_or_default()
+    }
+
     /// Sleeps until something comes or is due.
     fn sleep(&mut self, before: Duration) -> io::Result<()> {
-        let stations = self.stations.iter();
-        let due = stations.filter_map(|s| s.leaving.into_iter().chain(s.herald.due()).min()).min();
-        let mut due = due.into_iter().chain(self.routers.due()).min().unwrap_or(Duration::MAX);
-        due = due.min(self.told + STATUS);
-        if !self.gateway_is_silent {
-            due = due.min(self.heard + self.patience);
-        }
+        let due = if self.gateway_is_gone { self.last_due() } else { self.due() };
         let left = due.saturating_sub(now().max(before));
         self.awake = due.max(before);
         let mut sockets = Vec::with_capacity(2 + self.receivers.len());
         let to_gateway = if self.pipe.is_waiting() { PollFlags::OUT } else { PollFlags::empty() };
         if !self.gateway_is_gone {
             sockets.push(PollFd::new(&self.pipe, PollFlags::IN | to_gateway));
+            sockets.push(PollFd::new(&self.monitor, PollFlags::IN));
         }
-        sockets.push(PollFd::new(&self.monitor, PollFlags::IN));
         sockets.extend(self.receivers.iter().map(|(_, ear)| PollFd::new(ear, PollFlags::IN)));
         wait(&mut sockets, Some(left))?;
         drop(sockets);
         self.pipe.flush();
         Ok(())
-    }
-
-    /// Tells the gateway how everything is.
-    fn tell(&mut self, now: Duration) {
-        if !self.news && now < self.told + STATUS {
-            return;
-        }
-        self.news = false;
-        self.told = now;
-        self.ask_for_doubles(now);
-        for index in 0..self.stations.len() {
-            for alarm in self.stations[index].alarms.over(now) {
-                self.pipe.say(&Word::Alarm { router: index, alarm, text: None });
-            }
-        }
-        let statuses = self.routers.iter().zip(&self.stations);
-        let statuses = statuses.map(|(router, station)| talk::Status {
-            state: state(router.state()),
-            priority: router.effective_priority(),
-            released: router.is_released(),
-            holds: station.holds || station.leaving.is_some(),
-            peer: router.peer().map(|peer| talk::Peer {
-                address: peer.source,
-                priority: peer.priority,
-                heard_ms: now.saturating_sub(peer.heard).as_millis() as u64,
-            }),
-            counters: station.counters.clone(),
-        });
-        let word = Word::Status(statuses.collect());
-        self.pipe.say(&word);
-    }
-
-    fn log(&mut self, level: Level, router: Option<String>, text: String) {
-        self.pipe.say(&Word::Log { level, router, text });
-    }
-
-    fn log_of(&mut self, index: usize, level: Level, text: String) {
-        let router = self.stations[index].config.name.clone();
-        self.log(level, Some(router), text);
-    }
-
-    /// A line that a peer can cause: each text once a second, and few texts.
-    fn log_rarely(&mut self, index: usize, level: Level, text: String, now: Duration) {
-        const LINES: usize = 100;
-        self.lines.retain(|(_, at)| now.saturating_sub(*at) < STATUS);
-        let known = self.lines.iter().any(|(known, _)| *known == text);
-        if !known && self.lines.len() < LINES {
-            self.lines.push((text.clone(), now));
-            self.log_of(index, level, text);
-        }
     }
 }
 
@@ -351,15 +320,6 @@ impl Driver {
 fn now() -> Duration {
     let now = clock_gettime(ClockId::Boottime);
     Duration::new(now.tv_sec.max(0) as u64, now.tv_nsec as u32)
-}
-
-fn state(state: State) -> talk::State {
-    match state {
-        State::Initialize => talk::State::Initialize,
-        State::Backup => talk::State::Backup,
-        State::Active => talk::State::Active,
-        State::Fault => talk::State::Fault,
-    }
 }
 
 fn denied(error: io::Error) -> io::Error {

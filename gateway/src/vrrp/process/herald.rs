@@ -16,6 +16,9 @@ const ECHOES: [Duration; 3] =
 /// What a peer causes after such a silence is a new affair. Three announcements each: fewer than ten a second.
 const QUIET: Duration = Duration::from_millis(310);
 
+/// Addresses that are put back again sooner than this are not announced as if they were new.
+const BETWEEN_CLAIMS: Duration = Duration::from_secs(1);
+
 /// The schedule of one virtual router; see [`Garp`](crate::config::model::Garp).
 #[derive(Debug)]
 pub(super) struct Herald {
@@ -26,6 +29,8 @@ pub(super) struct Herald {
     due: Vec<(Kind, Duration, u32)>,
     /// The last time anything was announced.
     last: Option<Duration>,
+    /// The last time the addresses were put on.
+    claimed: Option<Duration>,
     /// The last time a peer was a reason to.
     asked: Option<Duration>,
 }
@@ -42,11 +47,12 @@ enum Kind {
 
 impl Herald {
     pub(super) fn new(repeat: u32, delay: Duration, refresh: Option<Duration>) -> Self {
-        Self { repeat, delay, refresh, due: Vec::new(), last: None, asked: None }
+        Self { repeat, delay, refresh, due: Vec::new(), last: None, claimed: None, asked: None }
     }
 
     /// The addresses are ours from `now` on.
     pub(super) fn claimed(&mut self, now: Duration) {
+        self.claimed = Some(now);
         self.due.clear();
         self.plan(Kind::Claimed, now, self.repeat);
         self.plan(Kind::Soon, now + SOON, 1);
@@ -55,6 +61,15 @@ impl Herald {
         }
         if let Some(refresh) = self.refresh {
             self.plan(Kind::Refresh, now + refresh, 1);
+        }
+    }
+
+    /// The addresses are back after somebody removed them. One who does so again and again must not flood the network.
+    pub(super) fn restored(&mut self, now: Duration) {
+        if self.claimed.is_some_and(|claimed| now.saturating_sub(claimed) < BETWEEN_CLAIMS) {
+            self.again(now);
+        } else {
+            self.claimed(now);
         }
     }
 
@@ -170,6 +185,20 @@ mod tests {
             let expected = [(start, 1), (start + 20, 1), (start + 80, 1), (start + 1000, 1)];
             assert_eq!(run(&mut herald, 100_000 * MS), expected);
         }
+    }
+
+    #[test]
+    fn who_removes_an_address_again_and_again_causes_a_bounded_number_of_announcements() {
+        let mut herald = Herald::new(5, Duration::ZERO, None);
+        herald.claimed(Duration::ZERO);
+        let count: u32 = (0..10_000u32)
+            .map(|at| {
+                herald.restored(at * MS);
+                herald.take(at * MS)
+            })
+            .sum();
+        // Each second: as if they were new, and eight more.
+        assert!((60..=170).contains(&count), "{count}");
     }
 
     #[test]

@@ -23,6 +23,17 @@ impl Interfaces {
         self.links.iter().find(|link| link.name == name)
     }
 
+    /// The names of all, as many as a line of the log bears.
+    pub(super) fn names(&self) -> String {
+        let names = self.links.iter().map(|link| link.name.as_str()).filter(|name| *name != "lo");
+        names.take(8).collect::<Vec<_>>().join(", ")
+    }
+
+    /// Has an interface of this host this MAC address?
+    pub(super) fn has_mac(&self, mac: [u8; 6]) -> bool {
+        self.links.iter().any(|link| link.mac == Some(mac))
+    }
+
     /// Is there an interface of this name, and is it up?
     pub(super) fn is_up(&self, name: &str) -> bool {
         self.link(name).is_some_and(|link| link.up)

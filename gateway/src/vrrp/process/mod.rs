@@ -15,6 +15,7 @@ mod netlink;
 mod pipe;
 mod real_time;
 mod rights;
+mod rivals;
 mod sockets;
 mod station;
 
@@ -48,8 +49,11 @@ pub fn run() -> ExitCode {
 
 fn start() -> io::Result<()> {
     real_time::ignore_signals();
-    let socket = rustix::io::dup(rustix::stdio::stdin())?;
-    let mut pipe = Pipe::new(UnixStream::from(socket))?;
+    let socket = UnixStream::from(rustix::io::dup(rustix::stdio::stdin())?);
+    if socket.local_addr().is_err() {
+        return Err(io::Error::other("it is started by `amqp-gateway run`, not by hand"));
+    }
+    let mut pipe = Pipe::new(socket)?;
     let Some(setup) = first_word(&mut pipe)? else { return Ok(()) };
     if let Err(error) = rights::take_up() {
         pipe.say(&Word::Broken(format!("capabilities: {error}")));

@@ -8,6 +8,7 @@ use super::alarms::Alarms;
 use super::frames::Frames;
 use super::herald::Herald;
 use super::netlink::{Address, Link, Netlink};
+use super::rivals::Suspicion;
 use super::sockets::Sender;
 use crate::config::model::{VirtualAddress, VrrpChecksum, VrrpVersion};
 use crate::vrrp::machine::Settings;
@@ -34,15 +35,20 @@ pub(super) struct Station {
     /// What they are sent from.
     pub(super) source: Option<IpAddr>,
     sender: Option<Sender>,
+    /// Why there is no sender where there should be one.
+    pub(super) mute: Option<String>,
     /// The checksum that is sent.
     checksum: Checksum,
     /// Are the addresses to be on the interface?
     pub(super) holds: bool,
+    /// Could not all of them be put there?
+    pub(super) incomplete: bool,
     /// The interface they were put on last: it may be down by the time they are removed.
     placed: Option<u32>,
     /// When addresses that are still there for their sessions' last words are removed.
     pub(super) leaving: Option<Duration>,
     pub(super) herald: Herald,
+    pub(super) suspicion: Suspicion,
     pub(super) alarms: Alarms,
     pub(super) counters: Counters,
     /// What the gateway says of the tracked things.
@@ -67,14 +73,17 @@ impl Station {
             port: None,
             source: None,
             sender: None,
+            mute: None,
             checksum: match config.checksum {
                 VrrpChecksum::Auto | VrrpChecksum::PseudoHeader => Checksum::PseudoHeader,
                 VrrpChecksum::Rfc9568 => Checksum::MessageOnly,
             },
             holds: false,
+            incomplete: false,
             placed: None,
             leaving: None,
             herald: Herald::new(garp.repeat, garp.delay, garp.refresh),
+            suspicion: Suspicion::default(),
             alarms: Alarms::new(config.interval),
             counters: Counters::default(),
             gateway_penalty: 0,
@@ -126,7 +135,7 @@ impl Station {
         link: Option<&Link>,
         port: Option<&Link>,
         source: Option<IpAddr>,
-    ) -> io::Result<bool> {
+    ) -> bool {
         let port = port.filter(|_| link.is_some() && source.is_some());
         let moved = self.port.as_ref().map(|port| port.index) != port.map(|port| port.index);
         let changed = self.source != source;
@@ -136,10 +145,14 @@ impl Station {
         if moved || changed {
             self.sender = None;
         }
+        self.mute = None;
         if let (None, Some(port), Some(source)) = (&self.sender, port, source) {
-            self.sender = Some(Sender::new(&port.name, port.index, source)?);
+            match Sender::new(&port.name, port.index, source) {
+                Ok(sender) => self.sender = Some(sender),
+                Err(error) => self.mute = Some(error.to_string()),
+            }
         }
-        Ok(changed)
+        changed
     }
 
     /// The address that it advertises from, by what is on its interface.
@@ -162,7 +175,9 @@ impl Station {
 
     /// Says how it is to the peers.
     pub(super) fn advertise(&mut self, priority: u8) -> io::Result<()> {
-        let (Some(sender), Some(source)) = (&self.sender, self.source) else { return Ok(()) };
+        let (Some(sender), Some(source)) = (&self.sender, self.source) else {
+            return Err(io::Error::other("there is no socket for it"));
+        };
         let centis = (self.config.interval.as_millis() / 10).clamp(1, 25_500) as u16;
         let advert = Advert {
             version: self.version(),
@@ -207,7 +222,9 @@ impl Station {
         let Some(port) = &self.port else { return Ok(()) };
         self.placed = Some(port.index);
         let done = self.config.addresses.iter().map(|own| netlink.add_address(port.index, *own));
-        done.fold(Ok(()), Result::and)
+        let done = done.fold(Ok(()), Result::and);
+        self.incomplete = done.is_err();
+        done
     }
 
     /// Removes the addresses. All are tried; the first failure is told.
@@ -215,6 +232,7 @@ impl Station {
         self.holds = false;
         self.leaving = None;
         self.herald.withdrawn();
+        self.suspicion.withdrawn();
         let port = self.port.as_ref().map(|port| port.index);
         let Some(index) = self.placed.take().or(port) else { return Ok(()) };
         let done = self.config.addresses.iter().map(|own| netlink.remove_address(index, *own));

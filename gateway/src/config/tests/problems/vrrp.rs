@@ -245,3 +245,15 @@ fn whoever_is_told_can_be_reached() {
     let found = mail("smtp = '127.0.0.1:25'\nfrom = 'a@b'\nto = 'c@d'\nusername = 'u'");
     says(&found, "10:12", "notify.email has a username, but no password", "password_file");
 }
+
+#[test]
+fn a_word_of_keepalived_is_answered_with_what_it_is_called_here() {
+    for (word, help) in [
+        ("virtual_ipaddress = '10.0.0.9'", "it is addresses = [\"192.168.1.100/24\"] here"),
+        ("state = 'MASTER'", "remove it: the priority decides"),
+        ("advert_int = 1", "it is advertisement_interval"),
+        ("nopreempt = true", "it is preempt = false here"),
+    ] {
+        says(&more(word), "10:1", "unknown key", help);
+    }
+}

@@ -119,17 +119,19 @@ proptest! {
         prop_assert_eq!(world.account.dual, Duration::ZERO);
     }
 
-    /// The first question goes out a quarter of I after the advertisement was due, which is up to 5/4 I after the crash
-    /// (and D, by which the last one was late). Three answers are waited for, each I/5 or 5 ms, and a tenth of the skew
-    /// time.
+    /// The first question goes out a quarter of I or 10 ms after the advertisement was due, which is up to I and that after
+    /// the crash (and D, by which the last one was late). Three answers are waited for, each I/4 or 5 ms, and a tenth of
+    /// the skew time. Where that is longer than the down time, the down time counts.
     #[test]
     fn a_crash_is_found_out_by_asking(pair in pairs()) {
         prop_assume!(pair.lesser > 1);
         let mut world = Pair::settled_asking(&pair);
         world.crash(0);
         world.until(pair.ages(), |world| world.only(1)).unwrap();
-        let answers = (pair.interval / 5).max(ms(5)) * 3 + pair.skew(pair.lesser) / 10;
-        prop_assert!(world.account.none <= pair.delay + pair.interval * 5 / 4 + answers);
+        let overdue = pair.interval + (pair.interval / 4).max(ms(10));
+        let answers = (pair.interval / 4).max(ms(5)) * 3 + pair.skew(pair.lesser) / 10;
+        let found = (overdue + answers).min(pair.down(pair.lesser));
+        prop_assert!(world.account.none <= pair.delay + found);
         prop_assert_eq!(world.account.dual, Duration::ZERO);
     }
 

@@ -7,11 +7,54 @@ use super::{Bench, advert, ms, settings, us};
 
 const TAKES_OVER: &str = "advertise 100, claim, backup to active";
 
-/// A backup that follows 10.0.0.9 of priority 200.
-fn following() -> Bench {
+/// A backup that follows 10.0.0.9 of priority 200, and has not asked it yet.
+fn strange() -> Bench {
     let mut bench = Bench::backup(Settings { fast: true, ..settings(100) });
     bench.tell(advert(9, 200));
     bench
+}
+
+/// One that has been answered, just now.
+fn following() -> Bench {
+    let mut bench = strange();
+    assert_eq!(bench.left(), Some(ms(40)));
+    assert_eq!(bench.later(ms(40), Event::Timer), "advertise 1");
+    bench.later(ms(1), advert(9, 200));
+    bench
+}
+
+#[test]
+fn a_router_that_does_not_answer_a_trial_is_waited_for_as_the_rfc_has_it() {
+    let mut bench = strange();
+    for trial in 1..=3 {
+        assert_eq!(bench.later(ms(40), Event::Timer), "advertise 1", "trial {trial}");
+        assert_eq!(bench.left(), Some(bench.router.down_interval() - ms(40)));
+        bench.later(ms(60), advert(9, 200));
+    }
+    assert_eq!(bench.left(), Some(bench.router.down_interval()), "it is left in peace");
+    let down = bench.router.down_interval();
+    assert_eq!(bench.later(down, Event::Timer), TAKES_OVER);
+}
+
+#[test]
+fn a_trial_that_comes_late_is_not_made() {
+    let mut bench = strange();
+    assert_eq!(bench.later(ms(80), Event::Timer), "");
+    bench.later(ms(20), advert(9, 200));
+    assert_eq!(bench.left(), Some(ms(40)));
+}
+
+#[test]
+fn who_was_taken_for_dead_has_to_answer_again() {
+    let mut bench = following();
+    for wait in [ms(125), ms(25), ms(25), ms(32)] {
+        bench.later(wait, Event::Timer);
+    }
+    assert!(bench.router.state() == State::Active);
+    bench.later(ms(1), advert(9, 200));
+    assert_eq!(bench.left(), Some(bench.router.down_interval()), "the first time it is not asked");
+    bench.later(ms(100), advert(9, 200));
+    assert_eq!(bench.left(), Some(ms(40)), "then whether it answers");
 }
 
 #[test]
@@ -19,11 +62,11 @@ fn an_active_router_that_does_not_answer_three_questions_is_followed_no_longer()
     let mut bench = following();
     assert_eq!(bench.left(), Some(ms(125)));
     assert_eq!(bench.later(ms(125), Event::Timer), "advertise 1");
-    assert_eq!(bench.later(ms(20), Event::Timer), "advertise 1");
-    assert_eq!(bench.later(ms(20), Event::Timer), "advertise 1");
+    assert_eq!(bench.later(ms(25), Event::Timer), "advertise 1");
+    assert_eq!(bench.later(ms(25), Event::Timer), "advertise 1");
     // A tenth of the skew time is for a backup of a higher priority.
-    assert_eq!(bench.left(), Some(ms(20) + Duration::from_nanos(6_093_750)));
-    assert_eq!(bench.later(ms(20), Event::Timer), "");
+    assert_eq!(bench.left(), Some(ms(25) + Duration::from_nanos(6_093_750)));
+    assert_eq!(bench.later(ms(25), Event::Timer), "");
     assert_eq!(bench.later(us(6094), Event::Timer), TAKES_OVER);
     assert!(bench.router.state() == State::Active);
 }
@@ -32,7 +75,7 @@ fn an_active_router_that_does_not_answer_three_questions_is_followed_no_longer()
 fn an_answer_ends_the_questions_until_the_next_advertisement_is_overdue() {
     let mut bench = following();
     bench.later(ms(125), Event::Timer);
-    bench.later(ms(20), Event::Timer);
+    bench.later(ms(25), Event::Timer);
     assert_eq!(bench.later(ms(1), advert(9, 200)), "");
     assert_eq!(bench.left(), Some(ms(125)));
     assert_eq!(bench.later(ms(125), Event::Timer), "advertise 1");
@@ -87,6 +130,8 @@ fn questions_take_five_milliseconds_at_least() {
     let interval = ms(10);
     let mut bench = Bench::backup(Settings { fast: true, interval, ..settings(254) });
     bench.tell(super::slow(9, 255, interval));
-    assert_eq!(bench.later(us(12_500), Event::Timer), "advertise 1");
+    assert_eq!(bench.later(ms(4), Event::Timer), "advertise 1");
+    bench.later(ms(1), super::slow(9, 255, interval));
+    assert_eq!(bench.later(ms(20), Event::Timer), "advertise 1");
     assert_eq!(bench.left(), Some(ms(5)));
 }

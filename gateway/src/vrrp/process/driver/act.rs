@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::{Driver, state};
+use super::Driver;
+use super::say::state;
 use crate::vrrp::machine::{Action, Notice, Reason, State};
 use crate::vrrp::talk::{Alarm, Level, Word};
 
@@ -33,6 +34,10 @@ impl Driver {
     pub(super) fn send(&mut self, index: usize, priority: u8) {
         let station = &mut self.stations[index];
         if let Err(error) = station.advertise(priority) {
+            if station.port.is_none() && station.fault.is_some() {
+                // There is no link to send over, as the fault has told.
+                return;
+            }
             station.count_error("send");
             let text = format!("an advertisement cannot be sent: {error}");
             self.log_rarely(index, Level::Warn, text, super::now());
@@ -43,9 +48,13 @@ impl Driver {
         let station = &mut self.stations[index];
         if let Err(error) = station.add_addresses(&mut self.netlink) {
             let text = format!("the virtual addresses cannot be added: {error}");
-            self.log_of(index, Level::Error, text);
+            self.log_failure(Some(index), text, now);
         }
-        self.stations[index].herald.claimed(now);
+        let station = &mut self.stations[index];
+        station.herald.claimed(now);
+        if !station.ipv6 {
+            station.suspicion.claimed(now);
+        }
         self.news = true;
     }
 
@@ -53,6 +62,7 @@ impl Driver {
     fn withdraw(&mut self, index: usize, linger: bool, now: Duration) {
         let station = &mut self.stations[index];
         station.herald.withdrawn();
+        station.suspicion.withdrawn();
         station.holds = false;
         // Over a link that is down no last word reaches anybody.
         let linger = linger && station.port.is_some();

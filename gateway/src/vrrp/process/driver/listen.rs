@@ -1,17 +1,13 @@
 //! Hears the peers and the gateway.
 
-use std::collections::BTreeSet;
-use std::net::IpAddr;
 use std::time::Duration;
 
 use super::{Driver, Ear};
 use crate::vrrp::machine::{Event, Heard};
-use crate::vrrp::packet::{self, Advert, Checksum, Datagram, Flaw, announce, virtual_mac};
-use crate::vrrp::process::doubles::Claim;
+use crate::vrrp::packet::{self, Advert, Checksum, Datagram, Flaw};
 use crate::vrrp::process::hear::{flaw_alarm, judge};
 use crate::vrrp::process::sockets::Buffer;
-use crate::vrrp::process::station::Station;
-use crate::vrrp::talk::{Alarm, Level, Order, Word};
+use crate::vrrp::talk::{Level, Order, Word};
 
 /// Advertisements read of one interface before timers get their turn: more than all virtual routers send at once.
 const AT_ONCE: usize = 512;
@@ -33,50 +29,6 @@ impl Driver {
         }
         self.receivers = receivers;
         self.buffer = buffer;
-    }
-
-    /// Notices a machine that has an address of ours.
-    pub(super) fn hear_doubles(&mut self, now: Duration) {
-        for _ in 0..AT_ONCE {
-            let Ok(claim) = self.doubles.receive() else { return };
-            let Some(Claim { index, mac, address }) = claim else { continue };
-            let has = |station: &Station| {
-                let here = station.link.as_ref().is_some_and(|link| link.index == index);
-                here && station.source == Some(address.into())
-                    && mac != virtual_mac(station.vrid, false)
-            };
-            let is_ours = self.interfaces.links.iter().any(|link| link.mac == Some(mac));
-            if is_ours || !self.stations.iter().any(has) {
-                continue;
-            }
-            let [a, b, c, d, e, f] = mac;
-            let text = format!(
-                "{address} is the address of {a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}, too: both may \
-                 be active at once; give each gateway an address of its own"
-            );
-            for index in 0..self.stations.len() {
-                if has(&self.stations[index]) {
-                    self.raise(index, Alarm::OwnAddress, text.clone(), now);
-                }
-            }
-        }
-    }
-
-    /// Asks who else has an address of ours, now and then.
-    pub(super) fn ask_for_doubles(&mut self, now: Duration) {
-        if !self.doubles.is_due(now) {
-            return;
-        }
-        let places = self.stations.iter().filter_map(|station| match station.source? {
-            IpAddr::V4(source) => Some((station.link.as_ref()?, source)),
-            IpAddr::V6(_) => None,
-        });
-        let asked: BTreeSet<_> =
-            places.filter_map(|(link, source)| Some((link.index, link.mac?, source))).collect();
-        for (index, mac, source) in asked {
-            // One that is lost is asked again.
-            let _ = self.frames.send(index, &announce::probe(mac, source));
-        }
     }
 
     fn hear(&mut self, ear: &Ear, datagram: &Datagram<'_>, now: Duration) {
@@ -176,8 +128,14 @@ impl Driver {
                     self.judge(router, now);
                 }
             }
-            Order::Release { router } => self.step(router, Event::Release, now),
-            Order::Reclaim { router } => self.step(router, Event::Reclaim, now),
+            Order::Release { router } => {
+                self.step(router, Event::Release, now);
+                self.news = true;
+            }
+            Order::Reclaim { router } => {
+                self.step(router, Event::Reclaim, now);
+                self.news = true;
+            }
             Order::Closed { router } => self.close(router),
             Order::Stop => {
                 self.stopping = true;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Driver, Ear};
+use super::{Driver, Ear, STATUS};
 use crate::vrrp::machine::Event;
 use crate::vrrp::packet::OWNER;
 use crate::vrrp::process::interfaces::Interfaces;
@@ -13,8 +13,9 @@ use crate::vrrp::process::station::Station;
 use crate::vrrp::talk::{Level, Word};
 
 impl Driver {
-    /// Looks at all links and addresses, and puts things right.
+    /// Looks at all links and addresses, and puts things right. What fails is tried again a second later.
     pub(super) fn look_around(&mut self) {
+        self.failed = None;
         if !self.look() {
             return;
         }
@@ -28,6 +29,11 @@ impl Driver {
         }
     }
 
+    /// Is it time to try again what failed?
+    pub(super) fn is_to_try_again(&self, now: Duration) -> bool {
+        self.failed.is_some_and(|failed| now >= failed + STATUS)
+    }
+
     fn look(&mut self) -> bool {
         match Interfaces::look(&mut self.netlink) {
             Ok(interfaces) => {
@@ -36,7 +42,7 @@ impl Driver {
             }
             Err(error) => {
                 let text = format!("the kernel does not tell its interfaces: {error}");
-                self.log(Level::Error, None, text);
+                self.log_failure(None, text, super::now());
                 false
             }
         }
@@ -80,16 +86,14 @@ impl Driver {
         let source =
             link.as_ref().and_then(|link| station.find_source(link, &self.interfaces.addresses));
         let station = &mut self.stations[index];
-        match station.settle(link.as_ref(), port.as_ref(), source) {
-            Ok(true) if source.is_some() => {
-                let settings = station.settings();
-                self.step(index, Event::Change(settings), super::now());
-            }
-            Ok(_) => {}
-            Err(error) => {
-                let text = format!("no socket to advertise from: {error}");
-                self.log_of(index, Level::Error, text);
-            }
+        let changed = station.settle(link.as_ref(), port.as_ref(), source);
+        let mute = station.mute.is_some();
+        if changed && source.is_some() {
+            let settings = station.settings();
+            self.step(index, Event::Change(settings), super::now());
+        }
+        if mute {
+            self.failed.get_or_insert_with(super::now);
         }
     }
 
@@ -112,6 +116,7 @@ impl Driver {
             }
         }
         self.receivers.retain(|(ear, _)| wanted.contains(ear));
+        self.deaf.clear();
         for ear in wanted {
             if self.receivers.iter().any(|(known, _)| *known == ear) {
                 continue;
@@ -119,9 +124,8 @@ impl Driver {
             match Receiver::new(&ear.name, ear.index, ear.ipv6) {
                 Ok(receiver) => self.receivers.push((ear, receiver)),
                 Err(error) => {
-                    let text =
-                        format!("no advertisements can be received on {}: {error}", ear.name);
-                    self.log(Level::Error, None, text);
+                    self.failed.get_or_insert_with(super::now);
+                    self.deaf.push((ear, error.to_string()));
                 }
             }
         }
@@ -129,6 +133,7 @@ impl Driver {
 
     /// Puts addresses back that somebody removed.
     fn restore(&mut self, index: usize) {
+        let now = super::now();
         let station = &self.stations[index];
         if !station.holds || station.missing(&self.interfaces.addresses).is_empty() {
             return;
@@ -136,14 +141,21 @@ impl Driver {
         if station.port.is_none() {
             return;
         }
+        let was_incomplete = station.incomplete;
         if let Err(error) = self.stations[index].add_addresses(&mut self.netlink) {
-            let text = format!("a virtual address was removed and cannot be added again: {error}");
-            self.log_of(index, Level::Error, text);
+            let text = format!("a virtual address is missing and cannot be added: {error}");
+            self.log_failure(Some(index), text, now);
             return;
         }
-        self.stations[index].herald.claimed(super::now());
-        let text = "a virtual address was removed by somebody else: added again".to_owned();
-        self.log_of(index, Level::Warn, text);
+        let herald = &mut self.stations[index].herald;
+        let text = if was_incomplete {
+            herald.claimed(now);
+            "the virtual addresses could be added at last"
+        } else {
+            herald.restored(now);
+            "a virtual address was removed by somebody else: added again"
+        };
+        self.log_rarely(index, Level::Warn, text.to_owned(), now);
     }
 
     /// Removes the addresses that an earlier process left behind, whatever their prefix. The owner's stay: they are his
@@ -186,11 +198,12 @@ impl Driver {
         let station = &mut self.stations[index];
         let (penalty_changed, was) = (station.penalty != penalty, station.fault.is_some());
         station.penalty = penalty;
-        station.fault = fault.clone();
-        if was != fault.is_some() {
-            if let Some(fault) = fault {
-                self.log_of(index, Level::Warn, fault);
-            }
+        let before = std::mem::replace(&mut station.fault, fault.clone());
+        let is = fault.is_some();
+        if let Some(fault) = fault.filter(|fault| before.as_ref() != Some(fault)) {
+            self.log_rarely(index, Level::Warn, fault, now);
+        }
+        if was != is {
             self.step(index, Event::Fault(!was), now);
         }
         if penalty_changed {
@@ -203,13 +216,16 @@ impl Driver {
         let interface = &station.config.interface;
         let mut penalty = station.gateway_penalty;
         let mut fault = match self.interfaces.link(interface) {
-            None => Some(format!("there is no interface {interface}")),
+            None => Some(format!(
+                "there is no interface {interface} (there are {})",
+                self.interfaces.names()
+            )),
             Some(link) if !link.up => Some(format!("Netlink reports {interface} down")),
             Some(_) if station.source.is_none() => Some(no_source(station)),
             Some(_) if station.port.is_none() => {
                 Some(format!("there is no macvlan for the virtual MAC on {interface}"))
             }
-            Some(_) => None,
+            Some(_) => self.no_socket(station),
         };
         for (name, weight) in &station.config.interfaces {
             match weight {
@@ -222,6 +238,23 @@ impl Driver {
             fault = fault.or_else(|| Some("the gateway does not answer".to_owned()));
         }
         (penalty, fault.or_else(|| station.gateway_fault.clone()))
+    }
+
+    /// Why it cannot speak with its peers. One that hears nobody would be active beside them, and so would they beside one
+    /// that says nothing.
+    fn no_socket(&self, station: &Station) -> Option<String> {
+        let interface = &station.config.interface;
+        if let Some(error) = &station.mute {
+            return Some(format!("no socket to advertise from on {interface}: {error}"));
+        }
+        let link = station.link.as_ref()?;
+        let of_station = |ear: &Ear| ear.index == link.index && ear.ipv6 == station.ipv6;
+        if self.receivers.iter().any(|(ear, _)| of_station(ear)) {
+            return None;
+        }
+        let error = self.deaf.iter().find(|(ear, _)| of_station(ear));
+        let error = error.map_or("no socket is open", |(_, error)| error.as_str());
+        Some(format!("no advertisements can be received on {interface}: {error}"))
     }
 }
 
