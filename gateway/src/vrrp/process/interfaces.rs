@@ -23,6 +23,11 @@ impl Interfaces {
         self.links.iter().find(|link| link.name == name)
     }
 
+    /// The macvlan with this MAC address on the interface `below`.
+    pub(super) fn macvlan(&self, below: u32, mac: [u8; 6]) -> Option<&Link> {
+        self.links.iter().find(|link| link.macvlan_on == Some(below) && link.mac == Some(mac))
+    }
+
     /// The names of all, as many as a line of the log bears.
     pub(super) fn names(&self) -> String {
         let names = self.links.iter().map(|link| link.name.as_str()).filter(|name| *name != "lo");

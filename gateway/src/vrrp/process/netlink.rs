@@ -10,7 +10,7 @@ use netlink_packet_core::{
     NetlinkPayload,
 };
 use netlink_packet_route::address::{
-    AddressAttribute, AddressFlags, AddressHeaderFlags, AddressMessage, AddressScope,
+    AddressAttribute, AddressFlags, AddressHeaderFlags, AddressMessage, AddressScope, CacheInfo,
 };
 use netlink_packet_route::link::{
     InfoData, InfoKind, InfoMacVlan, LinkAttribute, LinkFlags, LinkInfo, LinkMessage, MacVlanMode,
@@ -37,6 +37,8 @@ pub(super) struct Link {
     pub(super) up: bool,
     /// Its MAC address, if it has one.
     pub(super) mac: Option<[u8; 6]>,
+    /// Of a macvlan: the number of the interface below it.
+    pub(super) macvlan_on: Option<u32>,
 }
 
 /// An address of an interface.
@@ -82,9 +84,22 @@ impl Netlink {
     }
 
     /// Adds an address; one that is there already stays.
-    pub(super) fn add_address(&mut self, index: u32, address: VirtualAddress) -> io::Result<()> {
-        let message = RouteNetlinkMessage::NewAddress(address_message(index, address));
-        self.change(message, NLM_F_CREATE | NLM_F_REPLACE)
+    ///
+    /// A `shared` IPv6 address is valid for ever and preferred never (RFC 4862, section 5.5.4): it answers, but the
+    /// machine's own connections start from an address that stays.
+    pub(super) fn add_address(
+        &mut self,
+        index: u32,
+        address: VirtualAddress,
+        shared: bool,
+    ) -> io::Result<()> {
+        let mut message = address_message(index, address);
+        if shared && address.address.is_ipv6() {
+            let mut lifetimes = CacheInfo::default();
+            lifetimes.ifa_valid = u32::MAX;
+            message.attributes.push(AddressAttribute::CacheInfo(lifetimes));
+        }
+        self.change(RouteNetlinkMessage::NewAddress(message), NLM_F_CREATE | NLM_F_REPLACE)
     }
 
     /// Removes an address; one that is not there is no error, nor is an interface that is gone.
@@ -256,14 +271,21 @@ fn link(message: RouteNetlinkMessage) -> Option<Link> {
         // IFF_RUNNING falls with the carrier, and with the state of the layer below.
         up: header.flags.contains(LinkFlags::Up | LinkFlags::Running),
         mac: None,
+        macvlan_on: None,
     };
+    let (mut below, mut is_macvlan) = (None, false);
     for attribute in attributes {
         match attribute {
             LinkAttribute::IfName(name) => link.name = name,
             LinkAttribute::Address(mac) => link.mac = mac.try_into().ok(),
+            LinkAttribute::Link(index) => below = Some(index),
+            LinkAttribute::LinkInfo(info) => {
+                is_macvlan = info.contains(&LinkInfo::Kind(InfoKind::MacVlan));
+            }
             _ => {}
         }
     }
+    link.macvlan_on = below.filter(|_| is_macvlan);
     Some(link)
 }
 

@@ -148,6 +148,11 @@ impl Sender {
         Ok(Self { socket, index })
     }
 
+    /// The interface it sends out of.
+    pub(super) fn index(&self) -> u32 {
+        self.index
+    }
+
     /// # Errors
     /// If the interface is down, or the peer told us that nobody listens there.
     pub(super) fn send(&self, to: IpAddr, message: &[u8]) -> io::Result<()> {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::alarms::Alarms;
 use super::frames::Frames;
 use super::herald::Herald;
+use super::macvlan::Macvlan;
 use super::netlink::{Address, Link, Netlink};
 use super::rivals::Suspicion;
 use super::sockets::Sender;
@@ -30,7 +31,7 @@ pub(super) struct Station {
     pub(super) ipv6: bool,
     /// Where advertisements are received: the configured interface, while it is up.
     pub(super) link: Option<Link>,
-    /// Where they are sent and where the addresses are: the same, or the macvlan on it.
+    /// Where the addresses are: the same, or the macvlan on it.
     pub(super) port: Option<Link>,
     /// What they are sent from.
     pub(super) source: Option<IpAddr>,
@@ -41,6 +42,8 @@ pub(super) struct Station {
     checksum: Checksum,
     /// Are the addresses to be on the interface?
     pub(super) holds: bool,
+    /// When its macvlan could not be made.
+    pub(super) unmade: Option<Duration>,
     /// Could not all of them be put there?
     pub(super) incomplete: bool,
     /// The interface they were put on last: it may be down by the time they are removed.
@@ -79,6 +82,7 @@ impl Station {
                 VrrpChecksum::Rfc9568 => Checksum::MessageOnly,
             },
             holds: false,
+            unmade: None,
             incomplete: false,
             placed: None,
             leaving: None,
@@ -137,7 +141,8 @@ impl Station {
         source: Option<IpAddr>,
     ) -> bool {
         let port = port.filter(|_| link.is_some() && source.is_some());
-        let moved = self.port.as_ref().map(|port| port.index) != port.map(|port| port.index);
+        let from = if self.sends_below() { link.filter(|_| port.is_some()) } else { port };
+        let moved = self.sender.as_ref().map(Sender::index) != from.map(|from| from.index);
         let changed = self.source != source;
         self.link = link.cloned();
         self.port = port.cloned();
@@ -146,13 +151,26 @@ impl Station {
             self.sender = None;
         }
         self.mute = None;
-        if let (None, Some(port), Some(source)) = (&self.sender, port, source) {
-            match Sender::new(&port.name, port.index, source) {
+        if let (None, Some(from), Some(source)) = (&self.sender, from, source) {
+            match Sender::new(&from.name, from.index, source) {
                 Ok(sender) => self.sender = Some(sender),
                 Err(error) => self.mute = Some(error.to_string()),
             }
         }
         changed
+    }
+
+    /// Does it advertise from the interface below its macvlan, and not with the virtual MAC as RFC 9568 has it (section
+    /// 7.2)? A link-local source can be bound on its own interface alone. And to unicast peers the kernel has to find the
+    /// way: out of the macvlan it would ask with this machine's own address and the shared MAC, and each of the two would
+    /// take that for the other's.
+    fn sends_below(&self) -> bool {
+        self.config.virtual_mac && (self.ipv6 || !self.config.peers.is_empty())
+    }
+
+    /// The macvlan that bears its addresses on the interface `below`.
+    pub(super) fn macvlan(&self, below: &Link) -> Macvlan {
+        Macvlan::new(self.vrid, self.ipv6, below.index)
     }
 
     /// The address that it advertises from, by what is on its interface.
@@ -221,7 +239,10 @@ impl Station {
         self.leaving = None;
         let Some(port) = &self.port else { return Ok(()) };
         self.placed = Some(port.index);
-        let done = self.config.addresses.iter().map(|own| netlink.add_address(port.index, *own));
+        // The owner's are his own.
+        let shared = self.config.priority != OWNER;
+        let addresses = self.config.addresses.iter();
+        let done = addresses.map(|own| netlink.add_address(port.index, *own, shared));
         let done = done.fold(Ok(()), Result::and);
         self.incomplete = done.is_err();
         done

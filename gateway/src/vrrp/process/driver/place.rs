@@ -1,13 +1,14 @@
 //! Follows what the kernel has: links that come and go, addresses that somebody removed.
 
+use std::io;
 use std::time::Duration;
 
 use super::{Driver, Ear, STATUS};
 use crate::vrrp::machine::Event;
 use crate::vrrp::packet::OWNER;
 use crate::vrrp::process::interfaces::Interfaces;
-use crate::vrrp::process::macvlan::Macvlans;
-use crate::vrrp::process::netlink::Link;
+use crate::vrrp::process::macvlan::Macvlan;
+use crate::vrrp::process::netlink::{Address, Link};
 use crate::vrrp::process::sockets::Receiver;
 use crate::vrrp::process::station::Station;
 use crate::vrrp::talk::{Level, Word};
@@ -50,23 +51,32 @@ impl Driver {
 
     /// Makes the macvlans that are missing.
     fn make_macvlans(&mut self) {
+        let now = super::now();
         let mut made = false;
         for index in 0..self.stations.len() {
-            let Station { config, vrid, ipv6, .. } = &self.stations[index];
-            let wanted = config.virtual_mac;
-            let (vrid, ipv6) = (*vrid, *ipv6);
-            let parent = self.interfaces.link(&config.interface).filter(|link| link.up).cloned();
-            let there = self.stations[index]
-                .port
-                .as_ref()
-                .and_then(|port| self.interfaces.link(&port.name));
-            let is_there = there.is_some_and(|link| link.name == Macvlans::name(vrid, ipv6));
-            let Some(parent) = parent.filter(|_| wanted && !is_there) else { continue };
-            match self.macvlans.make(&mut self.netlink, &self.interfaces, &parent, (vrid, ipv6)) {
-                Ok(()) => made = true,
+            let station = &self.stations[index];
+            let parent = self.interfaces.link(&station.config.interface).filter(|link| link.up);
+            let Some(parent) = parent.filter(|_| station.config.virtual_mac) else { continue };
+            let macvlan = station.macvlan(parent);
+            let is_up = macvlan.find(&self.interfaces).is_some_and(|link| link.up);
+            if is_up && self.macvlans.has(&macvlan) {
+                continue;
+            }
+            // What failed may itself be the change that the kernel tells of.
+            if let Some(failed) = station.unmade.filter(|failed| now < *failed + STATUS) {
+                self.failed.get_or_insert(failed);
+                continue;
+            }
+            let done = self.macvlans.make(&mut self.netlink, &self.interfaces, parent, &macvlan);
+            self.stations[index].unmade = done.is_err().then_some(now);
+            match done {
+                Ok(unsure) => {
+                    made = true;
+                    self.warn_of_settings(index, &macvlan, &unsure);
+                }
                 Err(error) => {
                     let text = format!("the macvlan for the virtual MAC cannot be made: {error}");
-                    self.log_of(index, Level::Error, text);
+                    self.log_failure(Some(index), text, now);
                 }
             }
             for (setting, before) in self.macvlans.news() {
@@ -76,6 +86,20 @@ impl Driver {
         if made {
             self.look();
         }
+    }
+
+    /// Of a gateway that was killed whole, nobody knows any more what it found.
+    fn warn_of_settings(&mut self, index: usize, macvlan: &Macvlan, unsure: &[String]) {
+        let is_restart = !self.resumed.is_empty() || !self.orphaned.is_empty();
+        if unsure.is_empty() || is_restart {
+            return;
+        }
+        let text = format!(
+            "{macvlan} was left behind by a gateway that was killed: if that one changed {}, they will \
+             not be put back; check them",
+            unsure.join(", ")
+        );
+        self.log_of(index, Level::Warn, text);
     }
 
     /// Finds the place of a station.
@@ -101,7 +125,7 @@ impl Driver {
         if !station.config.virtual_mac {
             return link.cloned();
         }
-        self.interfaces.link(&Macvlans::name(station.vrid, station.ipv6)).filter(|l| l.up).cloned()
+        station.macvlan(link?).find(&self.interfaces).filter(|link| link.up).cloned()
     }
 
     /// Listens where stations are, and nowhere else.
@@ -158,31 +182,43 @@ impl Driver {
         self.log_rarely(index, Level::Warn, text.to_owned(), now);
     }
 
-    /// Removes the addresses that an earlier process left behind, whatever their prefix. The owner's stay: they are his
-    /// whether he is active or not.
+    /// Removes what an earlier process left behind: addresses, whatever their prefix, and a macvlan that is not wanted any
+    /// more. The owner's addresses stay: they are his whether he is active or not.
     pub(super) fn remove_stale(&mut self) {
         for index in 0..self.stations.len() {
             let station = &self.stations[index];
-            if station.config.priority == OWNER || self.resumed.contains(&index) {
-                continue;
-            }
-            // Up or not; and the macvlan also where none is wanted any more.
-            let macvlan = Macvlans::name(station.vrid, station.ipv6);
-            let places = [&station.config.interface, &macvlan].map(|n| self.interfaces.link(n));
-            let here = |at: u32| places.iter().flatten().any(|link| link.index == at);
-            let addresses = self.interfaces.addresses.iter();
-            let stale = addresses.filter(|a| here(a.index) && station.has(a.address.address));
-            let stale: Vec<_> = stale.copied().collect();
+            // Up or not.
+            let Some(link) = self.interfaces.link(&station.config.interface) else { continue };
+            let macvlan = station.macvlan(link).find(&self.interfaces).cloned();
+            let keeps = station.config.priority == OWNER || self.resumed.contains(&index);
+            let is_stale = |found: &&Address| {
+                let ip = found.address.address;
+                let on_macvlan =
+                    macvlan.as_ref().is_some_and(|macvlan| macvlan.index == found.index);
+                // The macvlan has no other addresses than ours: these are of an earlier configuration.
+                let foreign = on_macvlan && !station.has(ip);
+                foreign || (!keeps && station.has(ip) && (on_macvlan || found.index == link.index))
+            };
+            let stale: Vec<_> =
+                self.interfaces.addresses.iter().filter(is_stale).copied().collect();
+            let unwanted = macvlan.filter(|_| !station.config.virtual_mac);
             for address in stale {
                 let removed = self.netlink.remove_address(address.index, address.address);
-                let ip = address.address.address;
-                let text = match removed {
-                    Ok(()) => format!("{ip} was left behind on the interface: removed"),
-                    Err(error) => format!("{ip} was left behind and cannot be removed: {error}"),
-                };
-                self.log_of(index, Level::Warn, text);
+                self.left_behind(index, &address.address.address.to_string(), removed);
+            }
+            if let Some(macvlan) = unwanted {
+                let removed = self.netlink.remove_link(macvlan.index);
+                self.left_behind(index, &macvlan.name, removed);
             }
         }
+    }
+
+    fn left_behind(&mut self, index: usize, what: &str, removed: io::Result<()>) {
+        let text = match removed {
+            Ok(()) => format!("{what} was left behind on the interface: removed"),
+            Err(error) => format!("{what} was left behind and cannot be removed: {error}"),
+        };
+        self.log_of(index, Level::Warn, text);
     }
 
     /// Tells all machines what their surroundings cost.
