@@ -24,8 +24,8 @@ pub(super) fn for_vrrp() -> std::result::Result<CapabilitySet, String> {
     let file = std::env::current_exe()
         .map_or_else(|_| "/usr/bin/amqp-gateway".to_owned(), |path| path.display().to_string());
     Err(format!(
-        "this process has no {}, which sharing an address takes: run `setcap cap_net_raw,cap_net_admin+ep {file}`, or \
-         put AmbientCapabilities=CAP_NET_RAW CAP_NET_ADMIN into its systemd unit, or give the container cap_add: \
+        "this process has no {}, which sharing an address takes: run `setcap cap_net_raw,cap_net_admin=p {file}`, which \
+         nobody but the service's group may then be allowed to execute (chown root:amqp-gateway, chmod 0750), or put AmbientCapabilities=CAP_NET_RAW CAP_NET_ADMIN into its systemd unit, or give the container cap_add: \
          [NET_RAW, NET_ADMIN], or start it as root with gateway.user",
         missing.join(" and no ")
     ))

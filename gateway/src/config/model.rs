@@ -30,7 +30,7 @@ pub use tls::{
 };
 pub use vrrp::{
     Cost, Email, EmailTls, Garp, Track, TrackScript, VirtualAddress, VirtualRouter, VrrpChecksum,
-    VrrpNotify, VrrpVersion,
+    VrrpNotify, VrrpPassword, VrrpVersion,
 };
 
 /// A whole configuration.

@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::model::{Garp, VirtualAddress, VirtualRouter, VrrpChecksum, VrrpVersion};
+use crate::config::model::{
+    Garp, VirtualAddress, VirtualRouter, VrrpChecksum, VrrpPassword, VrrpVersion,
+};
 
 /// A line longer than this is no message. 255 virtual routers with 255 addresses each are below it.
 pub const LONGEST_LINE: usize = 16 * 1024 * 1024;
@@ -90,7 +92,7 @@ pub struct Router {
     pub preempt: bool,
     pub preempt_delay: Duration,
     pub fast: bool,
-    pub authentication: Option<[u8; 8]>,
+    pub authentication: Option<VrrpPassword>,
     pub peers: Vec<IpAddr>,
     pub source: Option<IpAddr>,
     pub virtual_mac: bool,

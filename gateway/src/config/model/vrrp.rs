@@ -34,7 +34,7 @@ pub struct VirtualRouter {
     /// it wait a tenth of the skew time alone when it is told that the active router leaves?
     pub fast_takeover: bool,
     /// Version 2 only: keepalived's PASS, at most 8 octets, the rest zero.
-    pub authentication: Option<[u8; 8]>,
+    pub authentication: Option<VrrpPassword>,
     /// Unicast; empty = multicast.
     pub peers: Vec<IpAddr>,
     /// Source of advertisements; `None` = the interface's first address (IPv6: its link-local one).
@@ -166,4 +166,14 @@ pub enum EmailTls {
     Starttls,
     /// TLS from the first octet (port 465).
     Implicit,
+}
+
+/// A password of version 2, which no debug output shows.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VrrpPassword(pub [u8; 8]);
+
+impl std::fmt::Debug for VrrpPassword {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("VrrpPassword(…)")
+    }
 }

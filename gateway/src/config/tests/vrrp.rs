@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{SMALLEST, read};
 use crate::config::model::{
-    Cost, EmailTls, Garp, Model, VirtualAddress, VrrpChecksum, VrrpVersion,
+    Cost, EmailTls, Garp, Model, VirtualAddress, VrrpChecksum, VrrpPassword, VrrpVersion,
 };
 
 fn full() -> Model {
@@ -25,7 +25,7 @@ fn every_key_of_a_virtual_router_reaches_the_model() {
     assert_eq!(first.version, VrrpVersion::V2);
     assert_eq!(first.advertisement_interval, Duration::from_secs(3));
     assert_eq!((first.preempt, first.preempt_delay), (true, Duration::from_secs(5)));
-    assert_eq!(first.authentication, Some(*b"mypass\0\0"));
+    assert_eq!(first.authentication, Some(VrrpPassword(*b"mypass\0\0")));
     assert_eq!(first.peers, ["192.168.1.2".parse::<std::net::IpAddr>().unwrap()]);
     assert_eq!(first.source_address, Some("192.168.1.1".parse().unwrap()));
     assert!(first.virtual_mac);

@@ -26,7 +26,7 @@ use super::station::Station;
 use super::wait;
 use crate::vrrp::machine::group::Routers;
 use crate::vrrp::machine::{Action, Event, State};
-use crate::vrrp::talk::{self, Level, Setup, Word};
+use crate::vrrp::talk::{Level, Setup, Standing, Word};
 
 /// How often the gateway is told how everything is, changes apart.
 const STATUS: Duration = Duration::from_secs(1);
@@ -72,7 +72,7 @@ pub(super) struct Driver {
     deaf: Vec<(Ear, String)>,
     orphaned: Vec<usize>,
     resumed: Vec<usize>,
-    standings: Vec<talk::Standing>,
+    standings: Vec<Standing>,
 }
 
 /// What a receiver listens to: the interface and the family.
@@ -326,8 +326,10 @@ fn denied(error: io::Error) -> io::Error {
     if error.kind() != io::ErrorKind::PermissionDenied {
         return error;
     }
-    let text = "VRRP needs the capabilities CAP_NET_RAW and CAP_NET_ADMIN: setcap \
-                cap_net_raw,cap_net_admin+ep on the program, AmbientCapabilities= in systemd, or \
-                cap_add in a container";
+    let text = format!(
+        "VRRP has no {}: run `setcap cap_net_raw,cap_net_admin=p` (or +ep) on the program, or put AmbientCapabilities= into \
+         the systemd unit, or cap_add into the container's",
+        super::rights::missing()
+    );
     io::Error::new(io::ErrorKind::PermissionDenied, text)
 }

@@ -66,6 +66,7 @@ impl fmt::Display for Macvlan {
 impl Macvlans {
     /// `before`: settings that an earlier process of this gateway changed, as they were.
     pub(super) fn new(before: BTreeMap<PathBuf, String>) -> Self {
+        let before = before.into_iter().filter(|(path, _)| is_one(path)).collect();
         Self { ours: Vec::new(), before, news: Vec::new() }
     }
 
@@ -152,6 +153,13 @@ impl Macvlans {
     }
 }
 
+/// Is it one of the settings? Nobody has this process write to any other file.
+fn is_one(path: &Path) -> bool {
+    let interface = path.parent().filter(|of| of.file_name().is_some());
+    interface.and_then(Path::parent) == Some(Path::new("/proc/sys/net/ipv4/conf"))
+        && SETTINGS.iter().any(|(key, _)| path.file_name() == Some(key.as_ref()))
+}
+
 /// An interface that somebody else has made is his.
 fn refuse_strangers(interfaces: &Interfaces, macvlan: &Macvlan) -> io::Result<()> {
     let text = if interfaces.link(&macvlan.name).is_some() {
@@ -232,6 +240,21 @@ mod tests {
             link("vrrp.51", Some(2), mac),
         ] {
             assert!(ours.find(&other).is_none() && refuse_strangers(&other, &ours).is_err());
+        }
+    }
+
+    #[test]
+    fn only_its_own_settings_are_taken_over() {
+        let is = |file| is_one(Path::new(file));
+        assert!(is("/proc/sys/net/ipv4/conf/eth0/arp_ignore"));
+        assert!(is("/proc/sys/net/ipv4/conf/eth0.5/arp_announce"));
+        for other in [
+            "/proc/sys/net/ipv4/conf/eth0/forwarding",
+            "/proc/sys/net/ipv4/conf/../arp_filter",
+            "/proc/sys/net/ipv4/conf/../../../../../etc/arp_filter",
+            "/etc/passwd",
+        ] {
+            assert!(!is(other), "{other}");
         }
     }
 }

@@ -26,3 +26,18 @@ pub(super) fn take_up() -> io::Result<()> {
     sets.effective = effective;
     Ok(set_capabilities(None, sets)?)
 }
+
+/// The names of those in effect that it cannot do without and that are missing.
+pub(super) fn missing() -> String {
+    let needed =
+        [(CapabilitySet::NET_RAW, "CAP_NET_RAW"), (CapabilitySet::NET_ADMIN, "CAP_NET_ADMIN")];
+    let here = capabilities(None).map_or(CapabilitySet::empty(), |sets| sets.effective);
+    let missing: Vec<_> =
+        needed.iter().filter(|(one, _)| !here.contains(*one)).map(|(_, name)| *name).collect();
+    // With both in effect, the kernel has other reasons: SELinux, a filter of system calls.
+    if missing.is_empty() {
+        "right to open raw sockets".to_owned()
+    } else {
+        missing.join(" and no ")
+    }
+}

@@ -125,7 +125,7 @@ impl Station {
     }
 
     pub(super) fn auth(&self) -> Auth {
-        self.config.authentication.map_or(Auth::None, Auth::Password)
+        self.config.authentication.map_or(Auth::None, |password| Auth::Password(password.0))
     }
 
     /// Is this one of its addresses?

@@ -6,6 +6,7 @@
 mod child;
 mod pace;
 mod parting;
+mod release;
 mod run;
 mod thread;
 mod timing;

@@ -1,7 +1,7 @@
 //! The loop of the thread: beats out, words in, and what is due.
 
 mod lost;
-mod release;
+mod start;
 
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, OwnedFd};
@@ -13,18 +13,18 @@ use std::time::{Duration, Instant, SystemTime};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::sync::oneshot;
-use tracing::{debug, error};
+use tracing::error;
 
 use super::child::{Launcher, Process};
 use super::pace::Pace;
 use super::parting::Parting;
+use super::release::Releases;
 use super::timing::{Restarts, Times, Vigil};
 use super::wire::Wire;
 use super::{Burden, Close, Closer, Wish, utter};
 use crate::vrrp::board::Board;
-use crate::vrrp::talk::{self, Order, State, Word};
+use crate::vrrp::talk::{Order, State, Word};
 use lost::addresses;
-use release::Releases;
 
 /// For the VRRP process to hand all addresses over.
 const STOP_PATIENCE: Duration = Duration::from_secs(5);
@@ -79,7 +79,7 @@ pub(super) struct Guard {
     restarts: Restarts,
     vigil: Vigil,
     states: Vec<State>,
-    released: Releases,
+    releases: Releases,
     paces: Vec<Pace>,
     /// Addresses that are on their interfaces and to be given up: by the present process until it is set up, then by the
     /// next one.
@@ -111,7 +111,7 @@ impl Guard {
             restarts: Restarts::default(),
             vigil: Vigil::new(now),
             states: vec![State::Initialize; count],
-            released: Releases::new(count),
+            releases: Releases::new(count),
             paces: (0..count).map(|_| Pace::default()).collect(),
             orphaned: Vec::new(),
             resumed: Vec::new(),
@@ -178,67 +178,6 @@ impl Guard {
         }
     }
 
-    fn launch(&mut self, now: Instant) {
-        let launched = self.setup.launcher.launch();
-        let launched = launched.and_then(|(socket, process)| Ok((Wire::new(socket)?, process)));
-        let (wire, process) = match launched {
-            Ok(launched) => launched,
-            Err(error) => {
-                let text = format!("the VRRP process cannot be started: {error}");
-                self.resuming = std::mem::take(&mut self.resumed);
-                self.abandon(now);
-                let held = !self.orphaned.is_empty();
-                self.restart = now + self.restarts.pause(Duration::ZERO, held);
-                return self.broken(&text);
-            }
-        };
-        let orphaned = self.orphaned.clone();
-        let resumed = std::mem::take(&mut self.resumed);
-        self.resuming.clone_from(&resumed);
-        let started = now;
-        self.child = Some(Child { wire, process, started, ready: false, beat: now, beats: 0 });
-        self.vigil.started(now);
-        let routers = self.setup.board.routers().iter().map(|router| (&**router).into()).collect();
-        let patience = self.setup.times.patience;
-        let changed = self.changed.clone();
-        let burdens = self.setup.burdens.iter().cloned().zip(self.released.set_up());
-        let standings = burdens.map(|(Burden { penalty, fault }, &released)| talk::Standing {
-            penalty,
-            fault,
-            released,
-        });
-        let standings = standings.collect();
-        let setup = talk::Setup { routers, patience, orphaned, resumed, changed, standings };
-        self.say(&Order::Start(setup), now);
-    }
-
-    /// The process is set up: from now on it listens.
-    fn begin(&mut self, now: Instant) {
-        debug!("the VRRP process is ready");
-        self.orphaned.clear();
-        self.resuming.clear();
-        if let Some(child) = &mut self.child {
-            child.ready = true;
-            child.beat = now;
-        }
-        self.told.take().into_iter().for_each(|told| drop(told.send(Ok(()))));
-        if self.leaving {
-            self.over = true;
-            return;
-        }
-        for router in 0..self.states.len() {
-            self.say_burden(router, now);
-            match self.released.since_setup(router) {
-                Some(true) => self.say(&Order::Release { router }, now),
-                Some(false) => self.say(&Order::Reclaim { router }, now),
-                None => {}
-            }
-        }
-        if self.stopping.is_some() {
-            self.say(&Order::Stop, now);
-        }
-    }
-
     fn say_burden(&mut self, router: usize, now: Instant) {
         let Some(Burden { penalty, fault }) = self.setup.burdens.get(router).cloned() else {
             return;
@@ -266,11 +205,11 @@ impl Guard {
                 }
             }
             Wish::Release(router) => {
-                self.released.wish(router, true);
+                self.releases.wish(router, true);
                 self.say(&Order::Release { router }, now);
             }
             Wish::Reclaim(router) => {
-                self.released.wish(router, false);
+                self.releases.wish(router, false);
                 self.say(&Order::Reclaim { router }, now);
             }
             Wish::Stop(told) => self.stop(told, now),
@@ -327,7 +266,7 @@ impl Guard {
             }
             // Its end follows.
             Word::Stopped => self.over = self.stopping.is_some(),
-            Word::Status(statuses) => self.released.hear(statuses),
+            Word::Status(statuses) => self.releases.hear(statuses),
             Word::Beat(_) | Word::Log { .. } | Word::Alarm { .. } => {}
         }
         board.note(word, SystemTime::now(), tells);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::super::{Context, DAY, HOUR, SECOND, login, number};
 use crate::config::defaults::{self, OFF};
 use crate::config::file;
-use crate::config::model::{Garp, VrrpVersion};
+use crate::config::model::{Garp, VrrpPassword, VrrpVersion};
 use crate::config::values::{self, Fault};
 
 /// A step of version 3, which has 12 bits for them.
@@ -82,7 +82,7 @@ pub(super) fn authentication(
     section: &str,
     file: &file::VirtualRouter,
     version: VrrpVersion,
-) -> Option<[u8; 8]> {
+) -> Option<VrrpPassword> {
     let (written, path) = (file.authentication.as_ref(), file.authentication_file.as_ref());
     let span = path.map(file::At::span).or_else(|| written.map(file::At::span))?;
     let key = format!("{section}.authentication");
@@ -115,7 +115,7 @@ pub(super) fn authentication(
     }
     let mut octets = [0; PASSWORD_BYTES];
     octets.iter_mut().zip(bytes).for_each(|(octet, byte)| *octet = *byte);
-    Some(octets)
+    Some(VrrpPassword(octets))
 }
 
 pub(super) fn garp(

@@ -86,7 +86,7 @@ impl Guard {
         for router in 0..self.states.len() {
             let state = std::mem::replace(&mut self.states[router], State::Initialize);
             let holds = state == State::Active;
-            let released = self.released.is(router);
+            let released = self.releases.is(router);
             if holds && resumes && !released {
                 self.resumed.push(router);
             } else if holds {
