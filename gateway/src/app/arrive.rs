@@ -1,5 +1,7 @@
 //! From accept to a session: over the entrance of the listener, to the thread where the session is to live.
 
+use std::future::pending;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -61,20 +63,34 @@ impl Hall {
     async fn admit(&self, tcp: tokio::net::TcpStream, mut arrival: Arrival, passage: Passage) {
         let began = Instant::now();
         let timeout = self.shared.snapshot.load().handshake_timeout;
-        let lost = arrival.here.as_ref().map(|here| here.lost().clone()).unwrap_or_default();
-        let admitted = lost.run_until_cancelled(self.entrance.admit(tcp, &mut arrival, timeout));
-        let end = match self.stop.run_until_cancelled(admitted).await {
-            Some(Some(Ok(stream))) => {
+        let lost = arrival.here.as_ref().map(|here| here.lost().clone());
+        let lost = async {
+            match &lost {
+                Some(lost) => lost.cancelled().await,
+                None => pending().await,
+            }
+        };
+        let outcome = {
+            // Pinned here: every other hand that it went through would keep room for all of it, for each stranger.
+            let admitted = pin!(self.entrance.admit(tcp, &mut arrival, timeout));
+            tokio::select! {
+                biased;
+                () = self.stop.cancelled() => Err("drained"),
+                () = lost => Err("address-lost"),
+                admitted = admitted => Ok(admitted),
+            }
+        };
+        let end = match outcome {
+            Ok(Ok(stream)) => {
                 if let Some(tls) = &arrival.tls {
                     self.shared.metrics.tls_handshake(tls.version, tls.resumed, began.elapsed());
                 }
                 return self.seat(arrival, stream, passage);
             }
-            Some(Some(Err(Refused { phase, reason, detail }))) => {
+            Ok(Err(Refused { phase, reason, detail })) => {
                 End { detail, ..End::new(Who::Client, phase, reason) }
             }
-            Some(None) => End::new(Who::Gateway, Phase::Drain, "address-lost"),
-            None => End::new(Who::Gateway, Phase::Drain, "drained"),
+            Err(reason) => End::new(Who::Gateway, Phase::Drain, reason),
         };
         session::turned_away(&self.shared, arrival, &end);
     }
