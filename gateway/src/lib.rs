@@ -15,6 +15,7 @@ pub mod gate;
 pub mod health;
 pub mod http;
 pub mod listener;
+pub mod program;
 pub mod route;
 pub mod session;
 pub mod snapshot;

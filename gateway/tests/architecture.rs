@@ -35,6 +35,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("vrrp::talk", &["config::model"]),
     // What the data plane is made of.
     ("gate", &[]),
+    ("program", &[]),
     ("socket", &[]),
     ("stream", &["config::model"]),
     ("telemetry", &["config::model", "stream"]),
@@ -60,7 +61,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         ],
     ),
     ("admin::view", &[]),
-    ("health", &["config::model", "cluster", "socket", "telemetry::metrics", "tls"]),
+    ("health", &["config::model", "cluster", "program", "socket", "telemetry::metrics", "tls"]),
     ("health::machine", &["config::model", "cluster::condition"]),
     ("health::partition", &[]),
     // On top of some of them.
@@ -97,6 +98,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "tls",
             "worker::timeslice",
             "health::probe",
+            "program",
         ],
     ),
     // Who puts it together.

@@ -3,6 +3,7 @@
 //!
 //! Whatever a test starts dies with it: see [`scratch`].
 
+pub mod benchmark;
 pub mod certificates;
 pub mod command;
 pub mod compose;

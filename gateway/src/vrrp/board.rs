@@ -188,7 +188,7 @@ mod tests {
     use std::time::UNIX_EPOCH;
 
     use super::*;
-    use crate::vrrp::notify::samples::router;
+    use crate::vrrp::samples::router;
 
     fn status(sent: u64, errors: &[(&str, u64)]) -> Word {
         let errors = errors.iter().map(|(reason, count)| ((*reason).to_owned(), *count)).collect();

@@ -9,6 +9,8 @@ pub mod machine;
 pub mod notify;
 pub mod packet;
 pub mod process;
+#[cfg(test)]
+pub(crate) mod samples;
 pub mod talk;
 pub mod track;
 pub mod warden;

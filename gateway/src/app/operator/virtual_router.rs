@@ -93,7 +93,7 @@ mod tests {
     use std::time::UNIX_EPOCH;
 
     use super::*;
-    use crate::vrrp::notify::samples;
+    use crate::vrrp::samples;
     use crate::vrrp::talk::{State, Status, Word};
 
     fn board() -> Board {

@@ -1,21 +1,13 @@
 //! A command of the operator's: it ends with 0 if the node is well.
 
-use std::io;
-use std::process::{ExitStatus, Stdio};
-use std::time::Duration;
+use std::process::ExitStatus;
 
-use rustix::process::{Pid, Signal, kill_process_group};
-use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::Command;
 
 use super::Wrong;
 use crate::cluster::node::Node;
 use crate::config::model::Script;
-
-/// Most bytes kept of what a script prints.
-const KEPT: usize = 4096;
-/// How long what a script left running may hold its output open.
-const LEFTOVERS: Duration = Duration::from_millis(100);
+use crate::program::{self, Ended, Leftovers};
 
 /// Runs the script, which is told what node to check. Dropping the future ends the script and all it has started.
 ///
@@ -33,33 +25,16 @@ pub async fn run(
     script: &Script,
     environment: impl IntoIterator<Item = (&'static str, String)>,
 ) -> Result<Option<String>, Wrong> {
-    let Some((program, arguments)) = script.command.split_first() else {
+    let Some((name, arguments)) = script.command.split_first() else {
         return Err(Wrong::misconfigured("script", "script: the command is empty"));
     };
-    let mut command = Command::new(program);
+    let mut command = Command::new(name);
     command.args(arguments).envs(environment);
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
-    let cannot_start = |error: io::Error| {
-        Wrong::misconfigured("script", format!("{program} cannot be started: {error}"))
-    };
-    let mut child = command.spawn().map_err(cannot_start)?;
-    let group = Group(child.id().and_then(|id| Pid::from_raw(id as i32)));
-    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-    let mut printed =
-        std::pin::pin!(async { tokio::join!(first_line(stderr), first_line(stdout)) });
-    let mut lines = None;
-    let status = loop {
-        tokio::select! {
-            status = child.wait() => break status.map_err(cannot_start)?,
-            both = &mut printed, if lines.is_none() => lines = Some(both),
-        }
-    };
-    drop(group);
-    if lines.is_none() {
-        lines = tokio::time::timeout(LEFTOVERS, printed).await.ok();
-    }
-    let (stderr, stdout) = lines.unwrap_or_default();
-    judge(status, if stderr.is_empty() { stdout } else { stderr })
+    let Ended { status, stdout, stderr } =
+        program::run(command, Leftovers::End).await.map_err(|error| {
+            Wrong::misconfigured("script", format!("{name} cannot be started: {error}"))
+        })?;
+    judge(status, first_line(if stderr.is_empty() { &stdout } else { &stderr }))
 }
 
 fn judge(status: ExitStatus, line: String) -> Result<Option<String>, Wrong> {
@@ -81,34 +56,15 @@ fn environment(node: &Node) -> [(&'static str, String); 5] {
     ]
 }
 
-/// The first line that is not empty. All of it is read: a script is not to wait for somebody to do so.
-async fn first_line(output: Option<impl AsyncRead + Unpin>) -> String {
-    let Some(mut output) = output else { return String::new() };
-    let (mut kept, mut buffer) = (Vec::new(), [0; 1024]);
-    while let Ok(length @ 1..) = output.read(&mut buffer).await {
-        let room = KEPT.saturating_sub(kept.len()).min(length);
-        kept.extend_from_slice(&buffer[..room]);
-    }
-    let text = String::from_utf8_lossy(&kept);
-    text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default().to_owned()
-}
-
-/// A process group that ends with this.
-struct Group(Option<Pid>);
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        if let Some(group) = self.0 {
-            // Fails where nobody of it is left.
-            let _ = kill_process_group(group, Signal::KILL);
-        }
-    }
+/// The texts have no blanks around them: their first line is not empty, unless they are.
+fn first_line(text: &str) -> String {
+    text.lines().next().unwrap_or_default().trim_end().to_owned()
 }
 
 #[cfg(test)]
 mod tests {
     use std::path::Path;
-    use std::time::Instant;
+    use std::time::{Duration, Instant};
 
     use super::*;
     use crate::cluster::report::Outcome;

@@ -1,26 +1,19 @@
 //! The notify command: run at each transition of one virtual router, in order, with keepalived's arguments.
 
-use std::io;
-use std::process::{ExitStatus, Stdio};
+use std::process::ExitStatus;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process_group};
-use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio::process::{Child, Command};
+use tokio::process::Command;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tracing::{debug, warn};
 
+use crate::program::{self, Ended, Leftovers};
 use crate::vrrp::board::Transition;
 
 /// After which a command is ended with all it has started.
 const LIMIT: Duration = Duration::from_secs(30);
-/// Most bytes of each output that are logged.
-const KEPT: usize = 4096;
-/// How long what a command left running may hold its output open.
-const LEFTOVERS: Duration = Duration::from_millis(100);
-
 /// Runs the command for each transition that comes.
 pub(super) async fn run(
     command: Vec<String>,
@@ -51,45 +44,22 @@ async fn call(
     transition: &Transition,
     limit: Duration,
 ) -> Result<String, String> {
-    let Some((program, arguments)) = command.split_first() else {
+    let Some((name, arguments)) = command.split_first() else {
         return Err("there is no command".to_owned());
     };
-    let mut command = Command::new(program);
+    let mut command = Command::new(name);
     command.args(arguments);
     // A sync group has no notify of its own: its members tell each for itself.
     command.args(["INSTANCE", router, transition.to.keepalived()]);
     command.arg(transition.priority.to_string());
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
-    let child = command.spawn().map_err(|error| format!("it cannot be started: {error}"))?;
-    // Ends it where this future is dropped, too.
-    let mut group = Group(child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)));
-    match timeout(limit, finish(child)).await {
-        Ok(Ok((status, printed))) => {
-            // What a command leaves running on purpose goes on.
-            group.0 = None;
-            judge(status, printed)
+    // What a command leaves running on purpose goes on.
+    match timeout(limit, program::run(command, Leftovers::Keep)).await {
+        Ok(Ok(Ended { status, stdout, stderr })) => {
+            judge(status, [stderr, stdout].join("\n").trim().to_owned())
         }
-        Ok(Err(error)) => Err(error.to_string()),
+        Ok(Err(error)) => Err(format!("it cannot be started: {error}")),
         Err(_) => Err(format!("it took longer than {} s and was ended", limit.as_secs())),
     }
-}
-
-/// Waits for its end; what it printed, standard error first.
-async fn finish(mut child: Child) -> io::Result<(ExitStatus, String)> {
-    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-    let mut printed = std::pin::pin!(async { tokio::join!(text(stderr), text(stdout)) });
-    let mut texts = None;
-    let status = loop {
-        tokio::select! {
-            status = child.wait() => break status?,
-            both = &mut printed, if texts.is_none() => texts = Some(both),
-        }
-    };
-    if texts.is_none() {
-        texts = timeout(LEFTOVERS, printed).await.ok();
-    }
-    let (stderr, stdout) = texts.unwrap_or_default();
-    Ok((status, [stderr, stdout].join("\n").trim().to_owned()))
 }
 
 fn judge(status: ExitStatus, printed: String) -> Result<String, String> {
@@ -100,36 +70,16 @@ fn judge(status: ExitStatus, printed: String) -> Result<String, String> {
     }
 }
 
-/// The beginning of an output. All of it is read: a command is not to wait for somebody to do so.
-async fn text(output: Option<impl AsyncRead + Unpin>) -> String {
-    let Some(mut output) = output else { return String::new() };
-    let (mut kept, mut buffer) = (Vec::new(), [0; 1024]);
-    while let Ok(length @ 1..) = output.read(&mut buffer).await {
-        let room = KEPT.saturating_sub(kept.len()).min(length);
-        kept.extend_from_slice(&buffer[..room]);
-    }
-    String::from_utf8_lossy(&kept).trim().to_owned()
-}
-
-/// A process group that ends with this, unless it is let go.
-struct Group(Option<Pid>);
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        if let Some(group) = self.0 {
-            // Fails where nobody of it is left.
-            let _ = kill_process_group(group, Signal::KILL);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::path::Path;
     use std::time::Instant;
 
+    use rustix::process::{Pid, Signal};
+
     use super::*;
-    use crate::vrrp::notify::samples::transition;
+    use crate::program::KEPT;
+    use crate::vrrp::samples::transition;
     use crate::vrrp::talk::State;
 
     fn shell(text: &str) -> Vec<String> {

@@ -13,7 +13,7 @@ use tokio_rustls::TlsAcceptor;
 use super::*;
 use crate::config::model::Login;
 use crate::vrrp::notify::event::What;
-use crate::vrrp::notify::samples::{router, transition};
+use crate::vrrp::samples::{router, transition};
 use crate::vrrp::talk::State;
 
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -107,7 +107,7 @@ mod tests {
     use std::time::{Duration, UNIX_EPOCH};
 
     use super::*;
-    use crate::vrrp::notify::samples::{router, transition};
+    use crate::vrrp::samples::{router, transition};
 
     fn event(what: What) -> Event {
         Event { what, at: UNIX_EPOCH + Duration::from_millis(1_700_000_000_250) }

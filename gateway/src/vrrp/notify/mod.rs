@@ -10,8 +10,6 @@ mod event;
 mod webhook;
 
 #[cfg(test)]
-pub(crate) mod samples;
-#[cfg(test)]
 mod tests;
 
 use std::future::Future;

@@ -7,10 +7,10 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::time::UNIX_EPOCH;
 
-use super::samples::{router, transition};
 use super::*;
 use crate::cluster::Cluster;
 use crate::config::model::{EmailTls, samples as model};
+use crate::vrrp::samples::{router, transition};
 use crate::vrrp::talk::{Alarm, State, Word};
 
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -10,10 +10,9 @@ use std::time::Instant;
 
 use super::child::Process;
 use super::*;
-use crate::config::model::{
-    Garp, Track, VirtualAddress, VirtualRouter, VrrpChecksum, VrrpNotify, VrrpVersion,
-};
+use crate::config::model::VirtualRouter;
 use crate::vrrp::board::News;
+use crate::vrrp::samples;
 use crate::vrrp::talk::{Alarm, Counters, Order, Setup, Standing, State, Status, Word};
 
 const LONG: Duration = Duration::from_secs(20);
@@ -107,28 +106,9 @@ impl Peer {
     }
 }
 
+/// The virtual router of all tests here.
 pub(crate) fn router() -> VirtualRouter {
-    VirtualRouter {
-        name: "amqp".into(),
-        interface: "eth0".into(),
-        virtual_router_id: 51,
-        priority: 100,
-        addresses: vec![VirtualAddress { address: [10, 0, 0, 1].into(), prefix: 32 }],
-        version: VrrpVersion::V3,
-        advertisement_interval: Duration::from_millis(100),
-        preempt: true,
-        preempt_delay: Duration::ZERO,
-        fast_takeover: true,
-        authentication: None,
-        peers: Vec::new(),
-        source_address: None,
-        virtual_mac: false,
-        sync_group: None,
-        garp: Garp { repeat: 5, delay: Duration::from_secs(5), refresh: None },
-        checksum: VrrpChecksum::Auto,
-        track: Track::default(),
-        notify: VrrpNotify::default(),
-    }
+    samples::router("amqp")
 }
 
 /// A warden whose control runtime is this test's.
@@ -154,7 +134,7 @@ impl Stage {
         let (told, left) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicUsize::new(0)));
         let (telling, counted) = (told.clone(), left.clone());
         let closer: Closer = Box::new(move |addresses, how| {
-            assert_eq!(addresses, [IpAddr::from([10, 0, 0, 1])]);
+            assert_eq!(addresses, [IpAddr::from([10, 0, 0, 9])]);
             telling.lock().unwrap().push(how);
             counted.load(Ordering::Relaxed)
         });

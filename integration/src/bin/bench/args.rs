@@ -4,6 +4,7 @@ use crate::cases::{self, Case, Kind};
 use crate::peers::Peer;
 use crate::run::Scale;
 use anyhow::{Context, Result, bail};
+use integration::benchmark;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -62,15 +63,15 @@ impl Command {
                 "--help" | "-h" => return Ok(Command::Help),
                 "--list" => return Ok(Command::List),
                 "--quick" => quick = true,
-                "--repetitions" => repetitions = Some(positive(&value()?)?),
+                "--repetitions" => repetitions = Some(benchmark::positive(&value()?)?),
                 "--window" => window = Some(seconds(&value()?)?),
                 "--only" => only.extend(value()?.split(',').map(str::to_owned)),
-                "--peers" => peers = list_of_peers(&value()?)?,
+                "--peers" => peers = benchmark::peers(&Peer::ALL, &value()?, Peer::name)?,
                 "--json" => json = PathBuf::from(value()?),
                 _ => bail!("unknown option {word}; --help lists the options"),
             }
         }
-        let cases = chosen(&only)?;
+        let cases = benchmark::chosen(cases::all(), &only, |case| case.id)?;
         let usual = Duration::from_millis(if quick { 500 } else { 1400 });
         let scale = Scale {
             warm_up: Duration::from_millis(if quick { 200 } else { 500 }),
@@ -90,35 +91,6 @@ impl Args {
             _ => REPETITIONS,
         };
         self.repetitions.unwrap_or(usual)
-    }
-}
-
-fn chosen(only: &[String]) -> Result<Vec<Case>> {
-    let mut cases = cases::all();
-    for part in only {
-        if !cases.iter().any(|case| case.id.contains(part.as_str())) {
-            bail!("no case is called {part}; --list names them");
-        }
-    }
-    cases.retain(|case| only.is_empty() || only.iter().any(|part| case.id.contains(part.as_str())));
-    Ok(cases)
-}
-
-fn list_of_peers(list: &str) -> Result<Vec<Peer>> {
-    let mut peers = Vec::new();
-    for name in list.split(',') {
-        let peer = Peer::ALL.into_iter().find(|peer| peer.name() == name);
-        peers.push(peer.with_context(|| format!("no peer is called {name}; see --help"))?);
-    }
-    peers.sort_unstable();
-    peers.dedup();
-    Ok(peers)
-}
-
-fn positive(text: &str) -> Result<usize> {
-    match text.parse() {
-        Ok(number) if number > 0 => Ok(number),
-        _ => bail!("{text} is not a number from 1 up"),
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::cases::{Case, Figure, Target};
 use crate::peers::Peer;
 use crate::results::{Results, Summary, Verdict};
+use integration::benchmark::align;
 
 /// The table with what went wrong below it; ends with a newline.
 pub(crate) fn render(results: &Results, versions: &[(Peer, String)]) -> String {
@@ -93,27 +94,6 @@ fn number(value: f64) -> String {
         size if size >= 1.0 => format!("{value:.2}"),
         _ => format!("{value:.3}"),
     }
-}
-
-/// Columns as wide as their widest cell; text to the left, figures to the right.
-fn align(rows: &[Vec<String>]) -> String {
-    let columns = rows.first().map_or(0, Vec::len);
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
-    let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
-    let mut text = String::new();
-    for row in rows {
-        let mut line = String::new();
-        for (column, (cell, width)) in row.iter().zip(&widths).enumerate() {
-            if column < 2 || column + 1 == columns {
-                line += &format!("{cell:<width$}  ");
-            } else {
-                line += &format!("{cell:>width$}  ");
-            }
-        }
-        text += line.trim_end();
-        text += "\n";
-    }
-    text
 }
 
 #[cfg(test)]

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 
+use integration::benchmark;
+
 use crate::candidate::Peer;
 use crate::cases::Case;
 
@@ -52,14 +54,19 @@ impl Command {
             match word.as_str() {
                 "--help" | "-h" => return Ok(Self::Help),
                 "--list" => return Ok(Self::List),
-                "--repetitions" => repetitions = Some(positive(&value()?)?),
+                "--repetitions" => repetitions = Some(benchmark::positive(&value()?)?),
                 "--only" => only.extend(value()?.split(',').map(str::to_owned)),
-                "--peers" => peers = list_of_peers(&value()?)?,
+                "--peers" => peers = benchmark::peers(&Peer::ALL, &value()?, Peer::name)?,
                 "--json" => json = PathBuf::from(value()?),
                 _ => bail!("unknown option {word}; --help lists the options"),
             }
         }
-        Ok(Self::Run(Args { repetitions, cases: chosen(&only)?, peers, json }))
+        Ok(Self::Run(Args {
+            repetitions,
+            cases: benchmark::chosen(Case::ALL.to_vec(), &only, |case| case.id())?,
+            peers,
+            json,
+        }))
     }
 }
 
@@ -68,37 +75,6 @@ impl Args {
     pub(crate) fn repetitions(&self, case: Case) -> usize {
         let usual = if case == Case::Partition { REPETITIONS_OF_PARTITION } else { REPETITIONS };
         self.repetitions.unwrap_or(usual)
-    }
-}
-
-fn chosen(only: &[String]) -> Result<Vec<Case>> {
-    let mut cases = Case::ALL.to_vec();
-    for part in only {
-        if !cases.iter().any(|case| case.id().contains(part.as_str())) {
-            bail!("no case is called {part}; --list names them");
-        }
-    }
-    cases.retain(|case| {
-        only.is_empty() || only.iter().any(|part| case.id().contains(part.as_str()))
-    });
-    Ok(cases)
-}
-
-fn list_of_peers(list: &str) -> Result<Vec<Peer>> {
-    let mut peers = Vec::new();
-    for name in list.split(',') {
-        let peer = Peer::ALL.into_iter().find(|peer| peer.name() == name);
-        peers.push(peer.with_context(|| format!("no peer is called {name}; see --help"))?);
-    }
-    peers.sort_unstable();
-    peers.dedup();
-    Ok(peers)
-}
-
-fn positive(text: &str) -> Result<usize> {
-    match text.parse() {
-        Ok(number) if number > 0 => Ok(number),
-        _ => bail!("{text} is not a number from 1 up"),
     }
 }
 

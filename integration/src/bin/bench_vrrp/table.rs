@@ -1,5 +1,7 @@
 //! The table for people.
 
+use integration::benchmark::align;
+
 use crate::cases::{Case, Figure};
 use crate::results::{Results, Summary, Verdict};
 
@@ -74,27 +76,6 @@ fn cell(figure: Figure, summary: &Summary) -> String {
         return format!("{:.0} ({black} of {runs})", summary.mean);
     }
     format!("{:.0} / {:.0} / {:.0}", summary.least, summary.median, summary.most)
-}
-
-/// Columns as wide as their widest cell; text to the left, figures to the right.
-fn align(rows: &[Vec<String>]) -> String {
-    let columns = rows.first().map_or(0, Vec::len);
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
-    let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
-    let mut text = String::new();
-    for row in rows {
-        let mut line = String::new();
-        for (column, (cell, width)) in row.iter().zip(&widths).enumerate() {
-            if column < 2 || column + 1 == columns {
-                line += &format!("{cell:<width$}  ");
-            } else {
-                line += &format!("{cell:>width$}  ");
-            }
-        }
-        text += line.trim_end();
-        text += "\n";
-    }
-    text
 }
 
 #[cfg(test)]
