@@ -88,6 +88,10 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("admin", &["socket"]),
     ("drain", &["config::model", "cluster", "snapshot", "session", "stream", "tls"]),
     (
+        "vrrp::process",
+        &["config::model", "vrrp::packet", "vrrp::machine", "vrrp::talk", "worker::timeslice"],
+    ),
+    (
         "vrrp",
         &[
             "config::model",
