@@ -85,7 +85,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("http::page", &[]),
     ("http::pulse", &[]),
     ("http::redirect", &[]),
-    ("admin", &["socket"]),
+    ("telemetry::events", &[]),
+    ("admin", &["socket", "telemetry::events"]),
     ("drain", &["config::model", "cluster", "snapshot", "session", "stream", "tls"]),
     (
         "vrrp::process",

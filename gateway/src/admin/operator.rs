@@ -1,5 +1,9 @@
 //! What the API asks of the gateway.
 
+pub mod configure;
+pub mod observe;
+pub mod tapping;
+
 use super::view;
 
 /// Shows and changes nodes, clusters and virtual routers on behalf of whoever uses the API.
@@ -56,4 +60,6 @@ pub enum Refusal {
     Unknown(String),
     /// It is not possible as things are.
     Conflict(String),
+    /// What was asked cannot be understood, or is not valid; all that is wrong, one by one.
+    Invalid(String, Vec<String>),
 }

@@ -33,6 +33,9 @@ impl From<Refusal> for Problem {
         match refusal {
             Refusal::Unknown(detail) => Self::new(StatusCode::NOT_FOUND, detail),
             Refusal::Conflict(detail) => Self::new(StatusCode::CONFLICT, detail),
+            Refusal::Invalid(detail, reasons) => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail).with_reasons(reasons)
+            }
         }
     }
 }

@@ -1,18 +1,24 @@
-//! What the API says of nodes, clusters and virtual routers, and what it can be told: the JSON of both sides of it.
+//! What the API says, and what it can be told: the JSON of both sides of it.
 
+pub mod config;
+pub mod login;
+pub mod session;
+pub mod status;
+pub mod traffic;
 pub mod vrrp;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// `GET /api/v1/nodes`
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Nodes {
     /// All nodes of all clusters, by cluster, then in the order of the configuration.
     pub nodes: Vec<Node>,
 }
 
 /// `GET /api/v1/nodes/{cluster}/{node}`
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Node {
     /// The cluster.
     pub cluster: String,
@@ -53,7 +59,7 @@ pub struct Node {
 }
 
 /// What a broker says of itself.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Broker {
     /// What it calls itself, `rabbit@host`, where its management API is asked.
     pub name: Option<String>,
@@ -72,7 +78,7 @@ pub struct Broker {
 }
 
 /// How far the sessions of a node are closed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Drain {
     /// Sessions when it began.
     pub total: usize,
@@ -83,7 +89,7 @@ pub struct Drain {
 }
 
 /// The last result of a check.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Check {
     /// Which one, as the configuration names it.
     pub check: String,
@@ -98,7 +104,7 @@ pub struct Check {
 }
 
 /// `PATCH /api/v1/nodes/{cluster}/{node}`
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NodeChange {
     /// What the operator wants; absent = as it is.
@@ -106,11 +112,12 @@ pub struct NodeChange {
     pub admin_state: Option<AdminState>,
     /// Its share of new sessions, from 1; absent = as it is.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u32>, minimum = 1)]
     pub weight: Option<std::num::NonZeroU32>,
 }
 
 /// What an operator wants of a node.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum AdminState {
     /// To serve.
@@ -134,14 +141,14 @@ impl AdminState {
 }
 
 /// `GET /api/v1/clusters`
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Clusters {
     /// All clusters, by name.
     pub clusters: Vec<Cluster>,
 }
 
 /// `GET /api/v1/clusters/{cluster}`
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Cluster {
     /// Its name.
     pub cluster: String,
@@ -158,7 +165,7 @@ pub struct Cluster {
 }
 
 /// `POST` and `DELETE /api/v1/clusters/{cluster}/rebalance`
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Rebalance {
     /// Sessions that were too many on their nodes when it began: 0 = it is even.
     pub planned: usize,
@@ -171,7 +178,7 @@ pub struct Rebalance {
 }
 
 /// An error, as RFC 9457 has it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct Problem {
     /// Its kind, in a few words.
     pub title: String,

@@ -159,6 +159,7 @@ fn start(
         ended: Ended::default(),
         metrics: Arc::new(Metrics::new()),
         access: model.log.access.then(|| AccessLog::new(sink.handle())),
+        events: Arc::default(),
     });
     let gates = listeners.iter().map(|l| (l.name.clone(), l.gate.clone())).collect();
     let accepting = listeners.iter().map(|l| (l.name.clone(), l.accepting.clone())).collect();

@@ -86,6 +86,8 @@ pub struct Gateway {
     pub drain_rate: NonZeroU32,
     /// DNS servers that names of nodes are asked of; empty = those of the system.
     pub name_servers: Vec<SocketAddr>,
+    /// Is the file taken over by itself when it changes?
+    pub reload_on_change: bool,
 }
 
 /// `[log]`
@@ -282,11 +284,53 @@ pub struct Node {
     pub management: Option<ManagementUrl>,
 }
 
-/// `[admin]`: metrics and health endpoints.
-#[derive(Debug, Clone)]
+/// `[admin]`: console, API, metrics and health endpoints.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Admin {
     /// Address of the admin HTTP server.
     pub bind: SocketAddr,
+    /// `admin.tls.certificates`; empty = plain HTTP.
+    pub certificates: Vec<Certificate>,
+    /// Does `/metrics` take a login, too?
+    pub metrics_auth: bool,
+    /// `[[admin.user]]`, in the order of the file.
+    pub users: Vec<AdminUser>,
+    /// `[[admin.token]]`, in the order of the file.
+    pub tokens: Vec<AdminToken>,
+}
+
+/// `[[admin.user]]`: who may log in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AdminUser {
+    /// Their name.
+    pub name: Arc<str>,
+    /// Of their password: a PHC string of argon2.
+    pub password_hash: Arc<str>,
+    /// What they may do.
+    pub role: Role,
+}
+
+/// `[[admin.token]]`: a program that may use the API.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AdminToken {
+    /// Its name.
+    pub name: Arc<str>,
+    /// SHA-256 of the token.
+    pub hash: [u8; 32],
+    /// What it may do.
+    pub role: Role,
+}
+
+/// `role`: each may all that those before it may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// Look.
+    Viewer,
+    /// Move and close: nodes, sessions, virtual routers; reload.
+    Operator,
+    /// All: roll back, see bodies of messages, end the logins of others.
+    Admin,
 }
 
 /// Name of a listener.

@@ -67,7 +67,13 @@ pub(super) fn model(
         clusters,
         virtual_routers: vrrp::virtual_routers(&mut context, &virtual_routers),
         email: vrrp::email(&mut context, file.notify.and_then(|notify| notify.email)),
-        admin: admin_bind.map(|bind| Admin { bind }),
+        admin: admin_bind.map(|bind| Admin {
+            bind,
+            certificates: Vec::new(),
+            metrics_auth: false,
+            users: Vec::new(),
+            tokens: Vec::new(),
+        }),
     }
 }
 
@@ -189,6 +195,7 @@ fn gateway(
         drain_timeout,
         drain_rate: positive(file.drain_rate.as_ref(), defaults::DRAIN_RATE),
         name_servers: name_servers(context, file.name_servers.as_ref()),
+        reload_on_change: false,
     }
 }
 

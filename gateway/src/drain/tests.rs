@@ -51,6 +51,7 @@ fn model(cluster: model::Cluster) -> Model {
         drain_timeout: Duration::from_secs(60),
         drain_rate: rate(100),
         name_servers: Vec::new(),
+        reload_on_change: false,
     };
     let (level, format) = (LogLevel::Info, LogFormat::Text);
     let log = Log { level, format, output: LogOutput::Stdout, access: false };
@@ -80,6 +81,7 @@ impl Stage {
             ended: Ended::default(),
             metrics: Arc::default(),
             access: None,
+            events: Arc::default(),
         });
         let cluster = shared.snapshot.load().clusters.values().next().unwrap().clone();
         let keeper = Keeper::new(shared, model.gateway.drain_rate);

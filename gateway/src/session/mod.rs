@@ -32,6 +32,7 @@ use crate::socket::keep_alive;
 use crate::stream::Stream;
 use crate::stream::arrival::Arrival;
 use crate::telemetry::access::{AccessLog, Protocol};
+use crate::telemetry::events::EventLog;
 use crate::telemetry::metrics::Metrics;
 use crate::worker::Seat;
 use bytes::Bytes;
@@ -61,6 +62,8 @@ pub struct Shared {
     pub metrics: Arc<Metrics>,
     /// Where access records go, if anywhere.
     pub access: Option<AccessLog>,
+    /// What happened lately.
+    pub events: Arc<EventLog>,
 }
 
 /// Serves a client that was accepted, to its end. `passage` is held as long.

@@ -1,8 +1,9 @@
-//! What the gateway tells about itself: log lines, access records, metrics.
+//! What the gateway tells about itself: log lines, access records, metrics, events.
 
 pub mod access;
 pub mod counters;
 mod escape;
+pub mod events;
 pub mod log;
 pub mod metrics;
 pub mod names;

@@ -3,16 +3,17 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// `GET /api/v1/virtual-routers`
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct VirtualRouters {
     /// All of them, in the order of the configuration.
     pub virtual_routers: Vec<VirtualRouter>,
 }
 
 /// `GET /api/v1/virtual-routers/{name}`
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct VirtualRouter {
     /// Its name.
     pub virtual_router: String,
@@ -51,7 +52,7 @@ pub struct VirtualRouter {
 }
 
 /// Another gateway of a virtual router.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Peer {
     /// Where its advertisements come from.
     pub address: String,
@@ -62,7 +63,7 @@ pub struct Peer {
 }
 
 /// A misconfiguration.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Alarm {
     /// Its name, as in metrics.
     pub alarm: String,
@@ -71,7 +72,7 @@ pub struct Alarm {
 }
 
 /// What a virtual router has counted.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Counters {
     /// Advertisements sent.
     pub sent: u64,
@@ -86,7 +87,7 @@ pub struct Counters {
 }
 
 /// A change of state.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Transition {
     /// Before.
     pub from: String,
