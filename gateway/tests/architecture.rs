@@ -86,7 +86,9 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("http::pulse", &[]),
     ("http::redirect", &[]),
     ("telemetry::events", &[]),
-    ("admin", &["socket", "telemetry::events"]),
+    ("admin", &["config::model", "socket", "telemetry::events", "tls"]),
+    ("admin::auth::passwords", &["admin::auth"]),
+    ("admin::auth::secret", &[]),
     ("drain", &["config::model", "cluster", "snapshot", "session", "stream", "tls"]),
     (
         "vrrp::process",
@@ -129,7 +131,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "vrrp",
         ],
     ),
-    ("cli", &["config", "admin::view", "tls"]),
+    ("cli", &["config", "admin::auth::passwords", "admin::auth::secret", "admin::view", "tls"]),
     ("main", &["app", "cli", "vrrp::process"]),
 ];
 
@@ -137,6 +139,8 @@ const ROOMS: &[(&str, &[&str])] = &[
 const PURE: &[&str] = &[
     "config",
     "route",
+    "admin::auth::attempts",
+    "admin::auth::roles",
     "cluster::admission::line",
     "cluster::balance",
     "cluster::offer",
@@ -176,6 +180,7 @@ const IMPURE: &[&str] = &[
 /// A library, and the only rooms that may name it.
 const LIBRARIES: &[(&str, &[&str])] = &[
     ("admin_ui", &["admin"]),
+    ("argon2", &["admin::auth", "config::values"]),
     ("axum", &["admin", "health::probe::management::tests", "health::probe::overview::tests"]),
     ("async_rs", &["health::probe"]),
     (
@@ -190,6 +195,7 @@ const LIBRARIES: &[(&str, &[&str])] = &[
             "vrrp::notify",
         ],
     ),
+    ("getrandom", &["admin::auth"]),
     ("hyper_util", &["admin", "health::probe::http", "http", "vrrp::notify"]),
     ("lapin", &["health::probe"]),
     ("lettre", &["vrrp::notify"]),

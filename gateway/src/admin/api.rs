@@ -1,20 +1,19 @@
 //! `/api/v1`: nodes, clusters and virtual routers, and what an operator can do with them.
 
-use std::net::SocketAddr;
+pub(super) mod login;
+
 use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, PathRejection};
 use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::StatusCode;
-use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::guard::guard;
 use super::operator::Operator;
 use super::problem::Problem;
 use super::view::vrrp::{VirtualRouter, VirtualRouters};
@@ -26,8 +25,8 @@ pub(super) const MAX_BODY: usize = 64 * 1024;
 type Desk = Arc<dyn Operator>;
 type Answer<T> = Result<Json<T>, Problem>;
 
-/// The API of the admin server that is bound to `bound`.
-pub(super) fn router(operator: Desk, bound: SocketAddr) -> Router {
+/// The API.
+pub(super) fn router(operator: Desk) -> Router {
     Router::new()
         .route("/api/v1/nodes", get(nodes))
         .route("/api/v1/nodes/{cluster}/{node}", get(node).patch(change_node))
@@ -38,7 +37,6 @@ pub(super) fn router(operator: Desk, bound: SocketAddr) -> Router {
         .route("/api/v1/virtual-routers/{name}", get(virtual_router))
         .route("/api/v1/virtual-routers/{name}/release", post(release))
         .route("/api/v1/virtual-routers/{name}/reclaim", post(reclaim))
-        .route_layer(from_fn_with_state(bound, guard))
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .with_state(operator)
 }

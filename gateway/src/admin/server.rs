@@ -1,22 +1,37 @@
 //! The accept loop of the admin address. It bounds what a stranger can take: connections at once,
 //! the time to send a request, the size of its head, and the time a connection may live.
 
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
+use axum::{Extension, Router};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
+use super::auth::Peer;
+use crate::tls::server::Termination;
+
 /// Connections at once; further clients wait in the accept queue.
 pub(super) const MAX_CONNECTIONS: usize = 64;
+/// For the TLS handshake.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+/// To somebody who speaks HTTP without TLS where there is TLS.
+const PLAIN: &str = "HTTP/1.1 400 Bad Request\r\nContent-Type: application/problem+json\r\nConnection: close\r\n\
+    Content-Length: 126\r\n\r\n{\"type\":\"about:blank\",\"title\":\"Bad Request\",\"status\":400,\
+    \"detail\":\"This address speaks TLS: ask it with https:// in the URL.\"}";
 /// For the head of a request, and for the next one on an idle connection.
 pub(super) const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 /// After that a connection ends with its present answer.
@@ -29,11 +44,18 @@ pub(super) const MAX_HEAD: usize = 16 * 1024;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
 /// Serves until `stop` is cancelled and the last answers are out.
-pub(super) async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) {
+pub(super) async fn serve(
+    listener: TcpListener,
+    tls: Option<Arc<Termination>>,
+    router: Router,
+    stop: CancellationToken,
+) {
     let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let connections = TaskTracker::new();
-    while let Some((stream, slot)) = accept(&listener, &slots, &stop).await {
-        connections.spawn(connection(stream, router.clone(), stop.clone(), slot));
+    while let Some((stream, address, slot)) = accept(&listener, &slots, &stop).await {
+        let peer = Peer { address, tls: tls.is_some() };
+        let router = router.clone().layer(Extension(peer));
+        connections.spawn(connection(stream, tls.clone(), router, stop.clone(), slot));
     }
     drop(listener);
     connections.close();
@@ -46,12 +68,12 @@ async fn accept(
     listener: &TcpListener,
     slots: &Arc<Semaphore>,
     stop: &CancellationToken,
-) -> Option<(TcpStream, OwnedSemaphorePermit)> {
+) -> Option<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
     let next = async {
         let slot = Arc::clone(slots).acquire_owned().await.ok()?;
         loop {
             match listener.accept().await {
-                Ok((stream, _)) => return Some((stream, slot)),
+                Ok((stream, peer)) => return Some((stream, peer, slot)),
                 Err(error) => {
                     warn!(%error, "the admin address cannot accept a connection");
                     sleep(ACCEPT_PAUSE).await;
@@ -68,10 +90,40 @@ async fn accept(
 
 async fn connection(
     stream: TcpStream,
+    tls: Option<Arc<Termination>>,
     router: Router,
     stop: CancellationToken,
     _slot: OwnedSemaphorePermit,
 ) {
+    let Some(tls) = tls else { return talk(stream, router, stop).await };
+    let secured = secure(stream, &tls);
+    let secured = stop.run_until_cancelled(timeout(HANDSHAKE_TIMEOUT, secured)).await;
+    match secured {
+        Some(Ok(Ok(stream))) => talk(stream, router, stop).await,
+        Some(Ok(Err(error))) => debug!(%error, "no TLS at the admin address"),
+        Some(Err(_)) => debug!("no TLS handshake at the admin address in time"),
+        None => {}
+    }
+}
+
+/// Shakes hands. Who speaks HTTP without TLS is told so.
+async fn secure(mut stream: TcpStream, tls: &Termination) -> io::Result<TlsStream<TcpStream>> {
+    let mut first = [0];
+    if stream.peek(&mut first).await? > 0 && first[0].is_ascii_uppercase() {
+        stream.write_all(PLAIN.as_bytes()).await?;
+        stream.shutdown().await?;
+        // What is not read yet would have the kernel throw the answer away.
+        let mut rest = [0; 1024];
+        while stream.read(&mut rest).await? > 0 {}
+        return Err(io::Error::other("the client speaks HTTP without TLS"));
+    }
+    TlsAcceptor::from(tls.config()).accept(stream).await
+}
+
+async fn talk<S>(stream: S, router: Router, stop: CancellationToken)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
@@ -88,9 +140,12 @@ async fn connection(
     }
 }
 
-type Connection = http1::Connection<TokioIo<TcpStream>, TowerToHyperService<Router>>;
+type Connection<S> = http1::Connection<TokioIo<S>, TowerToHyperService<Router>>;
 
-async fn last_answer(mut connection: std::pin::Pin<&mut Connection>) -> hyper::Result<()> {
+async fn last_answer<S>(mut connection: Pin<&mut Connection<S>>) -> hyper::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     connection.as_mut().graceful_shutdown();
     timeout(LAST_ANSWER, connection).await.unwrap_or(Ok(()))
 }

@@ -20,7 +20,10 @@ fn sources() -> Sources {
     Sources {
         metrics: Arc::new(|| "answer 42\n".to_owned()),
         not_ready: Arc::new(Vec::new),
+        name: "gw".into(),
         operator: Arc::new(api::Desk::default()),
+        auth: Arc::new(Auth::new(auth::Accounts::default(), Arc::default()).unwrap()),
+        tls: None,
     }
 }
 
