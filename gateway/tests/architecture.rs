@@ -207,6 +207,8 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("toml", &["config"]),
     ("rustls_native_certs", &["tls"]),
     ("ureq", &["cli"]),
+    ("utoipa", &["admin"]),
+    ("utoipa_axum", &["admin"]),
     ("x509_cert", &["tls"]),
     ("schemars", &["config"]),
 ];

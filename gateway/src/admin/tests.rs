@@ -15,12 +15,17 @@ use super::*;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 mod api;
+mod document;
 
 fn sources() -> Sources {
     Sources {
         metrics: Arc::new(|| "answer 42\n".to_owned()),
         not_ready: Arc::new(Vec::new),
         operator: Arc::new(api::Desk::default()),
+        observer: None,
+        configurator: None,
+        tapping: None,
+        events: Arc::default(),
     }
 }
 

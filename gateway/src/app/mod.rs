@@ -377,6 +377,10 @@ impl Gateway {
             metrics: Arc::new(move || metrics.render()),
             not_ready: Arc::new(move || watch::not_ready(&shared, &stop)),
             operator: Arc::new(desk),
+            observer: None,
+            configurator: None,
+            tapping: None,
+            events: self.shared.events.clone(),
         }
     }
 
