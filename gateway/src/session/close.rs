@@ -26,6 +26,9 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 /// What clients of an address are told that moves to another gateway.
 pub(super) const MOVED: &str = "the address has moved to another gateway, please reconnect";
 
+/// What the client of a session is told that an operator closes.
+pub(super) const CLOSED: &str = "closed by an operator";
+
 /// The end of a session that has nothing left to do: the close handshake has passed through, and the client has gone.
 pub(super) fn settled(relay: &Relay, stop: &Stop) -> Option<End> {
     let answered = relay.watch.closing.as_ref().is_some_and(|closing| closing.answered);
@@ -59,7 +62,8 @@ pub(super) async fn finish(relay: &mut Relay, stop: Stop, gateway: &str) -> End 
             | Order::Idle
             | Order::NodeDraining
             | Order::NodeMaintenance
-            | Order::Rebalance,
+            | Order::Rebalance
+            | Order::OperatorClose,
         ) => {
             patiently(&session, close_both(relay, end.close.as_ref())).await;
         }
@@ -126,6 +130,9 @@ fn end_of(relay: &Relay, stop: &Stop, gateway: &str) -> End {
                 .with_close(forced(&format!("{} is down", node()))),
             Order::AddressLost => {
                 End::new(Who::Gateway, Phase::Drain, "address-lost").with_close(forced(MOVED))
+            }
+            Order::OperatorClose => {
+                End::new(Who::Operator, Phase::Relay, "operator-closed").with_close(forced(CLOSED))
             }
         },
     }

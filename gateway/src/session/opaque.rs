@@ -199,6 +199,10 @@ pub(super) fn poll_client(
         Some(Order::AddressLost) => {
             return Poll::Ready(End::new(Who::Gateway, Phase::Drain, "address-lost"));
         }
+        Some(Order::OperatorClose) => {
+            let end = End::new(Who::Operator, Phase::Connect, "operator-closed");
+            return Poll::Ready(end);
+        }
         Some(_) => return Poll::Ready(End::new(Who::Gateway, Phase::Drain, "cut")),
     }
     while said.len() < MAX_WAITING {
