@@ -8,6 +8,7 @@ mod close;
 mod dial;
 mod held;
 mod io;
+pub mod ledger;
 mod local;
 mod opaque;
 mod open;
@@ -223,6 +224,7 @@ impl Live {
         match opening {
             Opening::Opened { node, lease, opened, facts } => {
                 self.heard_now(opened.tune.heartbeat);
+                self.shared.metrics.opened(facts.handshake.0 + facts.handshake.1);
                 self.session.opened(facts);
                 let rest = (opened.client_rest, opened.node_rest);
                 let spoken = (Protocol::Amqp091, Some(opened.tune));
