@@ -11,6 +11,7 @@ use atomic_waker::AtomicWaker;
 use dashmap::DashMap;
 
 use super::held::Held;
+use super::tap::Tapped;
 use crate::cluster::node::Node;
 use crate::stream::arrival::Arrival;
 use crate::telemetry::counters::SessionCounters;
@@ -35,6 +36,8 @@ pub struct Session {
     /// What the handshake told; set at open-ok.
     facts: OnceLock<Box<SessionFacts>>,
     order: AtomicU8,
+    /// Who watches it.
+    pub(super) tapped: Tapped,
     waker: AtomicWaker,
 }
 
@@ -148,6 +151,7 @@ impl Session {
             held: Held::default(),
             facts: OnceLock::new(),
             order: AtomicU8::new(0),
+            tapped: Tapped::default(),
             waker: AtomicWaker::new(),
         }
     }
@@ -228,6 +232,12 @@ impl Registry {
     /// Takes a session out.
     pub fn remove(&self, id: SessionId) {
         self.sessions.remove(&id);
+    }
+
+    /// The session of this number, if it lives.
+    #[must_use]
+    pub fn get(&self, id: SessionId) -> Option<Arc<Session>> {
+        self.sessions.get(&id).map(|session| session.clone())
     }
 
     /// How many there are.
