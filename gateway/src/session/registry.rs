@@ -11,6 +11,7 @@ use atomic_waker::AtomicWaker;
 use dashmap::DashMap;
 
 use super::held::Held;
+use super::tap::Tapped;
 use crate::cluster::node::Node;
 use crate::stream::arrival::Arrival;
 use crate::telemetry::counters::SessionCounters;
@@ -36,6 +37,8 @@ pub struct Session {
     facts: OnceLock<Box<SessionFacts>>,
     ended: AtomicBool,
     order: AtomicU8,
+    /// Who watches it.
+    pub(super) tapped: Tapped,
     waker: AtomicWaker,
 }
 
@@ -162,6 +165,7 @@ impl Session {
             facts: OnceLock::new(),
             ended: AtomicBool::new(false),
             order: AtomicU8::new(0),
+            tapped: Tapped::default(),
             waker: AtomicWaker::new(),
         }
     }
@@ -261,6 +265,12 @@ impl Registry {
     #[must_use]
     pub fn get(&self, id: SessionId) -> Option<Arc<Session>> {
         self.sessions.get(&id).map(|entry| entry.value().clone())
+    }
+
+    /// The session of this number, if it lives.
+    #[must_use]
+    pub fn get(&self, id: SessionId) -> Option<Arc<Session>> {
+        self.sessions.get(&id).map(|session| session.clone())
     }
 
     /// How many there are.
