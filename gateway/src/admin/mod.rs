@@ -48,8 +48,8 @@ pub struct Sources {
     pub observer: Option<Arc<dyn Observer>>,
     /// The configuration; without it its paths are not there.
     pub configurator: Option<Arc<dyn Configurator>>,
-    /// What single sessions say; without it its path is not there.
-    pub tapping: Option<Arc<dyn Tapping>>,
+    /// Single sessions, method by method.
+    pub tapping: Arc<dyn Tapping>,
     /// What happened.
     pub events: Arc<EventLog>,
 }

@@ -47,10 +47,9 @@ pub(super) fn router(sources: &Sources, bound: SocketAddr) -> Router {
     if let Some(configurator) = &sources.configurator {
         json = json.merge(plain(config::router()).with_state(configurator.clone()));
     }
-    let mut streams = plain(events::router()).with_state(sources.events.clone());
-    if let Some(tapping) = &sources.tapping {
-        streams = streams.merge(plain(tap::router()).with_state(tapping.clone()));
-    }
+    let streams = plain(events::router())
+        .with_state(sources.events.clone())
+        .merge(plain(tap::router()).with_state(sources.tapping.clone()));
     let text = text();
     let document = async move || ([(CONTENT_TYPE, JSON)], text.clone());
     json.route_layer(from_fn(json_only))
