@@ -267,12 +267,6 @@ impl Registry {
         self.sessions.get(&id).map(|entry| entry.value().clone())
     }
 
-    /// The session of this number, if it lives.
-    #[must_use]
-    pub fn get(&self, id: SessionId) -> Option<Arc<Session>> {
-        self.sessions.get(&id).map(|session| session.clone())
-    }
-
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {
