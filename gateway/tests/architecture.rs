@@ -89,7 +89,10 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("admin", &["config::model", "socket", "telemetry::events", "tls"]),
     ("admin::auth::passwords", &["admin::auth"]),
     ("admin::auth::secret", &[]),
-    ("drain", &["config::model", "cluster", "snapshot", "session", "stream", "tls"]),
+    (
+        "drain",
+        &["config::model", "cluster", "snapshot", "session", "stream", "telemetry::events", "tls"],
+    ),
     (
         "vrrp::process",
         &["config::model", "vrrp::packet", "vrrp::machine", "vrrp::talk", "worker::timeslice"],
@@ -139,7 +142,6 @@ const ROOMS: &[(&str, &[&str])] = &[
 const PURE: &[&str] = &[
     "config",
     "route",
-    "admin::auth::attempts",
     "admin::auth::roles",
     "cluster::admission::line",
     "cluster::balance",
@@ -213,6 +215,8 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("toml", &["config"]),
     ("rustls_native_certs", &["tls"]),
     ("ureq", &["cli"]),
+    ("utoipa", &["admin"]),
+    ("utoipa_axum", &["admin"]),
     ("x509_cert", &["tls"]),
     ("schemars", &["config"]),
 ];

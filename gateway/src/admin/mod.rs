@@ -6,8 +6,11 @@ pub mod auth;
 pub mod operator;
 pub mod view;
 
+mod accept;
 mod api;
 mod caller;
+mod extract;
+mod line;
 mod problem;
 mod routes;
 mod server;
@@ -20,11 +23,15 @@ use std::thread::{self, JoinHandle};
 
 use auth::Auth;
 use operator::Operator;
+use operator::configure::Configurator;
+use operator::observe::Observer;
+use operator::tapping::Tapping;
 use socket2::{Domain, Socket, Type};
 use tokio::runtime::Builder;
 use tokio_util::sync::CancellationToken;
 
 use crate::socket::free_bind;
+use crate::telemetry::events::EventLog;
 use crate::tls::server::Termination;
 
 /// Connections that the kernel keeps until they are accepted.
@@ -39,12 +46,20 @@ pub struct Sources {
     pub not_ready: Arc<dyn Fn() -> Vec<String> + Send + Sync>,
     /// Name of the gateway.
     pub name: Arc<str>,
-    /// Nodes and clusters.
-    pub operator: Arc<dyn Operator>,
     /// Who may do what.
     pub auth: Arc<Auth>,
     /// TLS of the address, if it has any.
     pub tls: Option<Arc<Termination>>,
+    /// Nodes and clusters.
+    pub operator: Arc<dyn Operator>,
+    /// Sessions and traffic; without it its paths are not there.
+    pub observer: Option<Arc<dyn Observer>>,
+    /// The configuration; without it its paths are not there.
+    pub configurator: Option<Arc<dyn Configurator>>,
+    /// Single sessions, method by method.
+    pub tapping: Arc<dyn Tapping>,
+    /// What happened.
+    pub events: Arc<EventLog>,
 }
 
 impl fmt::Debug for Sources {

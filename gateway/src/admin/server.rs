@@ -7,11 +7,15 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::{Extension, Router};
+use axum::Router;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::Service;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use socket2::SockRef;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
@@ -21,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
-use super::auth::Peer;
+use super::line::{Line, MAX_STREAMS};
 use crate::tls::server::Termination;
 
 /// Connections at once; further clients wait in the accept queue.
@@ -34,8 +38,10 @@ const PLAIN: &str = "HTTP/1.1 400 Bad Request\r\nContent-Type: application/probl
     \"detail\":\"This address speaks TLS: ask it with https:// in the URL.\"}";
 /// For the head of a request, and for the next one on an idle connection.
 pub(super) const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
-/// After that a connection ends with its present answer.
+/// After that a connection ends with its present answer, or with its stream.
 const LIFETIME: Duration = Duration::from_secs(60);
+/// A peer that takes nothing for so long is gone, or as good as that; streams would wait for it for ever.
+const SILENCE: Duration = Duration::from_secs(30);
 /// For the last answer of a connection, at its end or at that of the server.
 const LAST_ANSWER: Duration = Duration::from_secs(2);
 /// Largest head of a request, and what is read ahead, in bytes.
@@ -51,11 +57,13 @@ pub(super) async fn serve(
     stop: CancellationToken,
 ) {
     let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let room = Arc::new(Semaphore::new(MAX_STREAMS));
     let connections = TaskTracker::new();
-    while let Some((stream, address, slot)) = accept(&listener, &slots, &stop).await {
-        let peer = Peer { address, tls: tls.is_some() };
-        let router = router.clone().layer(Extension(peer));
-        connections.spawn(connection(stream, tls.clone(), router, stop.clone(), slot));
+    while let Some((stream, peer, slot)) = accept(&listener, &slots, &stop).await {
+        let (room, stop) = (room.clone(), stop.clone());
+        let secure = tls.is_some();
+        let line = Line { peer, secure, streams: TaskTracker::new(), room, stop };
+        connections.spawn(connection(stream, tls.clone(), router.clone(), line, slot));
     }
     drop(listener);
     connections.close();
@@ -92,14 +100,16 @@ async fn connection(
     stream: TcpStream,
     tls: Option<Arc<Termination>>,
     router: Router,
-    stop: CancellationToken,
+    line: Line,
     _slot: OwnedSemaphorePermit,
 ) {
-    let Some(tls) = tls else { return talk(stream, router, stop).await };
-    let secured = secure(stream, &tls);
-    let secured = stop.run_until_cancelled(timeout(HANDSHAKE_TIMEOUT, secured)).await;
-    match secured {
-        Some(Ok(Ok(stream))) => talk(stream, router, stop).await,
+    if let Err(error) = SockRef::from(&stream).set_tcp_user_timeout(Some(SILENCE)) {
+        debug!(%error, "a connection to the admin address is not watched");
+    }
+    let Some(tls) = tls else { return talk(stream, router, line).await };
+    let stop = line.stop.clone();
+    match stop.run_until_cancelled(timeout(HANDSHAKE_TIMEOUT, secure(stream, &tls))).await {
+        Some(Ok(Ok(stream))) => talk(stream, router, line).await,
         Some(Ok(Err(error))) => debug!(%error, "no TLS at the admin address"),
         Some(Err(_)) => debug!("no TLS handshake at the admin address in time"),
         None => {}
@@ -112,7 +122,7 @@ async fn secure(mut stream: TcpStream, tls: &Termination) -> io::Result<TlsStrea
     if stream.peek(&mut first).await? > 0 && first[0].is_ascii_uppercase() {
         stream.write_all(PLAIN.as_bytes()).await?;
         stream.shutdown().await?;
-        // What is not read yet would have the kernel throw the answer away.
+        // What is not read would have the kernel throw the answer away.
         let mut rest = [0; 1024];
         while stream.read(&mut rest).await? > 0 {}
         return Err(io::Error::other("the client speaks HTTP without TLS"));
@@ -120,32 +130,57 @@ async fn secure(mut stream: TcpStream, tls: &Termination) -> io::Result<TlsStrea
     TlsAcceptor::from(tls.config()).accept(stream).await
 }
 
-async fn talk<S>(stream: S, router: Router, stop: CancellationToken)
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
+async fn talk<S: Transport>(stream: S, router: Router, line: Line) {
+    let (stop, streams) = (line.stop.clone(), line.streams.clone());
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
         .max_buf_size(MAX_HEAD)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+        .serve_connection(
+            TokioIo::new(stream),
+            Named { router: TowerToHyperService::new(router), line },
+        );
     tokio::pin!(connection);
+    let outlived = async {
+        sleep(LIFETIME).await;
+        streams.close();
+        streams.wait().await;
+    };
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
         () = stop.cancelled() => last_answer(connection).await,
-        () = sleep(LIFETIME) => last_answer(connection).await,
+        () = outlived => last_answer(connection).await,
     };
     if let Err(error) = ended {
         debug!(%error, "a connection to the admin address broke off");
     }
 }
 
-type Connection<S> = http1::Connection<TokioIo<S>, TowerToHyperService<Router>>;
+/// TCP, with or without TLS.
+trait Transport: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
 
-async fn last_answer<S>(mut connection: Pin<&mut Connection<S>>) -> hyper::Result<()>
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Transport for S {}
+
+/// The router, told of the connection that its requests come on.
+struct Named {
+    router: TowerToHyperService<Router>,
+    line: Line,
+}
+
+impl Service<Request<Incoming>> for Named {
+    type Response = <TowerToHyperService<Router> as Service<Request<Incoming>>>::Response;
+    type Error = <TowerToHyperService<Router> as Service<Request<Incoming>>>::Error;
+    type Future = <TowerToHyperService<Router> as Service<Request<Incoming>>>::Future;
+
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+        request.extensions_mut().insert(self.line.clone());
+        self.router.call(request)
+    }
+}
+
+type Connection<S> = http1::Connection<TokioIo<S>, Named>;
+
+async fn last_answer<S: Transport>(mut connection: Pin<&mut Connection<S>>) -> hyper::Result<()> {
     connection.as_mut().graceful_shutdown();
     timeout(LAST_ANSWER, connection).await.unwrap_or(Ok(()))
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::body::Bytes;
-use axum::extract::{Extension, Path, State};
+use axum::extract::{Extension, State};
 use axum::http::header::SET_COOKIE;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -12,7 +12,9 @@ use serde::de::DeserializeOwned;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::admin::auth::{Auth, COOKIE_NAME, Denied, Peer, Refused, Who, denied, rfc3339, secret};
+use crate::admin::auth::{Auth, COOKIE_NAME, Denied, Refused, Who, denied, rfc3339, secret};
+use crate::admin::extract::Path;
+use crate::admin::line::Line;
 use crate::admin::problem::Problem;
 use crate::admin::view::login::{AdminUsers, LoggedIn, Login, MadeToken, NewToken, WhoAmI};
 
@@ -42,7 +44,7 @@ pub(in crate::admin) fn router() -> OpenApiRouter<Desk> {
 /// The answer has a token for programs, and sets the cookie of the console. A login ends after 12 hours, and after one
 /// hour in which it is not used. After four wrong passwords each attempt has to wait longer: 429 with Retry-After.
 #[utoipa::path(
-    post, path = "/api/v1/login", tag = "logins", request_body = Login, security(()),
+    post, path = "/api/v1/login", tag = "login", request_body = Login, security(()),
     responses(
         (status = 200, body = LoggedIn),
         (status = 409, description = "Nobody has to log in here"),
@@ -51,7 +53,7 @@ pub(in crate::admin) fn router() -> OpenApiRouter<Desk> {
 )]
 async fn login(
     State(desk): State<Desk>,
-    peer: Option<Extension<Peer>>,
+    Extension(line): Extension<Line>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Refused> {
@@ -60,10 +62,9 @@ async fn login(
         let detail = "Nobody has to log in here: the configuration has no [[admin.user]] and no [[admin.token]].";
         return Err(Problem::new(StatusCode::CONFLICT, detail).into());
     }
-    let peer = peer.map(|Extension(peer)| peer).unwrap_or_default();
-    let begun = desk.auth.login(&asked.username, &asked.password, peer.ip()).await;
+    let begun = desk.auth.login(&asked.username, &asked.password, line.from()).await;
     let begun = begun.map_err(denied)?;
-    let cookie = cookie(&begun.token, is_secure(peer, &headers))?;
+    let cookie = cookie(&begun.token, is_secure(&line, &headers))?;
     let answer = LoggedIn {
         token: begun.token,
         role: begun.role,
@@ -76,23 +77,22 @@ async fn login(
 /// Log out
 ///
 /// Ends the login that asks, if it is one, and takes the cookie away.
-#[utoipa::path(post, path = "/api/v1/logout", tag = "logins", responses((status = 204, description = "It has ended")))]
+#[utoipa::path(post, path = "/api/v1/logout", tag = "login", responses((status = 204, description = "It has ended")))]
 async fn logout(
     State(desk): State<Desk>,
-    peer: Option<Extension<Peer>>,
+    Extension(line): Extension<Line>,
     headers: HeaderMap,
     Extension(who): Extension<Who>,
 ) -> Result<Response, Refused> {
     if let Some(id) = who.login {
         desk.auth.end(id);
     }
-    let peer = peer.map(|Extension(peer)| peer).unwrap_or_default();
-    let gone = format!("{}; Max-Age=0", cookie_text("", is_secure(peer, &headers)));
+    let gone = format!("{}; Max-Age=0", cookie_text("", is_secure(&line, &headers)));
     Ok((StatusCode::NO_CONTENT, [(SET_COOKIE, header(&gone)?)]).into_response())
 }
 
 /// Who asks
-#[utoipa::path(get, path = "/api/v1/whoami", tag = "logins", responses((status = 200, body = WhoAmI)))]
+#[utoipa::path(get, path = "/api/v1/whoami", tag = "login", responses((status = 200, body = WhoAmI)))]
 async fn whoami(State(desk): State<Desk>, Extension(who): Extension<Who>) -> Json<WhoAmI> {
     Json(WhoAmI {
         name: who.name.to_string(),
@@ -106,19 +106,19 @@ async fn whoami(State(desk): State<Desk>, Extension(who): Extension<Who>) -> Jso
 }
 
 /// Who may log in, and who has
-#[utoipa::path(get, path = "/api/v1/admin/users", tag = "logins", responses((status = 200, body = AdminUsers)))]
+#[utoipa::path(get, path = "/api/v1/admin/users", tag = "login", responses((status = 200, body = AdminUsers)))]
 async fn users(State(desk): State<Desk>, Extension(who): Extension<Who>) -> Json<AdminUsers> {
     Json(desk.auth.users(who.login))
 }
 
 /// End a login
 #[utoipa::path(
-    delete, path = "/api/v1/admin/logins/{id}", tag = "logins",
+    delete, path = "/api/v1/admin/logins/{id}", tag = "login",
     params(("id" = u64, Path, description = "Its number")),
     responses((status = 204, description = "It has ended"), (status = 404, description = "There is no such login")),
 )]
-async fn end(State(desk): State<Desk>, Path(id): Path<String>) -> Result<StatusCode, Problem> {
-    let ended = id.parse().ok().and_then(|id| desk.auth.end(id));
+async fn end(State(desk): State<Desk>, Path(id): Path<u64>) -> Result<StatusCode, Problem> {
+    let ended = desk.auth.end(id);
     let unknown = || Problem::new(StatusCode::NOT_FOUND, format!("There is no login {id}."));
     ended.map(|_| StatusCode::NO_CONTENT).ok_or_else(unknown)
 }
@@ -127,7 +127,7 @@ async fn end(State(desk): State<Desk>, Path(id): Path<String>) -> Result<StatusC
 ///
 /// It works once the section in the answer is in the configuration, and that is reloaded. Nothing of it is kept.
 #[utoipa::path(
-    post, path = "/api/v1/admin/tokens", tag = "logins", request_body = NewToken,
+    post, path = "/api/v1/admin/tokens", tag = "login", request_body = NewToken,
     responses((status = 200, body = MadeToken), (status = 403, description = "The role is higher than one's own")),
 )]
 async fn make_token(
@@ -152,9 +152,9 @@ async fn make_token(
 
 /// Does the browser keep the cookie for TLS? A proxy in front may have ended it; who says so without one only keeps their
 /// own cookie from themselves.
-fn is_secure(peer: Peer, headers: &HeaderMap) -> bool {
+fn is_secure(line: &Line, headers: &HeaderMap) -> bool {
     let said = headers.get("x-forwarded-proto").map(HeaderValue::as_bytes);
-    peer.tls || said.is_some_and(|said| said.eq_ignore_ascii_case(b"https"))
+    line.secure || said.is_some_and(|said| said.eq_ignore_ascii_case(b"https"))
 }
 
 fn cookie_text(token: &str, secure: bool) -> String {

@@ -1,8 +1,9 @@
 //! Stands before everything that the admin address answers.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::{HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -14,12 +15,12 @@ use axum::response::{IntoResponse, Response};
 use super::audit::Change;
 use super::credentials::{Credentials, credentials};
 use super::roles::{Access, Asked, access};
-use super::{Auth, Denied, Peer, Who, page, secret};
+use super::{Auth, Denied, Who, page, secret};
+use crate::admin::extract::MAX_BODY;
+use crate::admin::line::Line;
 use crate::admin::problem::Problem;
 use crate::admin::view::login::Role;
 
-/// Longest body of a request, in bytes.
-const MAX_BODY: usize = 64 * 1024;
 /// What changes need that come with the cookie.
 const CSRF_HEADER: HeaderName = HeaderName::from_static("x-csrf-token");
 /// Browsers show a window of their own for other schemes than this one.
@@ -36,22 +37,23 @@ pub(in crate::admin) struct Gate {
 /// Lets requests pass whose sender may do what they ask for, and keeps what they change.
 pub(in crate::admin) async fn guard(
     State(gate): State<Arc<Gate>>,
+    Extension(line): Extension<Line>,
     request: Request,
     next: Next,
 ) -> Response {
     let (mut head, body) = request.into_parts();
-    let peer = head.extensions.get::<Peer>().copied().unwrap_or_default();
-    let who = match gate.admit(&head, peer).await {
+    let from = line.from();
+    let who = match gate.admit(&head, from).await {
         Ok(Some(who)) => who,
         Ok(None) => return next.run(Request::from_parts(head, body)).await,
         Err((problem, by)) => {
             let (answer, change) =
                 (problem.into_response(), by.map(|who| (change(&head, &[]), who)));
-            gate.keep(change, answer.status(), peer);
+            gate.keep(change, answer.status(), from);
             return answer;
         }
     };
-    head.extensions.insert(who.caller(peer.ip()));
+    head.extensions.insert(who.caller(from));
     head.extensions.insert(who.clone());
     if reads(&head.method) {
         return next.run(Request::from_parts(head, body)).await;
@@ -63,7 +65,7 @@ pub(in crate::admin) async fn guard(
     };
     let change = change(&head, &body);
     let answer = next.run(Request::from_parts(head, Body::from(body))).await;
-    gate.keep(Some((change, who)), answer.status(), peer);
+    gate.keep(Some((change, who)), answer.status(), from);
     answer
 }
 
@@ -93,7 +95,7 @@ impl IntoResponse for Refused {
 
 impl Gate {
     /// Who sends the request; `None` where nobody has to log in for it.
-    async fn admit(&self, request: &Parts, peer: Peer) -> Result<Option<Who>, Stopped> {
+    async fn admit(&self, request: &Parts, from: IpAddr) -> Result<Option<Who>, Stopped> {
         let unknown = |problem: Problem| (problem.into(), None);
         let route = request.extensions.get::<MatchedPath>();
         let asked = Asked {
@@ -115,7 +117,7 @@ impl Gate {
         let who = if is_open {
             self.local(headers).map_err(unknown)?
         } else {
-            self.who(headers, peer).await.map_err(|refused| (refused, None))?
+            self.who(headers, from).await.map_err(|refused| (refused, None))?
         };
         let passes = if reads { Ok(()) } else { self.may_change(headers, &who) };
         match passes.and_then(|()| has_role(&who, role)) {
@@ -137,7 +139,7 @@ impl Gate {
         Ok(Who::new("local".into(), Role::Admin, "local"))
     }
 
-    async fn who(&self, headers: &HeaderMap, peer: Peer) -> Result<Who, Refused> {
+    async fn who(&self, headers: &HeaderMap, from: IpAddr) -> Result<Who, Refused> {
         let auth = &self.auth;
         match credentials(headers) {
             Credentials::Bearer(token) => {
@@ -153,7 +155,7 @@ impl Gate {
                 None => Err(unauthorized("The login has ended. Log in again.")),
             },
             Credentials::Basic(name, password) => {
-                let user = auth.verify(&name, &password, peer.ip(), "basic").await;
+                let user = auth.verify(&name, &password, from, "basic").await;
                 let user = user.map_err(denied)?;
                 Ok(Who::new(user.name.clone(), user.role, "basic"))
             }
@@ -177,9 +179,9 @@ impl Gate {
         Err(Problem::new(StatusCode::FORBIDDEN, detail))
     }
 
-    fn keep(&self, change: Option<(Change, Who)>, status: StatusCode, peer: Peer) {
+    fn keep(&self, change: Option<(Change, Who)>, status: StatusCode, from: IpAddr) {
         if let Some((change, who)) = change {
-            self.auth.tell(change.ended(status, who.actor(peer.ip())));
+            self.auth.tell(change.ended(status, who.actor(from)));
         }
     }
 }

@@ -27,7 +27,7 @@ pub(super) use credentials::COOKIE_NAME;
 pub(super) use guard::{Gate, Refused, denied, guard};
 use logins::{Login, Logins, Now};
 use passwords::{Busy, Passwords};
-pub(super) use who::{Peer, Who};
+pub(super) use who::Who;
 
 use super::view::login::{ActiveLogin, AdminToken, AdminUser, AdminUsers, Role};
 use crate::telemetry::events::{Actor, EventLog, Kind, Severity, What};

@@ -1,6 +1,6 @@
 //! Who sends a request, and what they may do.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -10,27 +10,6 @@ use super::logins::{Login, Now};
 use crate::admin::caller::Caller;
 use crate::admin::view::login::Role;
 use crate::telemetry::events::Actor;
-
-/// The other end of a connection. The server puts it into every request.
-#[derive(Debug, Clone, Copy)]
-pub(in crate::admin) struct Peer {
-    pub(in crate::admin) address: SocketAddr,
-    /// Does the connection have TLS?
-    pub(in crate::admin) tls: bool,
-}
-
-impl Peer {
-    /// Where they are.
-    pub(in crate::admin) fn ip(self) -> IpAddr {
-        self.address.ip().to_canonical()
-    }
-}
-
-impl Default for Peer {
-    fn default() -> Self {
-        Self { address: (Ipv4Addr::UNSPECIFIED, 0).into(), tls: false }
-    }
-}
 
 /// Who sends a request. The guard puts it into every one that takes a login, besides a [`Caller`].
 #[derive(Debug, Clone)]
