@@ -87,7 +87,10 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("http::redirect", &[]),
     ("telemetry::events", &[]),
     ("admin", &["socket", "telemetry::events"]),
-    ("drain", &["config::model", "cluster", "snapshot", "session", "stream", "tls"]),
+    (
+        "drain",
+        &["config::model", "cluster", "snapshot", "session", "stream", "telemetry::events", "tls"],
+    ),
     (
         "vrrp::process",
         &["config::model", "vrrp::packet", "vrrp::machine", "vrrp::talk", "worker::timeslice"],
@@ -207,6 +210,8 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("toml", &["config"]),
     ("rustls_native_certs", &["tls"]),
     ("ureq", &["cli"]),
+    ("utoipa", &["admin"]),
+    ("utoipa_axum", &["admin"]),
     ("x509_cert", &["tls"]),
     ("schemars", &["config"]),
 ];

@@ -7,21 +7,26 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use axum::Extension;
 use axum::extract::{Request, State};
 use axum::http::header::{CONTENT_TYPE, HOST, HeaderName, ORIGIN};
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
+use super::caller::Caller;
+use super::line::Line;
 use super::problem::Problem;
 
 /// Lets reading requests pass, and those that change something if nothing speaks against them. `bound` = the address
 /// that the admin server is bound to.
 pub(super) async fn guard(
     State(bound): State<SocketAddr>,
-    request: Request,
+    Extension(line): Extension<Line>,
+    mut request: Request,
     next: Next,
 ) -> Response {
+    request.extensions_mut().insert(Caller::local(line.peer.to_string()));
     let reads = [Method::GET, Method::HEAD].contains(request.method());
     match if reads { Ok(()) } else { may_change(bound, request.headers()) } {
         Ok(()) => next.run(request).await,

@@ -5,8 +5,12 @@
 pub mod operator;
 pub mod view;
 
+mod accept;
 mod api;
+mod caller;
+mod extract;
 mod guard;
+mod line;
 mod problem;
 mod routes;
 mod server;
@@ -18,11 +22,15 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use operator::Operator;
+use operator::configure::Configurator;
+use operator::observe::Observer;
+use operator::tapping::Tapping;
 use socket2::{Domain, Socket, Type};
 use tokio::runtime::Builder;
 use tokio_util::sync::CancellationToken;
 
 use crate::socket::free_bind;
+use crate::telemetry::events::EventLog;
 
 /// Connections that the kernel keeps until they are accepted.
 const BACKLOG: i32 = 128;
@@ -36,6 +44,14 @@ pub struct Sources {
     pub not_ready: Arc<dyn Fn() -> Vec<String> + Send + Sync>,
     /// Nodes and clusters.
     pub operator: Arc<dyn Operator>,
+    /// Sessions and traffic; without it its paths are not there.
+    pub observer: Option<Arc<dyn Observer>>,
+    /// The configuration; without it its paths are not there.
+    pub configurator: Option<Arc<dyn Configurator>>,
+    /// Single sessions, method by method.
+    pub tapping: Arc<dyn Tapping>,
+    /// What happened.
+    pub events: Arc<EventLog>,
 }
 
 impl fmt::Debug for Sources {

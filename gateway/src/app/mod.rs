@@ -6,6 +6,7 @@ mod collect;
 mod drain;
 mod operator;
 mod privileges;
+mod tap;
 mod vrrp;
 mod watch;
 
@@ -40,6 +41,7 @@ use crate::listener::accept::{Accepting, Acceptor};
 use crate::listener::entrance::Entrance;
 use crate::listener::{self, Listener};
 use crate::session::registry::Registry;
+use crate::session::tap::Taps;
 use crate::session::{Ended, Shared};
 use crate::snapshot::Snapshot;
 use crate::stream::shared::SharedAddresses;
@@ -156,6 +158,7 @@ fn start(
         name: model.gateway.name.clone(),
         snapshot: ArcSwap::from_pointee(Snapshot::new(model, tls, 1)),
         registry: Registry::default(),
+        taps: Taps::default(),
         ended: Ended::default(),
         metrics: Arc::new(Metrics::new()),
         access: model.log.access.then(|| AccessLog::new(sink.handle())),
@@ -377,6 +380,10 @@ impl Gateway {
             metrics: Arc::new(move || metrics.render()),
             not_ready: Arc::new(move || watch::not_ready(&shared, &stop)),
             operator: Arc::new(desk),
+            observer: None,
+            configurator: None,
+            tapping: Arc::new(tap::Tapper { shared: self.shared.clone() }),
+            events: self.shared.events.clone(),
         }
     }
 
@@ -385,7 +392,7 @@ impl Gateway {
             self.health.watch(cluster.clone());
             self.tasks.spawn(cluster.clone().keep_discovered(lookup.clone()));
         }
-        let files = Watch::new(&self.tls, self.shared.metrics.clone());
+        let files = Watch::new(&self.tls, self.shared.metrics.clone(), self.shared.events.clone());
         self.tasks.spawn(files.run(self.stop_accepting.clone()));
         self.tasks.spawn(watch::keep_time(self.shared.clone(), clock));
         let (keeper, stop) = (self.keeper.clone(), self.stop_accepting.clone());

@@ -132,8 +132,8 @@ impl Desk {
             left_out: node.is_skipped(Instant::now()),
             broker: broker(node),
             weight: node.weight().get(),
-            backup: node.backup,
-            max_connections: node.max_connections,
+            backup: node.is_backup(),
+            max_connections: node.max_connections(),
             sessions: node.sessions(),
             drain: drain.map(|d| view::Drain { total: d.total, closed: d.closed, left: d.left }),
             checks: report.checks.iter().map(check).collect(),
@@ -194,7 +194,7 @@ fn rebalance(cluster: &Cluster, run: drain::Rebalance) -> view::Rebalance {
 }
 
 /// As RFC 3339 has it.
-fn time(at: SystemTime) -> String {
+pub(super) fn time(at: SystemTime) -> String {
     humantime::format_rfc3339_millis(at).to_string()
 }
 

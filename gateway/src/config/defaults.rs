@@ -12,6 +12,8 @@ pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(60);
 /// `gateway.drain_rate`
 pub const DRAIN_RATE: u32 = 200;
+/// `gateway.reload_on_change`
+pub const RELOAD_ON_CHANGE: bool = false;
 /// `listener.NAME.tls.strict_sni`
 pub const STRICT_SNI: bool = false;
 /// `listener.NAME.node_port` with protocol = "tls-passthrough": where AMQP with TLS is.

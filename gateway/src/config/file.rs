@@ -84,6 +84,9 @@ pub struct Gateway {
     /// system.
     #[schemars(example = ["127.0.0.1:5353"])]
     pub name_servers: Option<OneOrMany>,
+    /// Is this file put in force by itself when it changes? Without it, SIGHUP or `amqp-gateway reload` does so.
+    #[schemars(extend("default" = defaults::RELOAD_ON_CHANGE))]
+    pub reload_on_change: Option<bool>,
 }
 
 /// Logs and access records.

@@ -195,7 +195,7 @@ fn gateway(
         drain_timeout,
         drain_rate: positive(file.drain_rate.as_ref(), defaults::DRAIN_RATE),
         name_servers: name_servers(context, file.name_servers.as_ref()),
-        reload_on_change: false,
+        reload_on_change: file.reload_on_change.unwrap_or(defaults::RELOAD_ON_CHANGE),
     }
 }
 

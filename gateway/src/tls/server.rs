@@ -9,7 +9,7 @@ use rustls::{ServerConfig, SignatureAlgorithm};
 
 use super::choose::Chooser;
 use super::pair::{self, Leaf, Occasion, Pair};
-use super::problem::{About, Fault, Findings};
+use super::problem::{About, Fault, Findings, Refused};
 use super::suites;
 use super::trust::{self, Clients, MadeOf};
 use crate::config::model::{ListenerName, ListenerTls, TlsVersion};
@@ -32,6 +32,7 @@ pub struct Termination {
     alpn: Alpn,
     provider: Arc<CryptoProvider>,
     parts: Mutex<Parts>,
+    refused: Refused,
     config: ArcSwap<ServerConfig>,
 }
 
@@ -85,6 +86,7 @@ impl Termination {
             alpn,
             provider,
             parts: Mutex::new(parts),
+            refused: Refused::default(),
             config: ArcSwap::from_pointee(config),
         })
     }
@@ -115,6 +117,11 @@ impl Termination {
     #[must_use]
     pub fn certificates(&self) -> Vec<Leaf> {
         self.parts().pairs.iter().map(|pair| pair.leaf.clone()).collect()
+    }
+
+    /// Why what is in the files now cannot be used, by the position of the certificate.
+    pub(super) fn refused(&self) -> &Refused {
+        &self.refused
     }
 
     /// Loads one of its certificates again, and uses it from the next handshake on. If there is an error among the
