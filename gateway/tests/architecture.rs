@@ -87,7 +87,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("http::redirect", &[]),
     ("telemetry::events", &[]),
     ("admin", &["socket", "telemetry::events"]),
-    ("drain", &["config::model", "cluster", "snapshot", "session", "stream", "tls"]),
+    ("drain", &["config::model", "route", "cluster", "snapshot", "session", "stream", "tls"]),
     (
         "vrrp::process",
         &["config::model", "vrrp::packet", "vrrp::machine", "vrrp::talk", "worker::timeslice"],

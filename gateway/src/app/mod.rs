@@ -2,6 +2,7 @@
 
 mod arrive;
 mod capabilities;
+mod clusters;
 mod collect;
 mod drain;
 mod operator;
@@ -15,19 +16,18 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use futures_util::future::{FutureExt, join_all};
+use futures_util::future::FutureExt;
 use thiserror::Error;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::broadcast::{self, error::RecvError};
-use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{Dispatch, info, warn};
 
 use arrive::Hall;
+use clusters::Clusters;
 
 use crate::admin::{self, AdminError, AdminServer, BoundAdmin, Sources};
-use crate::cluster::lookup::Lookup;
 use crate::cluster::report::HealthEvent;
 use crate::config;
 use crate::config::diagnostic::Problem;
@@ -55,9 +55,6 @@ use crate::vrrp::board::Board;
 use crate::vrrp::warden::{Hand, Thread};
 use crate::worker::handshakes::HandshakeThreads;
 use crate::worker::{self, Clock, Workers};
-
-/// How long the first lookups of names may keep clients waiting.
-const NAMES_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Why the gateway does not start.
 #[derive(Debug, Error)]
@@ -120,7 +117,8 @@ struct Gateway {
     gate: Arc<Gate>,
     gates: Vec<(config::model::ListenerName, Arc<Gate>)>,
     accepting: Vec<(config::model::ListenerName, Arc<Accepting>)>,
-    health: Health,
+    health: Arc<Health>,
+    clusters: Arc<Clusters>,
     tasks: TaskTracker,
     /// Accept loops, and clients on their way from one thread to another.
     arrivals: TaskTracker,
@@ -164,11 +162,15 @@ fn start(
     let gates = listeners.iter().map(|l| (l.name.clone(), l.gate.clone())).collect();
     let accepting = listeners.iter().map(|l| (l.name.clone(), l.accepting.clone())).collect();
     let (http, listeners) = with_http(model, listeners);
-    let health = Health::new(shared.name.clone(), shared.metrics.clone());
-    let keeper = Arc::new(Keeper::new(shared.clone(), model.gateway.drain_rate));
+    let health = Arc::new(Health::new(shared.name.clone(), shared.metrics.clone()));
+    let stop_accepting = CancellationToken::new();
+    let keeper = Arc::new(Keeper::new(shared.clone()));
+    let clusters =
+        Clusters::new(shared.clone(), health.clone(), keeper.clone(), stop_accepting.child_token());
     let mut gateway = Gateway {
         shared,
         health,
+        clusters: Arc::new(clusters),
         workers,
         handshakes: HandshakeThreads::start(if with_tls { count } else { 0 }, dispatch)?,
         gate: Arc::new(Gate::new(model.gateway.max_connections)),
@@ -176,7 +178,7 @@ fn start(
         accepting,
         tasks: TaskTracker::new(),
         arrivals: TaskTracker::new(),
-        stop_accepting: CancellationToken::new(),
+        stop_accepting,
         keeper,
         tls: tls.clone(),
         addresses,
@@ -188,14 +190,16 @@ fn start(
     let control = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     control.block_on(async {
         let mut signals = Signals::new()?;
-        let lookup = Lookup { name_servers: model.gateway.name_servers.clone() };
+        let (name_servers, first) =
+            (&model.gateway.name_servers, gateway.shared.snapshot.load_full());
         let stopped = tokio::select! {
-            () = gateway.discover_nodes(&lookup) => false,
+            () = gateway.clusters.resolve(&first, name_servers) => false,
             () = signals.stop(sink) => true,
         };
         gateway.collect(sink);
         gateway.admin = admin.map(|bound| bound.start(gateway.sources())).transpose()?;
-        gateway.spawn_tasks(clock, &lookup);
+        gateway.clusters.begin(name_servers);
+        gateway.spawn_tasks(clock);
         gateway.http = http::start(gateway.http_setup(model), http, dispatch)?;
         gateway.accept(listeners);
         let telling = vrrp::tell(&gateway, model);
@@ -355,15 +359,6 @@ impl Signals {
 }
 
 impl Gateway {
-    /// Looks names of nodes up for the first time; after a while clients are accepted without.
-    async fn discover_nodes(&self, lookup: &Lookup) {
-        let snapshot = self.shared.snapshot.load_full();
-        let all = join_all(snapshot.clusters.values().map(|cluster| cluster.discover(lookup)));
-        if timeout(NAMES_PATIENCE, all).await.is_err() {
-            warn!(waited = ?NAMES_PATIENCE, "names of nodes do not resolve: accepting clients all the same");
-        }
-    }
-
     fn sources(&self) -> Sources {
         let (metrics, shared) = (self.shared.metrics.clone(), self.shared.clone());
         let stop = self.stop_accepting.clone();
@@ -380,11 +375,7 @@ impl Gateway {
         }
     }
 
-    fn spawn_tasks(&self, clock: Arc<Clock>, lookup: &Lookup) {
-        for cluster in self.shared.snapshot.load().clusters.values() {
-            self.health.watch(cluster.clone());
-            self.tasks.spawn(cluster.clone().keep_discovered(lookup.clone()));
-        }
+    fn spawn_tasks(&self, clock: Arc<Clock>) {
         let files = Watch::new(&self.tls, self.shared.metrics.clone());
         self.tasks.spawn(files.run(self.stop_accepting.clone()));
         self.tasks.spawn(watch::keep_time(self.shared.clone(), clock));

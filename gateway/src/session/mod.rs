@@ -2,6 +2,7 @@
 
 pub mod end;
 pub mod registry;
+pub mod routed;
 
 mod bytes;
 mod close;
@@ -43,6 +44,7 @@ use opaque::Opaque;
 use open::{Handshake, Opening};
 use registry::{Registry, Session, SessionFacts};
 use relay::{Flow, Relay, Watch};
+use routed::Routed;
 use search::Search;
 
 pub use record::{Ended, turned_away};
@@ -223,7 +225,7 @@ impl Live {
         match opening {
             Opening::Opened { node, lease, opened, facts } => {
                 self.heard_now(opened.tune.heartbeat);
-                self.session.opened(facts);
+                self.opened(facts);
                 let rest = (opened.client_rest, opened.node_rest);
                 let spoken = (Protocol::Amqp091, Some(opened.tune));
                 Ok(self.begin((client, node), lease, spoken, rest).await)
@@ -278,14 +280,23 @@ impl Live {
         rest: (Vec<u8>, Vec<u8>),
     ) -> Begun {
         self.heard_now(0);
-        self.session.opened(Box::new(SessionFacts {
+        self.opened(Box::new(SessionFacts {
             node: lease.node().clone(),
             user: None,
             vhost: None,
             software: registry::Software::default(),
             handshake: (Duration::ZERO, self.session.arrival.accepted.elapsed()),
+            routed: Routed::default(),
         }));
         self.begin(ends, lease, (protocol, None), rest).await
+    }
+
+    /// The handshake is over.
+    fn opened(&self, facts: Box<SessionFacts>) {
+        self.session.opened(facts);
+        // Only now, so that no reload in between is missed.
+        let snapshot = self.shared.snapshot.load();
+        self.session.note_route(&snapshot.routes, snapshot.revision);
     }
 
     /// Both peers have just been heard. To be noted before the session counts as open: from then on it may be found silent.
