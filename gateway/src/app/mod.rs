@@ -2,11 +2,11 @@
 
 mod arrive;
 mod capabilities;
-mod clusters;
 mod collect;
 mod drain;
 mod operator;
 mod privileges;
+mod tap;
 mod vrrp;
 mod watch;
 
@@ -16,18 +16,20 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use futures_util::future::FutureExt;
+use futures_util::future::{FutureExt, join_all};
 use thiserror::Error;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::broadcast::{self, error::RecvError};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{Dispatch, info, warn};
 
 use arrive::Hall;
-use clusters::Clusters;
 
+use crate::admin::auth::{Accounts, Auth};
 use crate::admin::{self, AdminError, AdminServer, BoundAdmin, Sources};
+use crate::cluster::lookup::Lookup;
 use crate::cluster::report::HealthEvent;
 use crate::config;
 use crate::config::diagnostic::Problem;
@@ -40,6 +42,7 @@ use crate::listener::accept::{Accepting, Acceptor};
 use crate::listener::entrance::Entrance;
 use crate::listener::{self, Listener};
 use crate::session::registry::Registry;
+use crate::session::tap::Taps;
 use crate::session::{Ended, Shared};
 use crate::snapshot::Snapshot;
 use crate::stream::shared::SharedAddresses;
@@ -55,6 +58,9 @@ use crate::vrrp::board::Board;
 use crate::vrrp::warden::{Hand, Thread};
 use crate::worker::handshakes::HandshakeThreads;
 use crate::worker::{self, Clock, Workers};
+
+/// How long the first lookups of names may keep clients waiting.
+const NAMES_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Why the gateway does not start.
 #[derive(Debug, Error)]
@@ -117,8 +123,7 @@ struct Gateway {
     gate: Arc<Gate>,
     gates: Vec<(config::model::ListenerName, Arc<Gate>)>,
     accepting: Vec<(config::model::ListenerName, Arc<Accepting>)>,
-    health: Arc<Health>,
-    clusters: Arc<Clusters>,
+    health: Health,
     tasks: TaskTracker,
     /// Accept loops, and clients on their way from one thread to another.
     arrivals: TaskTracker,
@@ -131,6 +136,8 @@ struct Gateway {
     board: Arc<Board>,
     /// Moves them; empty until VRRP runs.
     hand: Arc<OnceLock<Hand>>,
+    /// Who may do what at the admin address.
+    auth: Arc<Auth>,
     admin: Option<AdminServer>,
     http: Option<HttpServer>,
 }
@@ -154,6 +161,7 @@ fn start(
         name: model.gateway.name.clone(),
         snapshot: ArcSwap::from_pointee(Snapshot::new(model, tls, 1)),
         registry: Registry::default(),
+        taps: Taps::default(),
         ended: Ended::default(),
         metrics: Arc::new(Metrics::new()),
         access: model.log.access.then(|| AccessLog::new(sink.handle())),
@@ -162,15 +170,13 @@ fn start(
     let gates = listeners.iter().map(|l| (l.name.clone(), l.gate.clone())).collect();
     let accepting = listeners.iter().map(|l| (l.name.clone(), l.accepting.clone())).collect();
     let (http, listeners) = with_http(model, listeners);
-    let health = Arc::new(Health::new(shared.name.clone(), shared.metrics.clone()));
-    let stop_accepting = CancellationToken::new();
+    let health = Health::new(shared.name.clone(), shared.metrics.clone());
     let keeper = Arc::new(Keeper::new(shared.clone()));
-    let clusters =
-        Clusters::new(shared.clone(), health.clone(), keeper.clone(), stop_accepting.child_token());
+    let accounts = model.admin.as_ref().map(Accounts::of).unwrap_or_default();
+    let auth = Arc::new(Auth::new(accounts, shared.events.clone())?);
     let mut gateway = Gateway {
         shared,
         health,
-        clusters: Arc::new(clusters),
         workers,
         handshakes: HandshakeThreads::start(if with_tls { count } else { 0 }, dispatch)?,
         gate: Arc::new(Gate::new(model.gateway.max_connections)),
@@ -178,28 +184,27 @@ fn start(
         accepting,
         tasks: TaskTracker::new(),
         arrivals: TaskTracker::new(),
-        stop_accepting,
+        stop_accepting: CancellationToken::new(),
         keeper,
         tls: tls.clone(),
         addresses,
         board: Arc::new(Board::new(&model.virtual_routers)),
         hand: Arc::default(),
+        auth,
         admin: None,
         http: None,
     };
     let control = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     control.block_on(async {
         let mut signals = Signals::new()?;
-        let (name_servers, first) =
-            (&model.gateway.name_servers, gateway.shared.snapshot.load_full());
+        let lookup = Lookup { name_servers: model.gateway.name_servers.clone() };
         let stopped = tokio::select! {
-            () = gateway.clusters.resolve(&first, name_servers) => false,
+            () = gateway.discover_nodes(&lookup) => false,
             () = signals.stop(sink) => true,
         };
         gateway.collect(sink);
         gateway.admin = admin.map(|bound| bound.start(gateway.sources())).transpose()?;
-        gateway.clusters.begin(name_servers);
-        gateway.spawn_tasks(clock);
+        gateway.spawn_tasks(clock, &lookup);
         gateway.http = http::start(gateway.http_setup(model), http, dispatch)?;
         gateway.accept(listeners);
         let telling = vrrp::tell(&gateway, model);
@@ -359,6 +364,15 @@ impl Signals {
 }
 
 impl Gateway {
+    /// Looks names of nodes up for the first time; after a while clients are accepted without.
+    async fn discover_nodes(&self, lookup: &Lookup) {
+        let snapshot = self.shared.snapshot.load_full();
+        let all = join_all(snapshot.clusters.values().map(|cluster| cluster.discover(lookup)));
+        if timeout(NAMES_PATIENCE, all).await.is_err() {
+            warn!(waited = ?NAMES_PATIENCE, "names of nodes do not resolve: accepting clients all the same");
+        }
+    }
+
     fn sources(&self) -> Sources {
         let (metrics, shared) = (self.shared.metrics.clone(), self.shared.clone());
         let stop = self.stop_accepting.clone();
@@ -369,14 +383,25 @@ impl Gateway {
             hand: self.hand.clone(),
         };
         Sources {
+            name: self.shared.name.clone(),
+            auth: self.auth.clone(),
+            tls: self.tls.admin.clone(),
             metrics: Arc::new(move || metrics.render()),
             not_ready: Arc::new(move || watch::not_ready(&shared, &stop)),
             operator: Arc::new(desk),
+            observer: None,
+            configurator: None,
+            tapping: Arc::new(tap::Tapper { shared: self.shared.clone() }),
+            events: self.shared.events.clone(),
         }
     }
 
-    fn spawn_tasks(&self, clock: Arc<Clock>) {
-        let files = Watch::new(&self.tls, self.shared.metrics.clone());
+    fn spawn_tasks(&self, clock: Arc<Clock>, lookup: &Lookup) {
+        for cluster in self.shared.snapshot.load().clusters.values() {
+            self.health.watch(cluster.clone());
+            self.tasks.spawn(cluster.clone().keep_discovered(lookup.clone()));
+        }
+        let files = Watch::new(&self.tls, self.shared.metrics.clone(), self.shared.events.clone());
         self.tasks.spawn(files.run(self.stop_accepting.clone()));
         self.tasks.spawn(watch::keep_time(self.shared.clone(), clock));
         let (keeper, stop) = (self.keeper.clone(), self.stop_accepting.clone());

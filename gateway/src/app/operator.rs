@@ -194,7 +194,7 @@ fn rebalance(cluster: &Cluster, run: drain::Rebalance) -> view::Rebalance {
 }
 
 /// As RFC 3339 has it.
-fn time(at: SystemTime) -> String {
+pub(super) fn time(at: SystemTime) -> String {
     humantime::format_rfc3339_millis(at).to_string()
 }
 

@@ -60,8 +60,7 @@ impl Rerouting {
         }
         let all = || self.elsewhere.clone();
         self.closing.step(now, all);
-        // Of one that has ended, nobody but whoever closes it knows.
-        self.elsewhere.retain(|session| !session.has_order() && registry.has(session.id));
+        self.elsewhere.retain(|session| !session.has_order() && !session.has_ended());
         self.awaits || !self.elsewhere.is_empty()
     }
 

@@ -5,7 +5,6 @@
 mod gone;
 
 use std::collections::HashMap;
-use std::num::NonZeroU32;
 use std::task::Waker;
 
 use arc_swap::ArcSwap;
@@ -83,6 +82,7 @@ impl Stage {
             metrics: Arc::default(),
             access: None,
             events: Arc::default(),
+            taps: crate::session::tap::Taps::default(),
         });
         let cluster = shared.snapshot.load().clusters.values().next().unwrap().clone();
         let keeper = Keeper::new(shared);

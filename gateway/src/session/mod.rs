@@ -9,12 +9,14 @@ mod close;
 mod dial;
 mod held;
 mod io;
+pub mod ledger;
 mod local;
 mod opaque;
 mod open;
 pub mod record;
 mod relay;
 mod search;
+pub mod tap;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -46,6 +48,7 @@ use registry::{Registry, Session, SessionFacts};
 use relay::{Flow, Relay, Watch};
 use routed::Routed;
 use search::Search;
+use tap::Taps;
 
 pub use record::{Ended, turned_away};
 
@@ -58,6 +61,8 @@ pub struct Shared {
     pub snapshot: ArcSwap<Snapshot>,
     /// Live sessions.
     pub registry: Registry,
+    /// Who watches sessions.
+    pub taps: Taps,
     /// Sums of ended sessions.
     pub ended: Ended,
     /// Metrics of the cold path.
@@ -114,6 +119,7 @@ impl Drop for Live {
     fn drop(&mut self) {
         // In this order: a scrape in between misses the session, which the next one makes good, but never sees it twice.
         self.shared.registry.remove(self.session.id);
+        self.shared.taps.ended(&self.session);
         self.shared.ended.add(&self.session);
     }
 }
@@ -225,7 +231,9 @@ impl Live {
         match opening {
             Opening::Opened { node, lease, opened, facts } => {
                 self.heard_now(opened.tune.heartbeat);
+                self.shared.metrics.opened(facts.handshake.0 + facts.handshake.1);
                 self.opened(facts);
+                self.shared.taps.opened(&self.session);
                 let rest = (opened.client_rest, opened.node_rest);
                 let spoken = (Protocol::Amqp091, Some(opened.tune));
                 Ok(self.begin((client, node), lease, spoken, rest).await)

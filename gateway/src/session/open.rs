@@ -434,6 +434,11 @@ fn ordered(order: Order, session: &Session, gateway: &str) -> End {
             End::new(Who::Gateway, Phase::Drain, "listener-removed")
                 .with_close(CloseReason::new(ReplyCode::CONNECTION_FORCED, &cause))
         }
+        Order::OperatorClose => {
+            let cause = format!("gateway {gateway}: {}", close::CLOSED);
+            End::new(Who::Operator, Phase::Relay, "operator-closed")
+                .with_close(CloseReason::new(ReplyCode::CONNECTION_FORCED, &cause))
+        }
         Order::Cut | Order::ClientSilent | Order::NodeSilent | Order::Idle => {
             End::new(Who::Gateway, Phase::Drain, "cut")
         }

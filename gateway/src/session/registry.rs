@@ -1,6 +1,6 @@
 //! Live sessions: what is known of each, and a way to tell it something from outside.
 
-use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::Waker;
 use std::time::{Duration, Instant};
@@ -12,6 +12,7 @@ use dashmap::DashMap;
 
 use super::held::Held;
 use super::routed::{Keepsakes, Routed};
+use super::tap::Tapped;
 use crate::cluster::node::Node;
 use crate::stream::arrival::Arrival;
 use crate::telemetry::counters::SessionCounters;
@@ -35,7 +36,10 @@ pub struct Session {
     pub held: Held,
     /// What the handshake told; set at open-ok.
     facts: OnceLock<Box<SessionFacts>>,
+    ended: AtomicBool,
     order: AtomicU8,
+    /// Who watches it.
+    pub(super) tapped: Tapped,
     waker: AtomicWaker,
 }
 
@@ -128,10 +132,12 @@ pub enum Order {
     RouteChanged = 12,
     /// The configuration has its listener no more: close with 320.
     ListenerRemoved = 13,
+    /// An operator closes it: close with 320.
+    OperatorClose = 14,
 }
 
 impl Order {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 14] = [
         Self::Drain,
         Self::ClientSilent,
         Self::NodeSilent,
@@ -145,6 +151,7 @@ impl Order {
         Self::NodeRemoved,
         Self::RouteChanged,
         Self::ListenerRemoved,
+        Self::OperatorClose,
     ];
 }
 
@@ -159,7 +166,9 @@ impl Session {
             heard: Heard::default(),
             held: Held::default(),
             facts: OnceLock::new(),
+            ended: AtomicBool::new(false),
             order: AtomicU8::new(0),
+            tapped: Tapped::default(),
             waker: AtomicWaker::new(),
         }
     }
@@ -200,6 +209,17 @@ impl Session {
     #[must_use]
     pub fn is_at_rest(&self) -> bool {
         self.counters.unconfirmed.get() == 0 && self.counters.half_sent.get() == 0
+    }
+
+    /// Is it over? Whoever still holds it then only looks back.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Relaxed)
+    }
+
+    /// It is over.
+    pub(crate) fn end(&self) {
+        self.ended.store(true, Ordering::Relaxed);
     }
 
     /// Has it been told anything?
@@ -245,15 +265,17 @@ impl Registry {
         self.sessions.insert(session.id, session);
     }
 
-    /// Is it still there?
-    #[must_use]
-    pub fn has(&self, id: SessionId) -> bool {
-        self.sessions.contains_key(&id)
+    /// Takes a session out: it is over.
+    pub fn remove(&self, id: SessionId) {
+        if let Some((_, session)) = self.sessions.remove(&id) {
+            session.end();
+        }
     }
 
-    /// Takes a session out.
-    pub fn remove(&self, id: SessionId) {
-        self.sessions.remove(&id);
+    /// The session of that number, if it is live.
+    #[must_use]
+    pub fn get(&self, id: SessionId) -> Option<Arc<Session>> {
+        self.sessions.get(&id).map(|entry| entry.value().clone())
     }
 
     /// How many there are.
@@ -315,6 +337,7 @@ mod tests {
         registry.remove(SessionId(2));
         let ids: Vec<_> = registry.list().iter().map(|s| s.id.0).collect();
         assert_eq!(ids, [1, 3]);
+        assert!(registry.get(SessionId(2)).is_none());
         assert_eq!(registry.len(), 2);
     }
 }
