@@ -37,8 +37,8 @@ pub struct Sources {
     pub not_ready: Arc<dyn Fn() -> Vec<String> + Send + Sync>,
     /// Nodes and clusters.
     pub operator: Arc<dyn Operator>,
-    /// Single sessions, method by method.
-    pub tapping: Arc<dyn Tapping>,
+    /// What single sessions say; without it its path is not there.
+    pub tapping: Option<Arc<dyn Tapping>>,
 }
 
 impl fmt::Debug for Sources {

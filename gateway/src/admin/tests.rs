@@ -8,11 +8,8 @@ use std::sync::Mutex;
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
-use futures_util::stream::BoxStream;
 use serde_json::Value;
 
-use super::operator::Refusal;
-use super::view::session::{TapLine, TapQuery};
 use super::*;
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -24,15 +21,7 @@ fn sources() -> Sources {
         metrics: Arc::new(|| "answer 42\n".to_owned()),
         not_ready: Arc::new(Vec::new),
         operator: Arc::new(api::Desk::default()),
-        tapping: Arc::new(NoTaps),
-    }
-}
-
-struct NoTaps;
-
-impl Tapping for NoTaps {
-    fn tap(&self, _: &TapQuery) -> Result<BoxStream<'static, TapLine>, Refusal> {
-        Err(Refusal::Conflict("There are no taps here.".into()))
+        tapping: None,
     }
 }
 

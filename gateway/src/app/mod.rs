@@ -380,7 +380,7 @@ impl Gateway {
             metrics: Arc::new(move || metrics.render()),
             not_ready: Arc::new(move || watch::not_ready(&shared, &stop)),
             operator: Arc::new(desk),
-            tapping: Arc::new(tap::Tapper { shared: self.shared.clone() }),
+            tapping: Some(Arc::new(tap::Tapper { shared: self.shared.clone() })),
         }
     }
 
