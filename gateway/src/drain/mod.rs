@@ -25,6 +25,7 @@ use crate::cluster::node::Node;
 use crate::config::model::{ClusterName, Strategy};
 use crate::session::Shared;
 use crate::session::registry::{Order, Session};
+use crate::telemetry::events::{Kind, Severity, What};
 use moved::Moved;
 use pace::{Closing, STEP};
 use run::{Census, Run, Step};
@@ -51,13 +52,15 @@ struct State {
     clusters: HashMap<ClusterName, OfCluster>,
 }
 
-/// Cluster, name, address, and whether it is a backup: when its address or its priority in DNS changes, a node becomes
+/// Cluster, name, address, and whether it is behind others: when its address or its priority in DNS changes, a node becomes
 /// another one of the same name, while the old one may still have sessions.
 type NodeKey = (ClusterName, Arc<str>, SocketAddr, bool);
 
 #[derive(Debug, Default)]
 struct OfNode {
     closing: Option<(Closing, usize)>,
+    /// Has it been told that they are all closed?
+    empty_told: bool,
     away: bool,
     fit_since: Option<Instant>,
 }
@@ -166,7 +169,19 @@ impl Keeper {
             cluster.set_rebalancing(false);
         }
         info!(cluster = %name, moved = run.moved, "rebalance stopped");
+        let text = format!("rebalance stopped by an operator, {} sessions moved", run.moved);
+        self.tell(Kind::Cluster, &name.0, text);
         Some(Rebalance::of(&run))
+    }
+
+    /// Nodes are drained, and sessions closed, so many a second.
+    #[must_use]
+    pub fn drain_rate(&self) -> NonZeroU32 {
+        self.drain_rate
+    }
+
+    fn tell(&self, kind: Kind, subject: &str, text: String) {
+        self.shared.events.add(What::new(kind, Severity::Info, subject, text));
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -209,12 +224,20 @@ impl Keeper {
         let wanted = wanted::order(node, cluster, now);
         if of_node.closing.as_ref().map(|(closing, _)| closing.order) != wanted {
             let sessions = node.sessions();
-            log_change(node, of_node.closing.as_ref(), wanted, sessions);
+            let text = log_change(node, of_node.closing.as_ref(), wanted, sessions);
+            if let Some(text) = text {
+                self.tell(Kind::Node, &format!("{}/{}", node.cluster, node.name), text);
+            }
             let closing = |order| wanted::closing(order, cluster, self.drain_rate, sessions);
+            of_node.empty_told = false;
             of_node.closing = wanted.map(|order| (closing(order), sessions));
         }
-        let Some((closing, _)) = &mut of_node.closing else { return false };
+        let Some((closing, total)) = &mut of_node.closing else { return false };
         if node.sessions() == 0 {
+            if !std::mem::replace(&mut of_node.empty_told, true) && *total > 0 {
+                let subject = format!("{}/{}", node.cluster, node.name);
+                self.tell(Kind::Node, &subject, format!("all its {total} sessions are closed"));
+            }
             return false;
         }
         let told = closing.step(now, || self.sessions_of(node));
@@ -269,6 +292,7 @@ impl Keeper {
         let told = Rebalance::of(&run);
         if planned > 0 && planned.saturating_mul(worth) >= census.total() {
             info!(cluster = %cluster.name, sessions = planned, rate = cluster.model.rebalance_rate, "rebalancing");
+            self.tell(Kind::Cluster, &cluster.name.0, format!("rebalancing {planned} sessions"));
             of_cluster.run = Some(run);
             cluster.set_rebalancing(true);
         }
@@ -282,14 +306,21 @@ impl Keeper {
         let Some(under_way) = run else { return false };
         let step = under_way.step(cluster, &self.shared.registry, moved, now);
         let moved = under_way.moved;
-        match step {
+        let how = match step {
             Step::On => return true,
-            Step::Even => info!(cluster = %cluster.name, moved, "rebalanced"),
-            Step::Exhausted => warn!(
-                cluster = %cluster.name, moved,
-                "rebalance ends uneven: whoever is still too many was moved within the last minute, or speaks AMQP 1.0"
-            ),
-        }
+            Step::Even => {
+                info!(cluster = %cluster.name, moved, "rebalanced");
+                "rebalanced"
+            }
+            Step::Exhausted => {
+                warn!(
+                    cluster = %cluster.name, moved,
+                    "rebalance ends uneven: whoever is still too many was moved within the last minute, or speaks AMQP 1.0"
+                );
+                "rebalance ends uneven"
+            }
+        };
+        self.tell(Kind::Cluster, &cluster.name.0, format!("{how}, {moved} sessions moved"));
         *run = None;
         cluster.set_rebalancing(false);
         false
@@ -319,28 +350,31 @@ impl Rebalance {
     }
 }
 
-/// Tells that the sessions of a node are to be closed, or not any more; nothing where there are none.
+/// Tells that the sessions of a node are to be closed, or not any more; nothing where there are none. Returns it in words.
 fn log_change(
     node: &Node,
     before: Option<&(Closing, usize)>,
     wanted: Option<Order>,
     sessions: usize,
-) {
+) -> Option<String> {
     let (cluster, name) = (&node.cluster, &node.name);
     match (wanted, before) {
         (Some(order), _) if sessions > 0 => {
             info!(%cluster, node = %name, sessions, ?order, "closing its sessions");
+            let why = wanted::in_words(order);
+            Some(format!("closing its {sessions} sessions: {why}"))
         }
         (None, Some((closing, _))) if sessions > 0 => {
             let told = closing.told();
             info!(%cluster, node = %name, told, left = sessions, "its sessions are left alone again");
+            Some(format!("its {sessions} sessions are left alone again, {told} were closed"))
         }
-        _ => {}
+        _ => None,
     }
 }
 
 fn key(node: &Node) -> NodeKey {
-    (node.cluster.clone(), node.name.clone(), node.address, node.backup)
+    (node.cluster.clone(), node.name.clone(), node.address, node.later)
 }
 
 /// Does this strategy send a client back to where it was?

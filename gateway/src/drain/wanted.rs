@@ -46,6 +46,15 @@ pub(super) fn order(node: &Arc<Node>, cluster: &Cluster, now: Instant) -> Option
     }
 }
 
+/// Why the sessions of a node are told that.
+pub(super) fn in_words(order: Order) -> &'static str {
+    match order {
+        Order::NodeDown => "it is down",
+        Order::NodeMaintenance => "its broker is in maintenance",
+        _ => "it is being drained",
+    }
+}
+
 /// How `total` sessions are told that.
 pub(super) fn closing(
     order: Order,

@@ -8,6 +8,7 @@ mod close;
 mod dial;
 mod held;
 mod io;
+pub mod ledger;
 mod local;
 mod opaque;
 mod open;
@@ -228,6 +229,7 @@ impl Live {
         match opening {
             Opening::Opened { node, lease, opened, facts } => {
                 self.heard_now(opened.tune.heartbeat);
+                self.shared.metrics.opened(facts.handshake.0 + facts.handshake.1);
                 self.session.opened(facts);
                 self.shared.taps.opened(&self.session);
                 let rest = (opened.client_rest, opened.node_rest);
