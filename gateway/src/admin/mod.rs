@@ -8,6 +8,7 @@ pub mod view;
 mod accept;
 mod api;
 mod caller;
+mod console;
 mod extract;
 mod guard;
 mod line;
