@@ -291,7 +291,7 @@ impl Judge {
                 .or_else(version)
                 .or_else(|| old.version.clone()),
             asked: true,
-            checks: done.iter().map(|done| CheckReport::clone(&done.report)).collect(),
+            checks: done.iter().map(|done| after(&old, &done.report)).collect(),
             ..Report::clone(&old)
         };
         self.node.report.store(Arc::new(report));
@@ -323,6 +323,11 @@ impl Judge {
             }
         }
     }
+}
+
+/// A result, behind those that its check came to before.
+fn after(old: &Report, new: &CheckReport) -> CheckReport {
+    new.clone().after(old.checks.iter().find(|before| before.check == new.check))
 }
 
 /// What speaks against the node.
