@@ -401,7 +401,11 @@ impl Gateway {
             self.health.watch(cluster.clone());
             self.tasks.spawn(cluster.clone().keep_discovered(lookup.clone()));
         }
-        let files = Watch::new(&self.tls, self.shared.metrics.clone(), self.shared.events.clone());
+        let files = Watch::new(
+            Arc::new(ArcSwap::new(self.tls.clone())),
+            self.shared.metrics.clone(),
+            self.shared.events.clone(),
+        );
         self.tasks.spawn(files.run(self.stop_accepting.clone()));
         self.tasks.spawn(watch::keep_time(self.shared.clone(), clock));
         let (keeper, stop) = (self.keeper.clone(), self.stop_accepting.clone());
