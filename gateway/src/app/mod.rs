@@ -6,6 +6,7 @@ mod collect;
 mod drain;
 mod operator;
 mod privileges;
+mod tap;
 mod vrrp;
 mod watch;
 
@@ -26,6 +27,7 @@ use tracing::{Dispatch, info, warn};
 
 use arrive::Hall;
 
+use crate::admin::auth::{Accounts, Auth};
 use crate::admin::{self, AdminError, AdminServer, BoundAdmin, Sources};
 use crate::cluster::lookup::Lookup;
 use crate::cluster::report::HealthEvent;
@@ -40,6 +42,7 @@ use crate::listener::accept::{Accepting, Acceptor};
 use crate::listener::entrance::Entrance;
 use crate::listener::{self, Listener};
 use crate::session::registry::Registry;
+use crate::session::tap::Taps;
 use crate::session::{Ended, Shared};
 use crate::snapshot::Snapshot;
 use crate::stream::shared::SharedAddresses;
@@ -133,6 +136,8 @@ struct Gateway {
     board: Arc<Board>,
     /// Moves them; empty until VRRP runs.
     hand: Arc<OnceLock<Hand>>,
+    /// Who may do what at the admin address.
+    auth: Arc<Auth>,
     admin: Option<AdminServer>,
     http: Option<HttpServer>,
 }
@@ -156,6 +161,7 @@ fn start(
         name: model.gateway.name.clone(),
         snapshot: ArcSwap::from_pointee(Snapshot::new(model, tls, 1)),
         registry: Registry::default(),
+        taps: Taps::default(),
         ended: Ended::default(),
         metrics: Arc::new(Metrics::new()),
         access: model.log.access.then(|| AccessLog::new(sink.handle())),
@@ -165,7 +171,9 @@ fn start(
     let accepting = listeners.iter().map(|l| (l.name.clone(), l.accepting.clone())).collect();
     let (http, listeners) = with_http(model, listeners);
     let health = Health::new(shared.name.clone(), shared.metrics.clone());
-    let keeper = Arc::new(Keeper::new(shared.clone(), model.gateway.drain_rate));
+    let keeper = Arc::new(Keeper::new(shared.clone()));
+    let accounts = model.admin.as_ref().map(Accounts::of).unwrap_or_default();
+    let auth = Arc::new(Auth::new(accounts, shared.events.clone())?);
     let mut gateway = Gateway {
         shared,
         health,
@@ -182,6 +190,7 @@ fn start(
         addresses,
         board: Arc::new(Board::new(&model.virtual_routers)),
         hand: Arc::default(),
+        auth,
         admin: None,
         http: None,
     };
@@ -371,9 +380,16 @@ impl Gateway {
             hand: self.hand.clone(),
         };
         Sources {
+            name: self.shared.name.clone(),
+            auth: self.auth.clone(),
+            tls: self.tls.admin.clone(),
             metrics: Arc::new(move || metrics.render()),
             not_ready: Arc::new(move || watch::not_ready(&shared, &stop)),
             operator: Arc::new(desk),
+            observer: None,
+            configurator: None,
+            tapping: Arc::new(tap::Tapper { shared: self.shared.clone() }),
+            events: self.shared.events.clone(),
         }
     }
 
@@ -382,7 +398,7 @@ impl Gateway {
             self.health.watch(cluster.clone());
             self.tasks.spawn(cluster.clone().keep_discovered(lookup.clone()));
         }
-        let files = Watch::new(&self.tls, self.shared.metrics.clone());
+        let files = Watch::new(&self.tls, self.shared.metrics.clone(), self.shared.events.clone());
         self.tasks.spawn(files.run(self.stop_accepting.clone()));
         self.tasks.spawn(watch::keep_time(self.shared.clone(), clock));
         let (keeper, stop) = (self.keeper.clone(), self.stop_accepting.clone());

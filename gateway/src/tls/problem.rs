@@ -1,8 +1,10 @@
 //! What is wrong with the files of TLS.
 
+use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::config::diagnostic::{Elsewhere, Problem, Severity, found_elsewhere};
+use crate::config::diagnostic::{Elsewhere, Problem, Severity, found_beside, found_elsewhere};
 use crate::config::model::Place;
 
 /// What is wrong with a file, and what would be right. It never holds anything of a key.
@@ -21,13 +23,23 @@ pub struct TlsProblem {
 /// The same problems, with the lines of the configuration at `path` that they belong to.
 #[must_use]
 pub fn located(path: &Path, problems: &[TlsProblem]) -> Vec<Problem> {
+    found_elsewhere(path, elsewhere(problems))
+}
+
+/// The same, with the lines of a text that is, or was, in that file.
+#[must_use]
+pub fn located_in(text: &str, path: &Path, problems: &[TlsProblem]) -> Vec<Problem> {
+    found_beside(text, path, elsewhere(problems))
+}
+
+fn elsewhere(problems: &[TlsProblem]) -> Vec<Elsewhere> {
     let problems = problems.iter().map(|problem| Elsewhere {
         place: problem.place.unwrap_or(Place { line: 1, column: 1 }),
         severity: if problem.fatal { Severity::Error } else { Severity::Warning },
         message: problem.message.clone(),
         advice: problem.advice.clone(),
     });
-    found_elsewhere(path, problems.collect())
+    problems.collect()
 }
 
 /// What is wrong, before it is known where.
@@ -83,5 +95,26 @@ impl Findings {
         if !self.problems.contains(&problem) {
             self.problems.push(problem);
         }
+    }
+}
+
+/// Why what is in changed files is not in use, by the position of the certificate.
+#[derive(Debug, Default)]
+pub(super) struct Refused(Mutex<BTreeMap<usize, String>>);
+
+impl Refused {
+    pub(super) fn get(&self, position: usize) -> Option<String> {
+        self.lock().get(&position).cloned()
+    }
+
+    pub(super) fn set(&self, position: usize, text: Option<String>) {
+        match text {
+            Some(text) => self.lock().insert(position, text),
+            None => self.lock().remove(&position),
+        };
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<usize, String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
