@@ -207,19 +207,16 @@ fn start(
         gateway.spawn_tasks(clock, &lookup);
         gateway.http = http::start(gateway.http_setup(model), http, dispatch)?;
         gateway.accept(listeners);
-        let telling = vrrp::tell(&gateway, model);
-        let warden = match stopped {
-            true => None,
-            false => vrrp::start(&gateway, thread, dispatch).await.map_err(StartError::Vrrp)?,
-        };
+        let routers = Arc::new(vrrp::Routers::new(&gateway, model));
+        let telling = routers.tell();
+        if !stopped {
+            routers.start(thread, dispatch).await.map_err(StartError::Vrrp)?;
+        }
         info!("ready");
         if !stopped {
             signals.stop(sink).await;
         }
-        let hurried = match warden {
-            Some(warden) => vrrp::stop(warden, signals.stop(sink)).await,
-            None => false,
-        };
+        let hurried = routers.stop(signals.stop(sink)).await;
         telling.end();
         tokio::join!(gateway.stop(model, sink, signals, hurried), telling.done());
         Ok::<_, StartError>(())
