@@ -89,15 +89,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("admin", &["socket", "telemetry::events"]),
     (
         "drain",
-        &[
-            "config::model",
-            "cluster",
-            "snapshot",
-            "session",
-            "stream",
-            "telemetry::events",
-            "tls",
-        ],
+        &["config::model", "cluster", "snapshot", "session", "stream", "telemetry::events", "tls"],
     ),
     (
         "vrrp::process",

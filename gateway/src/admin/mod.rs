@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use operator::Operator;
+use operator::observe::Observer;
 use socket2::{Domain, Socket, Type};
 use tokio::runtime::Builder;
 use tokio_util::sync::CancellationToken;
@@ -36,6 +37,8 @@ pub struct Sources {
     pub not_ready: Arc<dyn Fn() -> Vec<String> + Send + Sync>,
     /// Nodes and clusters.
     pub operator: Arc<dyn Operator>,
+    /// Sessions and traffic.
+    pub observer: Arc<dyn Observer>,
 }
 
 impl fmt::Debug for Sources {

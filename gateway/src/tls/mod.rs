@@ -28,8 +28,8 @@ use std::time::SystemTime;
 
 use client::Origination;
 pub use facts::{facts_of, has_ended};
-pub use pair::{Leaf, Seen};
 use files::Files;
+pub use pair::{Leaf, Seen};
 use problem::{Findings, TlsProblem};
 use server::{Alpn, Termination};
 

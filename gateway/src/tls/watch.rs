@@ -152,7 +152,8 @@ impl Set {
         if !said {
             news.metrics.certificate_reload("failure");
             for TlsProblem { message, advice, .. } in &fatal {
-                let text = format!("changed {what} refused, the old stays in use: {message}: {advice}");
+                let text =
+                    format!("changed {what} refused, the old stays in use: {message}: {advice}");
                 news.tell(Severity::Warning, section, text);
                 error!(
                     cause = message,
