@@ -25,7 +25,7 @@ pub use frame::{Args, Frame, Reader};
 pub const HEADER: [u8; 8] = *b"AMQP\x00\x00\x09\x01";
 
 /// How long a peer waits for what it expects.
-const DEADLINE: Duration = Duration::from_secs(15);
+const DEADLINE: Duration = Duration::from_secs(40);
 
 /// One end of a connection.
 #[derive(Debug)]

@@ -1,25 +1,28 @@
 //! What each path of the admin address answers.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::State;
 use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::http::header::{X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS};
 use axum::http::{HeaderValue, Method, StatusCode, Uri};
-use axum::middleware::map_response;
+use axum::middleware::{from_fn, from_fn_with_state, map_response};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use serde_json::json;
 
-use super::problem::Problem;
+use super::auth::{Gate, guard};
+use super::problem::{Problem, complete};
 use super::{Sources, api};
 
 const PROMETHEUS_TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Everything that the admin server bound to `bound` answers.
 pub(super) fn router(sources: Sources, bound: SocketAddr) -> Router {
-    let api = api::router(sources.operator.clone(), bound);
+    let gate = Arc::new(Gate { auth: sources.auth.clone(), bound });
+    let api = api::router(&sources);
     Router::new()
         .route("/", get(async || Html(admin_ui::INDEX)))
         .route("/metrics", get(metrics))
@@ -29,6 +32,8 @@ pub(super) fn router(sources: Sources, bound: SocketAddr) -> Router {
         .merge(api)
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
+        .layer(from_fn_with_state(gate, guard))
+        .layer(from_fn(complete))
         .layer(map_response(harden))
 }
 

@@ -7,6 +7,7 @@ mod drain;
 mod observe;
 mod operator;
 mod privileges;
+mod tap;
 mod vrrp;
 mod watch;
 
@@ -28,6 +29,7 @@ use tracing::{Dispatch, info, warn};
 use arrive::Hall;
 use observe::{Door, Lookout, Sights};
 
+use crate::admin::auth::{Accounts, Auth};
 use crate::admin::{self, AdminError, AdminServer, BoundAdmin, Sources};
 use crate::cluster::lookup::Lookup;
 use crate::cluster::report::HealthEvent;
@@ -42,6 +44,7 @@ use crate::listener::accept::{Accepting, Acceptor};
 use crate::listener::entrance::Entrance;
 use crate::listener::{self, Listener};
 use crate::session::registry::Registry;
+use crate::session::tap::Taps;
 use crate::session::{Ended, Shared};
 use crate::snapshot::Snapshot;
 use crate::stream::shared::SharedAddresses;
@@ -138,6 +141,8 @@ struct Gateway {
     board: Arc<Board>,
     /// Moves them; empty until VRRP runs.
     hand: Arc<OnceLock<Hand>>,
+    /// Who may do what at the admin address.
+    auth: Arc<Auth>,
     admin: Option<AdminServer>,
     http: Option<HttpServer>,
 }
@@ -161,6 +166,7 @@ fn start(
         name: model.gateway.name.clone(),
         snapshot: ArcSwap::from_pointee(Snapshot::new(model, tls, 1)),
         registry: Registry::default(),
+        taps: Taps::default(),
         ended: Ended::default(),
         metrics: Arc::new(Metrics::new()),
         access: model.log.access.then(|| AccessLog::new(sink.handle())),
@@ -172,6 +178,8 @@ fn start(
     let (http, listeners) = with_http(model, listeners);
     let health = Health::new(shared.name.clone(), shared.metrics.clone());
     let keeper = Arc::new(Keeper::new(shared.clone(), model.gateway.drain_rate));
+    let accounts = model.admin.as_ref().map(Accounts::of).unwrap_or_default();
+    let auth = Arc::new(Auth::new(accounts, shared.events.clone())?);
     let mut gateway = Gateway {
         shared,
         health,
@@ -189,6 +197,7 @@ fn start(
         addresses,
         board: Arc::new(Board::new(&model.virtual_routers)),
         hand: Arc::default(),
+        auth,
         admin: None,
         http: None,
     };
@@ -417,10 +426,16 @@ impl Gateway {
             hand: self.hand.clone(),
         };
         Sources {
+            name: self.shared.name.clone(),
+            auth: self.auth.clone(),
+            tls: self.tls.admin.clone(),
             metrics: Arc::new(move || metrics.render()),
             not_ready: Arc::new(move || watch::not_ready(&shared, &stop)),
             operator: Arc::new(desk),
-            observer,
+            observer: Some(observer),
+            configurator: None,
+            tapping: Arc::new(tap::Tapper { shared: self.shared.clone() }),
+            events: self.shared.events.clone(),
         }
     }
 

@@ -12,6 +12,8 @@ pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(60);
 /// `gateway.drain_rate`
 pub const DRAIN_RATE: u32 = 200;
+/// `gateway.reload_on_change`
+pub const RELOAD_ON_CHANGE: bool = false;
 /// `listener.NAME.tls.strict_sni`
 pub const STRICT_SNI: bool = false;
 /// `listener.NAME.node_port` with protocol = "tls-passthrough": where AMQP with TLS is.
@@ -90,6 +92,8 @@ pub const TRACK_TIMEOUT: Duration = Duration::from_secs(2);
 pub const TRACK_RISE: u32 = 2;
 /// `vrrp.NAME.track.script.fall`
 pub const TRACK_FALL: u32 = 3;
+/// `admin.metrics_auth`
+pub const METRICS_AUTH: bool = false;
 /// The word that turns a duration or a feature off.
 pub const OFF: &str = "off";
 

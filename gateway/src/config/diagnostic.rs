@@ -97,9 +97,14 @@ pub struct Elsewhere {
 #[must_use]
 pub fn found_elsewhere(path: &Path, found: Vec<Elsewhere>) -> Vec<Problem> {
     let text = super::read(path).unwrap_or_default();
-    let text = String::from_utf8_lossy(&text);
+    found_beside(&String::from_utf8_lossy(&text), path, found)
+}
+
+/// The same of a text that is, or was, in that file.
+#[must_use]
+pub fn found_beside(text: &str, path: &Path, found: Vec<Elsewhere>) -> Vec<Problem> {
     let file = path.display().to_string();
-    let mut report = Report::new(&file, &text);
+    let mut report = Report::new(&file, text);
     for Elsewhere { place, severity, message, advice } in found {
         let span = report.value_at(place);
         report.add(severity, span, message, advice);

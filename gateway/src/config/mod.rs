@@ -4,6 +4,7 @@ pub mod admin;
 mod at;
 pub mod defaults;
 pub mod diagnostic;
+pub mod diff;
 mod environment;
 pub mod file;
 mod keepalived;
@@ -41,15 +42,37 @@ const MAX_FILE_BYTES: u64 = 16 * 1024 * 1024;
 /// # Errors
 /// Every problem of the file; one that cannot be read is a problem of its own.
 pub fn load(path: &Path) -> Outcome {
+    load_text(&text_of(path)?, path)
+}
+
+/// The text of the file at `path`.
+///
+/// # Errors
+/// It cannot be read, or is no text.
+pub fn text_of(path: &Path) -> Result<String, Vec<Problem>> {
     let file_name = path.display().to_string();
-    match read(path) {
-        Ok(bytes) => parse_bytes(&bytes, &file_name, &Environment::of_process()),
-        Err(error) => Err(vec![Problem::of_file(
+    let bytes = read(path).map_err(|error| {
+        vec![Problem::of_file(
             &file_name,
             format!("cannot read the configuration: {error}"),
             "name an existing file that this user may read: --config FILE".to_owned(),
-        )]),
-    }
+        )]
+    })?;
+    decode(bytes, &file_name)
+}
+
+/// Validates a text that is, or was, in the file at `path`, with the variables and host name of this process.
+///
+/// # Errors
+/// Every problem found, in the order of the text.
+pub fn load_text(text: &str, path: &Path) -> Outcome {
+    parse(text, &path.display().to_string(), &Environment::of_process())
+}
+
+/// A configuration's text as it may be shown: a star for each character of a secret.
+#[must_use]
+pub fn shown(text: &str) -> String {
+    mask::masked(text)
 }
 
 /// Validates a configuration text; `file_name` is what its problems are reported under.
@@ -87,21 +110,18 @@ fn build(text: &str, environment: &Environment<'_>, report: &mut Report<'_>) -> 
     }
 }
 
-fn parse_bytes(bytes: &[u8], file_name: &str, environment: &Environment<'_>) -> Outcome {
-    match std::str::from_utf8(bytes) {
-        Ok(text) => parse(text, file_name, environment),
-        Err(error) => {
-            let (good, _) = bytes.split_at(error.valid_up_to());
-            let good = String::from_utf8_lossy(good);
-            let mut report = Report::new(file_name, &good);
-            report.error(
-                good.len()..good.len(),
-                "the file is not UTF-8 text from here on".to_owned(),
-                "save it as UTF-8".to_owned(),
-            );
-            Err(report.into_problems())
-        }
-    }
+fn decode(bytes: Vec<u8>, file_name: &str) -> Result<String, Vec<Problem>> {
+    String::from_utf8(bytes).map_err(|error| {
+        let valid = error.utf8_error().valid_up_to();
+        let good = String::from_utf8_lossy(&error.as_bytes()[..valid]);
+        let mut report = Report::new(file_name, &good);
+        report.error(
+            good.len()..good.len(),
+            "the file is not UTF-8 text from here on".to_owned(),
+            "save it as UTF-8".to_owned(),
+        );
+        report.into_problems()
+    })
 }
 
 fn read(path: &Path) -> io::Result<Vec<u8>> {

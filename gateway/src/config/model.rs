@@ -34,7 +34,7 @@ pub use vrrp::{
 };
 
 /// A whole configuration.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Model {
     /// `[gateway]`
     pub gateway: Gateway,
@@ -64,7 +64,7 @@ pub struct Place {
 }
 
 /// `[gateway]`: the process as a whole.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Gateway {
     /// Shown in logs, metrics and close texts. Default: the host name.
     pub name: Arc<str>,
@@ -91,7 +91,7 @@ pub struct Gateway {
 }
 
 /// `[log]`
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Log {
     /// Least severe level that is logged.
     pub level: LogLevel,
@@ -138,7 +138,7 @@ pub enum LogOutput {
 }
 
 /// `[[route]]`: all conditions given must hold.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route {
     /// For logs and the console.
     pub name: Option<Arc<str>>,
@@ -149,7 +149,7 @@ pub struct Route {
 }
 
 /// The conditions of a route; an absent one always holds.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Conditions {
     /// The vhost that the client opens.
     pub vhost: Option<Pattern>,
@@ -187,7 +187,7 @@ pub enum RouteAction {
 }
 
 /// `[cluster.NAME]`: one RabbitMQ cluster.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cluster {
     /// NAME
     pub name: ClusterName,
@@ -268,7 +268,7 @@ impl Strategy {
 }
 
 /// `[cluster.CLUSTER.node.NAME]`
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Node {
     /// NAME
     pub name: Arc<str>,
@@ -300,7 +300,7 @@ pub struct Admin {
 }
 
 /// `[[admin.user]]`: who may log in.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct AdminUser {
     /// Their name.
     pub name: Arc<str>,
@@ -311,7 +311,7 @@ pub struct AdminUser {
 }
 
 /// `[[admin.token]]`: a program that may use the API.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct AdminToken {
     /// Its name.
     pub name: Arc<str>,
@@ -319,6 +319,18 @@ pub struct AdminToken {
     pub hash: [u8; 32],
     /// What it may do.
     pub role: Role,
+}
+
+impl fmt::Debug for AdminUser {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AdminUser").field("name", &self.name).field("role", &self.role).finish()
+    }
+}
+
+impl fmt::Debug for AdminToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AdminToken").field("name", &self.name).field("role", &self.role).finish()
+    }
 }
 
 /// `role`: each may all that those before it may.

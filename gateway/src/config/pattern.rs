@@ -69,6 +69,15 @@ fn glob(source: &str) -> Result<bytes::Regex, String> {
         .map_err(|_| "it is too deep, or has a range of other than ASCII characters".to_owned())
 }
 
+/// Two that are written alike match alike.
+impl PartialEq for Pattern {
+    fn eq(&self, other: &Self) -> bool {
+        self.source == other.source
+    }
+}
+
+impl Eq for Pattern {}
+
 impl fmt::Display for Pattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.source)

@@ -77,6 +77,7 @@ fn every_key_of_gateway_and_log_reaches_the_model() {
     assert_eq!((gateway.user.as_deref(), gateway.group.as_deref()), (Some("u"), Some("g")));
     assert_eq!((gateway.drain_timeout, gateway.drain_rate.get()), (Duration::ZERO, 9));
     assert_eq!(gateway.name_servers, ["127.0.0.1:5353".parse().unwrap()]);
+    assert!(gateway.reload_on_change);
     assert_eq!((model.log.level, model.log.format), (LogLevel::Debug, LogFormat::Json));
     assert_eq!(model.log.output, LogOutput::Syslog("127.0.0.1:514".parse().unwrap()));
     assert!(!model.log.access);

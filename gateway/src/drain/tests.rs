@@ -82,6 +82,7 @@ impl Stage {
             metrics: Arc::default(),
             access: None,
             events: Arc::default(),
+            taps: crate::session::tap::Taps::default(),
         });
         let cluster = shared.snapshot.load().clusters.values().next().unwrap().clone();
         let keeper = Keeper::new(shared, model.gateway.drain_rate);

@@ -26,6 +26,11 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 /// What clients of an address are told that moves to another gateway.
 pub(super) const MOVED: &str = "the address has moved to another gateway, please reconnect";
 
+/// What clients of a listener are told that is not there any more.
+pub(super) fn removed(session: &Session) -> String {
+    format!("listener {} has been removed", session.arrival.listener)
+}
+
 /// What the client of a session is told that an operator closes.
 pub(super) const CLOSED: &str = "closed by an operator";
 
@@ -63,6 +68,9 @@ pub(super) async fn finish(relay: &mut Relay, stop: Stop, gateway: &str) -> End 
             | Order::NodeDraining
             | Order::NodeMaintenance
             | Order::Rebalance
+            | Order::NodeRemoved
+            | Order::RouteChanged
+            | Order::ListenerRemoved
             | Order::OperatorClose,
         ) => {
             patiently(&session, close_both(relay, end.close.as_ref())).await;
@@ -131,6 +139,14 @@ fn end_of(relay: &Relay, stop: &Stop, gateway: &str) -> End {
             Order::AddressLost => {
                 End::new(Who::Gateway, Phase::Drain, "address-lost").with_close(forced(MOVED))
             }
+            Order::NodeRemoved => End::new(Who::Gateway, Phase::Drain, "node-removed")
+                .with_close(forced(&format!("{} has been removed, please reconnect", node()))),
+            Order::RouteChanged => End::new(Who::Gateway, Phase::Drain, "route-changed")
+                .with_close(forced(
+                    "the route of this vhost or client has changed, please reconnect",
+                )),
+            Order::ListenerRemoved => End::new(Who::Gateway, Phase::Drain, "listener-removed")
+                .with_close(forced(&removed(session))),
             Order::OperatorClose => {
                 End::new(Who::Operator, Phase::Relay, "operator-closed").with_close(forced(CLOSED))
             }

@@ -15,6 +15,7 @@ mod open;
 pub mod record;
 mod relay;
 mod search;
+pub mod tap;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -45,6 +46,7 @@ use open::{Handshake, Opening};
 use registry::{Registry, Session, SessionFacts};
 use relay::{Flow, Relay, Watch};
 use search::Search;
+use tap::Taps;
 
 pub use record::{Ended, turned_away};
 
@@ -57,6 +59,8 @@ pub struct Shared {
     pub snapshot: ArcSwap<Snapshot>,
     /// Live sessions.
     pub registry: Registry,
+    /// Who watches sessions.
+    pub taps: Taps,
     /// Sums of ended sessions.
     pub ended: Ended,
     /// Metrics of the cold path.
@@ -113,6 +117,7 @@ impl Drop for Live {
     fn drop(&mut self) {
         // In this order: a scrape in between misses the session, which the next one makes good, but never sees it twice.
         self.shared.registry.remove(self.session.id);
+        self.shared.taps.ended(&self.session);
         self.shared.ended.add(&self.session);
     }
 }
@@ -226,6 +231,7 @@ impl Live {
                 self.heard_now(opened.tune.heartbeat);
                 self.shared.metrics.opened(facts.handshake.0 + facts.handshake.1);
                 self.session.opened(facts);
+                self.shared.taps.opened(&self.session);
                 let rest = (opened.client_rest, opened.node_rest);
                 let spoken = (Protocol::Amqp091, Some(opened.tune));
                 Ok(self.begin((client, node), lease, spoken, rest).await)

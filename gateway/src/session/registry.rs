@@ -11,6 +11,7 @@ use atomic_waker::AtomicWaker;
 use dashmap::DashMap;
 
 use super::held::Held;
+use super::tap::Tapped;
 use crate::cluster::node::Node;
 use crate::stream::arrival::Arrival;
 use crate::telemetry::counters::SessionCounters;
@@ -36,6 +37,8 @@ pub struct Session {
     facts: OnceLock<Box<SessionFacts>>,
     ended: AtomicBool,
     order: AtomicU8,
+    /// Who watches it.
+    pub(super) tapped: Tapped,
     waker: AtomicWaker,
 }
 
@@ -120,12 +123,18 @@ pub enum Order {
     NodeDown = 9,
     /// The address that it arrived at moves to another gateway: close with 320 at once.
     AddressLost = 10,
+    /// The configuration has the node no more: close with 320.
+    NodeRemoved = 11,
+    /// By the configuration in force now, its route leads elsewhere: close with 320.
+    RouteChanged = 12,
+    /// The configuration has its listener no more: close with 320.
+    ListenerRemoved = 13,
     /// An operator closes it: close with 320.
-    OperatorClose = 13,
+    OperatorClose = 14,
 }
 
 impl Order {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 14] = [
         Self::Drain,
         Self::ClientSilent,
         Self::NodeSilent,
@@ -136,6 +145,9 @@ impl Order {
         Self::Rebalance,
         Self::NodeDown,
         Self::AddressLost,
+        Self::NodeRemoved,
+        Self::RouteChanged,
+        Self::ListenerRemoved,
         Self::OperatorClose,
     ];
 }
@@ -153,6 +165,7 @@ impl Session {
             facts: OnceLock::new(),
             ended: AtomicBool::new(false),
             order: AtomicU8::new(0),
+            tapped: Tapped::default(),
             waker: AtomicWaker::new(),
         }
     }

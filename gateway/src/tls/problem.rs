@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::config::diagnostic::{Elsewhere, Problem, Severity, found_elsewhere};
+use crate::config::diagnostic::{Elsewhere, Problem, Severity, found_beside, found_elsewhere};
 use crate::config::model::Place;
 
 /// What is wrong with a file, and what would be right. It never holds anything of a key.
@@ -23,13 +23,23 @@ pub struct TlsProblem {
 /// The same problems, with the lines of the configuration at `path` that they belong to.
 #[must_use]
 pub fn located(path: &Path, problems: &[TlsProblem]) -> Vec<Problem> {
+    found_elsewhere(path, elsewhere(problems))
+}
+
+/// The same, with the lines of a text that is, or was, in that file.
+#[must_use]
+pub fn located_in(text: &str, path: &Path, problems: &[TlsProblem]) -> Vec<Problem> {
+    found_beside(text, path, elsewhere(problems))
+}
+
+fn elsewhere(problems: &[TlsProblem]) -> Vec<Elsewhere> {
     let problems = problems.iter().map(|problem| Elsewhere {
         place: problem.place.unwrap_or(Place { line: 1, column: 1 }),
         severity: if problem.fatal { Severity::Error } else { Severity::Warning },
         message: problem.message.clone(),
         advice: problem.advice.clone(),
     });
-    found_elsewhere(path, problems.collect())
+    problems.collect()
 }
 
 /// What is wrong, before it is known where.

@@ -41,7 +41,7 @@ pub(super) async fn start_epmd(scratch: &Scratch, files: &Files) -> Result<Proce
     epmd.args(["-address", "127.0.0.1", "-port", &port.to_string()]);
     epmd.env("ERL_EPMD_ADDRESS", "127.0.0.1").stdout(Stdio::null()).stderr(Stdio::null());
     let epmd = Process::spawn(&mut epmd)?;
-    wait::until(format!("epmd on port {port}"), Duration::from_secs(10), async || {
+    wait::until(format!("epmd on port {port}"), Duration::from_secs(60), async || {
         TcpStream::connect(("127.0.0.1", port)).await.is_ok()
     })
     .await?;

@@ -10,7 +10,7 @@ use integration::{GatewayProcess, wait};
 use serde_json::Value;
 
 /// How long a test waits for what must come.
-pub(crate) const SOON: Duration = Duration::from_secs(20);
+pub(crate) const SOON: Duration = Duration::from_secs(40);
 
 /// Held by a test that uses a core and more for a while: one after the other, so that none measures another.
 pub(crate) fn heavy() -> MutexGuard<'static, ()> {

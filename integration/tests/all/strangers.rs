@@ -22,7 +22,7 @@ const REFUSED_BY_RABBITMQ: &str = "can only connect via localhost";
 async fn gateway(nodes: &str) -> GatewayProcess {
     let [accept, start_ok, open] = PORTS.map(|(port, _)| port);
     let config = format!(
-        "[log]\nformat = \"json\"\n\n\
+        "[log]\nformat = \"json\"\n\n[gateway]\nhandshake_timeout = \"60s\"\n\n\
          [listener.accept]\nbind = \"0.0.0.0:{accept}\"\ncluster = \"main\"\n\n\
          [listener.start-ok]\nbind = \"0.0.0.0:{start_ok}\"\ncluster = \"main\"\n\n\
          [listener.open]\nbind = \"0.0.0.0:{open}\"\n\n\

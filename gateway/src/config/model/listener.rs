@@ -12,7 +12,7 @@ use super::tls::ListenerTls;
 use super::{ClusterName, ListenerName};
 
 /// `[listener.NAME]`
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listener {
     /// NAME
     pub name: ListenerName,

@@ -29,7 +29,7 @@ pub struct ListenerTls {
 }
 
 /// A certificate with what proves it, and the key to it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Certificate {
     /// The chain, leaf first.
     pub chain: PathBuf,
@@ -40,13 +40,31 @@ pub struct Certificate {
 }
 
 /// A PEM file that the configuration names.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct PemFile {
     /// The file.
     pub path: PathBuf,
     /// Where the configuration names it.
     pub place: Place,
 }
+
+// Where the configuration names a file says nothing of what is in it.
+
+impl PartialEq for Certificate {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.chain, &self.key) == (&other.chain, &other.key)
+    }
+}
+
+impl Eq for Certificate {}
+
+impl PartialEq for PemFile {
+    fn eq(&self, other: &Self) -> bool {
+        self.path == other.path
+    }
+}
+
+impl Eq for PemFile {}
 
 /// `min_version`
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
@@ -111,7 +129,7 @@ pub struct ClusterTls {
 }
 
 /// `[cluster.CLUSTER.identity.NAME]`: a broker login for clients with a certificate.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
     /// NAME
     pub name: Arc<str>,

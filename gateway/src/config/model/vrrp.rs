@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::{ClusterName, Login, Script};
 
 /// `[vrrp.NAME]`: one virtual router on one interface.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VirtualRouter {
     /// NAME
     pub name: Arc<str>,
@@ -96,7 +96,7 @@ pub enum VrrpChecksum {
 }
 
 /// `[vrrp.NAME.track]`
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Track {
     /// A listener of this gateway does not accept.
     pub listeners: Option<Cost>,
@@ -118,7 +118,7 @@ pub enum Cost {
 }
 
 /// `track.script`
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrackScript {
     /// What is run, and after which time it has failed.
     pub script: Script,
@@ -133,7 +133,7 @@ pub struct TrackScript {
 }
 
 /// `[vrrp.NAME.notify]`
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct VrrpNotify {
     /// Program and arguments; TYPE NAME STATE PRIORITY are added.
     pub command: Option<Vec<String>>,
@@ -142,7 +142,7 @@ pub struct VrrpNotify {
 }
 
 /// `[notify.email]`: told of transitions of virtual routers, and of nodes that go down and come back.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Email {
     /// Host and port of the mail server.
     pub smtp: (Arc<str>, u16),

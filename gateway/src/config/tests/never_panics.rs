@@ -4,7 +4,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::{SMALLEST, read, secrets};
-use crate::config::{Environment, parse_bytes};
+use crate::config::{Environment, decode, parse};
 
 const SEED: &str = include_str!("full.toml");
 
@@ -54,7 +54,9 @@ const PIECES: &[&str] = &[
 
 fn check(bytes: &[u8]) {
     let environment = Environment { variable: &|_| None, file: &secrets, host_name: String::new() };
-    match parse_bytes(bytes, "gateway.toml", &environment) {
+    match decode(bytes.to_vec(), "gateway.toml")
+        .and_then(|text| parse(&text, "gateway.toml", &environment))
+    {
         Ok((_, warnings)) => assert!(warnings.iter().all(|problem| !problem.is_error())),
         Err(problems) => {
             assert!(problems.iter().any(super::super::Problem::is_error));
@@ -122,7 +124,7 @@ fn deep_nesting_is_refused() {
 #[test]
 fn a_text_that_is_not_utf_8_is_refused_at_its_place() {
     let environment = Environment { variable: &|_| None, file: &secrets, host_name: String::new() };
-    let problems = parse_bytes(b"[log]\nlevel = \"\xff\"\n", "f", &environment).unwrap_err();
+    let problems = decode(b"[log]\nlevel = \"\xff\"\n".to_vec(), "f").unwrap_err();
     assert_eq!((problems[0].line, problems[0].column), (2, 10));
     assert!(problems[0].message.contains("not UTF-8"));
 }
