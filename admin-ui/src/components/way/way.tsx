@@ -47,7 +47,7 @@ function inWords(place: Place, topology: Topology): string {
   const out = topology.flows
     .filter((flow) => flow.from === place.id && flow.sessions > 0)
     .map((flow) => `${t("overview.to", { name: names.get(flow.to) ?? flow.to })} ${rate(messages(flow))}`);
-  return [`${place.name}: ${place.state}`, t("overview.sessions_n", { count: place.sessions }), ...out].join(", ");
+  return [t("overview.sessions_n", { count: place.sessions }), ...out].join(", ");
 }
 
 function Drawn({ topology, width }: { topology: Topology; width: number }) {
@@ -94,7 +94,7 @@ function PlaceBox({ box: { place, x, y, width }, words }: { box: Box; words: str
   const tone = toneOf(place.health);
   return (
     <a
-      class={`place ${tone}`} href={leads(place)} aria-label={words}
+      class={`place ${tone}`} href={leads(place)}
       style={{ left: `${x}px`, top: `${y}px`, width: `${width}px`, height: `${BOX_HEIGHT}px` }}
       title={`${place.name}\n${place.state}\n${place.note}`}
     >
@@ -107,6 +107,7 @@ function PlaceBox({ box: { place, x, y, width }, words }: { box: Box; words: str
       </span>
       <span class={`place-state ${tone}`}>{place.state}</span>
       <span class="place-note">{place.note}</span>
+      <span class="unseen">{words}</span>
     </a>
   );
 }
