@@ -1,17 +1,19 @@
 //! What each path of the admin address answers.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::State;
 use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::http::header::{HeaderName, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
-use axum::middleware::{from_fn, map_response};
+use axum::middleware::{from_fn, from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde_json::json;
 
+use super::auth::{Gate, guard};
 use super::problem::{Problem, complete};
 use super::{Sources, api, console};
 
@@ -23,7 +25,8 @@ const PERMISSIONS: &str =
 
 /// Everything that the admin server bound to `bound` answers.
 pub(super) fn router(sources: Sources, bound: SocketAddr) -> Router {
-    let api = api::router(&sources, bound);
+    let gate = Arc::new(Gate { auth: sources.auth.clone(), bound });
+    let api = api::router(&sources);
     Router::new()
         .route("/metrics", get(metrics))
         .route("/health/live", get(live))
@@ -33,6 +36,7 @@ pub(super) fn router(sources: Sources, bound: SocketAddr) -> Router {
         .merge(console::router())
         .fallback(file_or_nothing)
         .method_not_allowed_fallback(method_not_allowed)
+        .layer(from_fn_with_state(gate, guard))
         .layer(from_fn(complete))
         .layer(map_response(harden))
 }

@@ -25,6 +25,9 @@ fn sources() -> Sources {
     Sources {
         metrics: Arc::new(|| "answer 42\n".to_owned()),
         not_ready: Arc::new(Vec::new),
+        name: "gw".into(),
+        auth: Arc::new(Auth::new(auth::Accounts::default(), Arc::default()).unwrap()),
+        tls: None,
         operator: Arc::new(api::Desk::default()),
         observer: Some(Arc::new(fakes::Seen)),
         configurator: Some(Arc::new(fakes::Steered)),

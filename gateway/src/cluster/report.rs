@@ -36,6 +36,33 @@ pub struct CheckReport {
     pub text: Option<Arc<str>>,
     /// When it ended.
     pub at: SystemTime,
+    /// Those before it and itself, the oldest first, at most [`KEPT`].
+    pub past: Arc<[Past]>,
+}
+
+/// Results that are kept of each check: at the usual pace, the last minutes.
+pub const KEPT: usize = 120;
+
+/// A result that a check came to once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Past {
+    /// How it came out.
+    pub outcome: Outcome,
+    /// How long it took.
+    pub latency: Duration,
+    /// When it ended.
+    pub at: SystemTime,
+}
+
+impl CheckReport {
+    /// With what there was before it.
+    #[must_use]
+    pub fn after(self, before: Option<&Self>) -> Self {
+        let kept = before.map_or(&[][..], |before| &before.past);
+        let old = &kept[kept.len().saturating_sub(KEPT - 1)..];
+        let now = Past { outcome: self.outcome, latency: self.latency, at: self.at };
+        Self { past: old.iter().copied().chain([now]).collect(), ..self }
+    }
 }
 
 /// How a check came out.

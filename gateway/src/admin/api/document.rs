@@ -70,6 +70,7 @@ fn refusals(method: &HttpMethod, operation: &mut Operation) {
         ("400", "The path, the query or the body cannot be read, or is out of bounds"),
         ("401", "Log in first"),
         ("403", "The role does not allow it, or the request comes from a foreign page"),
+        ("429", "Too many attempts to log in have failed; `Retry-After` says how long to wait"),
         ("406", "The header Accept does not take what is answered"),
     ];
     let with_body = [

@@ -12,7 +12,6 @@ mod tap;
 mod traffic;
 mod virtual_routers;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::extract::DefaultBodyLimit;
@@ -26,19 +25,19 @@ use utoipa_axum::router::OpenApiRouter;
 use super::Sources;
 use super::accept::{JSON, json_only};
 use super::extract::{MAX_BODY, no_query};
-use super::guard::guard;
 use super::problem::Problem;
 
 type Answer<T> = Result<Json<T>, Problem>;
 
-/// The API of the admin server that is bound to `bound`.
-pub(super) fn router(sources: &Sources, bound: SocketAddr) -> Router {
+/// The API.
+pub(super) fn router(sources: &Sources) -> Router {
     let operator = &sources.operator;
+    let logins = login::Desk { auth: sources.auth.clone(), gateway: sources.name.clone() };
     let mut json = Router::new()
         .merge(plain(nodes::router()).with_state(operator.clone()))
         .merge(plain(clusters::router()).with_state(operator.clone()))
         .merge(plain(virtual_routers::router()).with_state(operator.clone()))
-        .merge(plain(login::router()));
+        .merge(plain(login::router()).with_state(logins));
     if let Some(observer) = &sources.observer {
         json = json
             .merge(plain(status::router()).with_state(observer.clone()))
@@ -58,7 +57,6 @@ pub(super) fn router(sources: &Sources, bound: SocketAddr) -> Router {
     json.route_layer(from_fn(json_only))
         .merge(streams)
         .route_layer(from_fn_with_state(queried, no_query))
-        .route_layer(from_fn_with_state(bound, guard))
         .route("/api/openapi.json", get(document))
         .layer(DefaultBodyLimit::max(MAX_BODY))
 }
