@@ -171,7 +171,7 @@ fn start(
     let accepting = listeners.iter().map(|l| (l.name.clone(), l.accepting.clone())).collect();
     let (http, listeners) = with_http(model, listeners);
     let health = Health::new(shared.name.clone(), shared.metrics.clone());
-    let keeper = Arc::new(Keeper::new(shared.clone(), model.gateway.drain_rate));
+    let keeper = Arc::new(Keeper::new(shared.clone()));
     let accounts = model.admin.as_ref().map(Accounts::of).unwrap_or_default();
     let auth = Arc::new(Auth::new(accounts, shared.events.clone())?);
     let mut gateway = Gateway {

@@ -117,3 +117,27 @@ pub enum Change {
     /// Queues would lose their majority without it, or would not any more.
     QuorumCritical(bool),
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_latest_results_of_a_check_are_kept_the_oldest_first() {
+        let result = |millis| CheckReport {
+            check: Check::Amqp,
+            outcome: Outcome::Passed,
+            latency: Duration::from_millis(millis),
+            text: None,
+            at: SystemTime::UNIX_EPOCH,
+            past: [].into(),
+        };
+        let mut last = result(0).after(None);
+        for millis in 1..=KEPT as u64 {
+            last = result(millis).after(Some(&last));
+        }
+        assert_eq!(last.past.len(), KEPT);
+        assert_eq!(last.past[0].latency, Duration::from_millis(1));
+        assert_eq!(last.past[KEPT - 1].latency, last.latency);
+    }
+}
