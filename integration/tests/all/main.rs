@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod admission;
+mod api_schema;
 mod balance;
 mod blocked;
 mod browser;
