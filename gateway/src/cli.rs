@@ -4,6 +4,7 @@ mod client;
 mod figures;
 mod login;
 mod operate;
+mod password;
 mod reload;
 mod sessions;
 mod status;
@@ -95,6 +96,8 @@ where
         Command::Top(top) => told(top.run()),
         Command::Tap(tap) => told(tap.run(out)),
         Command::Events(events) => told(events.run(out)),
+        Command::HashPassword => told(password::hash(out)),
+        Command::NewToken(token) => told(token.make(out)),
         Command::Schema => out.write_all(schema::schema_text().as_bytes()).map(|()| 0),
         Command::Version => writeln!(out, "{} {}", NAME, env!("CARGO_PKG_VERSION")).map(|()| 0),
         Command::Completions { shell } => {
@@ -219,6 +222,12 @@ enum Command {
     ///
     /// Exits with 0; 1 if the gateway does not answer.
     VirtualRouters(virtual_routers::OfVirtualRouters),
+    /// Read a password from standard input and print its hash, for [[admin.user]].
+    ///
+    /// On a terminal it is asked for twice and not shown. The hash is the last line that is printed.
+    HashPassword,
+    /// Make a token for a program, and print it with its section [[admin.token]].
+    NewToken(password::NewToken),
     /// Print the JSON schema of the configuration file, for editors.
     Schema,
     /// Print the version.

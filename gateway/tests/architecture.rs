@@ -91,7 +91,16 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("admin::auth::secret", &[]),
     (
         "drain",
-        &["config::model", "cluster", "snapshot", "session", "stream", "telemetry::events", "tls"],
+        &[
+            "config::model",
+            "route",
+            "cluster",
+            "snapshot",
+            "session",
+            "stream",
+            "telemetry::events",
+            "tls",
+        ],
     ),
     (
         "vrrp::process",

@@ -52,7 +52,7 @@ export function Chart({ title, at, lines, height = 120, format, atLeast = 1, bin
       {
         width: Math.max(element.clientWidth, 80),
         height,
-        padding: [8, 4, 0, 0],
+        padding: [8, 18, 0, 0],
         legend: { show: false },
         cursor: { y: false, drag: { x: false, y: false }, points: { size: 6 } },
         scales: { y: { range: (_, __, max) => [0, Math.max(max ?? 0, atLeast) * 1.08] } },

@@ -151,9 +151,8 @@ export const zhCN: Record<TextKey, Text> = {
   "sessions.filter_cluster": "集群",
   "sessions.filter_listener": "监听器",
   "sessions.filter_source": "地址或网段",
-  "sessions.filter_exact": "精确",
-  "sessions.found": "{filtered} / {total}",
-  "sessions.of_total": { one: "{count} 个会话", other: "{count} 个会话" },
+  "sessions.of_total": { one: "个符合，共 {count} 个会话", other: "个符合，共 {count} 个会话" },
+  "sessions.total": { one: "个会话", other: "个会话" },
   "sessions.client": "客户端",
   "sessions.product": "产品",
   "sessions.source": "地址",
@@ -184,7 +183,6 @@ export const zhCN: Record<TextKey, Text> = {
   "sessions.close_all_title": { one: "关闭 {count} 个会话？", other: "关闭 {count} 个会话？" },
   "sessions.close_all_body":
     "此刻符合筛选条件的会话会收到代码为 320（CONNECTION_FORCED）的 connection.close，并分散在一段时间内进行，以免重连冲击 broker。",
-  "sessions.close_all_search": "搜索框不能用来选择要关闭的会话；请使用各筛选字段。",
   "sessions.closed": "正在关闭会话 {id}。",
   "sessions.closed_all": {
     one: "正在关闭 {count} 个会话，每秒 {rate} 个。",
@@ -227,6 +225,7 @@ export const zhCN: Record<TextKey, Text> = {
   "session.waited": "等待准入",
   "session.heartbeat": "心跳",
   "session.heartbeat_none": "无",
+  "session.confirmed": "已确认",
   "session.unconfirmed": "未确认",
   "session.acknowledged": "已应答",
   "session.returned": "因无法路由退回",

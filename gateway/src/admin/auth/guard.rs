@@ -136,7 +136,7 @@ impl Gate {
             return Err(Problem::new(StatusCode::FORBIDDEN, detail));
         }
         page::names_the_address(headers)?;
-        Ok(Who::new("local".into(), Role::Admin, "local"))
+        Ok(Who::local())
     }
 
     async fn who(&self, headers: &HeaderMap, from: IpAddr) -> Result<Who, Refused> {
@@ -147,7 +147,8 @@ impl Gate {
                     return Ok(Who::of_login(&login, "bearer", None));
                 }
                 let program = auth.of_token(&token);
-                let program = program.map(|of| Who::new(of.name.clone(), of.role, "token"));
+                let program =
+                    program.map(|of| Who::new(of.name.clone(), of.role, "token", of.ended.clone()));
                 program.ok_or_else(|| unauthorized("The token is not valid, or not any more."))
             }
             Credentials::Cookie(token) => match auth.of_login(&token) {
@@ -157,7 +158,7 @@ impl Gate {
             Credentials::Basic(name, password) => {
                 let user = auth.verify(&name, &password, from, "basic").await;
                 let user = user.map_err(denied)?;
-                Ok(Who::new(user.name.clone(), user.role, "basic"))
+                Ok(Who::new(user.name.clone(), user.role, "basic", user.ended.clone()))
             }
             Credentials::Unreadable => {
                 Err(unauthorized("The header Authorization takes Bearer TOKEN, or Basic."))

@@ -158,7 +158,7 @@ mod tests {
 
     fn user(name: &str) -> Arc<User> {
         let (name, password_hash) = (name.into(), "".into());
-        Arc::new(User { name, password_hash, role: Role::Viewer })
+        Arc::new(User { name, password_hash, role: Role::Viewer, ended: CancellationToken::new() })
     }
 
     fn token(number: usize) -> Digest {

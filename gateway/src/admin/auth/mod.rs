@@ -94,10 +94,11 @@ impl Auth {
 
     /// From now on these users and tokens count. Logins of users who are gone, or have another password or role now, end.
     pub fn replace(&self, accounts: Accounts) {
-        let accounts = Arc::new(accounts);
         let mut state = self.lock();
-        self.accounts.store(accounts.clone());
-        state.logins.retain(|login| accounts.user(&login.user.name) == Some(&login.user));
+        let accounts = Arc::new(accounts.after(&self.accounts.load()));
+        self.accounts.store(accounts);
+        let accounts = self.accounts.load();
+        state.logins.retain(|login| !login.user.ended.is_cancelled());
         state.last_logins.retain(|name, _| accounts.user(name).is_some());
         state.last_uses.retain(|name, _| accounts.tokens.iter().any(|token| token.name == *name));
     }
@@ -131,7 +132,7 @@ impl Auth {
         let now = Instant::now();
         let mut state = self.lock();
         // The configuration may be another one by now.
-        if self.accounts.load().user(&user.name) != Some(&user) {
+        if user.ended.is_cancelled() {
             return Err(Denied::Wrong);
         }
         let login = state.logins.begin(secret::digest(&token), user.clone(), from, now);

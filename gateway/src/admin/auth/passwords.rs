@@ -94,7 +94,7 @@ impl Turn {
         let password = password.to_owned();
         let look = move || {
             // It lasts as long as the look, whether or not anybody still wants to know.
-            let _turn = self;
+            let Self(_turn) = self;
             let Ok(parsed) = PasswordHash::new(hash.as_deref().unwrap_or(&like)) else {
                 return false;
             };

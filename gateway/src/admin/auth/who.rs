@@ -28,9 +28,18 @@ pub(in crate::admin) struct Who {
 }
 
 impl Who {
-    /// Somebody without a login.
-    pub(super) fn new(name: Arc<str>, role: Role, by: &'static str) -> Self {
-        let ended = CancellationToken::new();
+    /// Somebody on this host, where nobody has to log in.
+    pub(super) fn local() -> Self {
+        Self::new("local".into(), Role::Admin, "local", CancellationToken::new())
+    }
+
+    /// Somebody without a login, until `ended` is cancelled.
+    pub(super) fn new(
+        name: Arc<str>,
+        role: Role,
+        by: &'static str,
+        ended: CancellationToken,
+    ) -> Self {
         Self { name, role, by, login: None, expires: None, csrf_token: None, ended }
     }
 
