@@ -105,7 +105,7 @@ async fn a_tap_that_begins_in_mid_session_shows_each_method_with_its_arguments_a
         tap.line(texts, SOON).await.unwrap();
     }
     // Sessions that begin meanwhile are seen, too, from the first frame after open-ok on.
-    let (second, _) = open_channel(&front).await;
+    let (second, _channel) = open_channel(&front).await;
     tap.line(&["channel.open-ok"], SOON).await.unwrap();
     second.close(200, "bye again".into()).await.unwrap();
     tap.line(&["bye again"], SOON).await.unwrap();
