@@ -37,6 +37,7 @@ mod rebalance;
 mod shared;
 mod silence;
 mod strangers;
+mod tap;
 mod tcp;
 mod tls;
 mod tls_nodes;
