@@ -6,6 +6,7 @@ import type { WhoAmI } from "./api/types";
 import { ConfirmHost } from "./components/confirm";
 import { Navigation } from "./components/navigation";
 import { StaleBanner } from "./components/stale";
+import { TipHost } from "./components/tip";
 import { note, Toasts } from "./components/toast";
 import { UserMenu } from "./components/user-menu";
 import { t, useLanguage } from "./i18n";
@@ -39,6 +40,7 @@ export function App() {
       {stage === "in" && <Frame />}
       <Toasts />
       <ConfirmHost />
+      <TipHost />
     </>
   );
 }
@@ -110,11 +112,13 @@ function Frame() {
       <Navigation at={at} open={open} onOpen={setOpen} />
       <div class="beside">
         <StaleBanner />
-        <main id="main" ref={main} tabIndex={-1}>
-          {page ? <page.View key={path} parts={at.parts.slice(page.path.length)} query={at.query} /> : <NotFound />}
-        </main>
+        <div class="content">
+          <UserMenu />
+          <main id="main" ref={main} tabIndex={-1}>
+            {page ? <page.View key={path} parts={at.parts.slice(page.path.length)} query={at.query} /> : <NotFound />}
+          </main>
+        </div>
       </div>
-      <UserMenu />
     </div>
   );
 }
