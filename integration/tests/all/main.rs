@@ -50,6 +50,7 @@ mod vrrp_lab;
 mod vrrp_member;
 mod vrrp_publisher;
 mod vrrp_questions;
+mod vrrp_reload;
 mod vrrp_s02;
 mod vrrp_s03_s05;
 mod vrrp_s06;
