@@ -106,7 +106,10 @@ async fn whoami(State(desk): State<Desk>, Extension(who): Extension<Who>) -> Jso
 }
 
 /// Who may log in, and who has
-#[utoipa::path(get, path = "/api/v1/admin/users", tag = "login", responses((status = 200, body = AdminUsers)))]
+#[utoipa::path(
+    get, path = "/api/v1/admin/users", operation_id = "admin_users", tag = "login",
+    responses((status = 200, body = AdminUsers)),
+)]
 async fn users(State(desk): State<Desk>, Extension(who): Extension<Who>) -> Json<AdminUsers> {
     Json(desk.auth.users(who.login))
 }
