@@ -1,6 +1,7 @@
 //! The configuration in effect, as the data plane reads it: immutable, replaced whole.
 
 use std::collections::HashMap;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,9 +10,9 @@ use arc_swap::ArcSwapOption;
 use crate::cluster::Cluster;
 use crate::cluster::node::Node;
 use crate::cluster::offer::Offer;
-use crate::config::model::{ClusterName, ListenerName, Model};
+use crate::config::model::{self, ClusterName, ListenerName, Model};
 use crate::route::RouteTable;
-use crate::tls::Tls;
+use crate::tls::{OfCluster, Tls};
 
 /// What a session needs of the configuration.
 #[derive(Debug)]
@@ -22,10 +23,14 @@ pub struct Snapshot {
     pub routes: RouteTable,
     /// The clusters.
     pub clusters: HashMap<ClusterName, Arc<Cluster>>,
+    /// Clusters that the configuration has no more: as long as they have sessions.
+    retired: Vec<Arc<Cluster>>,
     /// From accept to open-ok.
     pub handshake_timeout: Duration,
     /// Cuts a session that is silent in both directions for so long.
     pub idle_timeout: Option<Duration>,
+    /// Sessions closed a second while draining.
+    pub drain_rate: NonZeroU32,
     offers: HashMap<ListenerName, OfferCache>,
 }
 
@@ -33,9 +38,60 @@ impl Snapshot {
     /// Builds a snapshot. `tls` was made of the same model.
     #[must_use]
     pub fn new(model: &Model, tls: &Tls, revision: u64) -> Self {
-        let clusters = model.clusters.iter().map(|cluster| {
-            let tls = tls.clusters.get(&cluster.name).cloned().unwrap_or_default();
-            (cluster.name.clone(), Arc::new(Cluster::new(cluster).with_tls(tls)))
+        Self::made(model, tls, revision, |cluster, tls| {
+            Arc::new(Cluster::new(cluster).with_tls(tls))
+        })
+    }
+
+    /// That of another configuration, to come in the place of this one. Clusters of which it says the same are the very
+    /// same, and nodes that are still there. Nothing has changed before [`Snapshot::take_effect`].
+    #[must_use]
+    pub fn next(&self, model: &Model, tls: &Tls, revision: u64) -> Self {
+        let next = Self::made(model, tls, revision, |cluster, tls| {
+            match self.clusters.get(&cluster.name).or_else(|| self.retired_of(&cluster.name)) {
+                Some(before) => before.next(cluster, tls),
+                None => Arc::new(Cluster::new(cluster).with_tls(tls)),
+            }
+        });
+        let is_gone = |cluster: &&Arc<Cluster>| !next.clusters.contains_key(&cluster.name);
+        let removed = self.clusters.values().filter(is_gone).map(Cluster::retired);
+        let has_sessions = |cluster: &&Arc<Cluster>| {
+            is_gone(cluster) && cluster.gone().iter().any(|node| node.sessions() > 0)
+        };
+        let retired = self.retired.iter().filter(has_sessions).cloned().chain(removed).collect();
+        Self { retired, ..next }
+    }
+
+    /// It has come in the place of `before`: nodes get the settings that it has for them, and whoever looks for a node of
+    /// `before` finds those that are there now.
+    pub fn take_effect(&self, before: &Self) {
+        let retired = self.retired.iter().map(|cluster| (&cluster.name, cluster));
+        for (name, cluster) in self.clusters.iter().chain(retired) {
+            let old = before.clusters.get(name).or_else(|| before.retired_of(name));
+            if let Some(old) = old.filter(|old| !Arc::ptr_eq(old, cluster)) {
+                cluster.take_effect(old);
+            }
+        }
+    }
+
+    /// Those in force, and those that the configuration has no more while they still have sessions.
+    pub fn all_clusters(&self) -> impl Iterator<Item = &Arc<Cluster>> {
+        self.clusters.values().chain(&self.retired)
+    }
+
+    fn retired_of(&self, name: &ClusterName) -> Option<&Arc<Cluster>> {
+        self.retired.iter().find(|cluster| cluster.name == *name)
+    }
+
+    fn made(
+        model: &Model,
+        tls: &Tls,
+        revision: u64,
+        cluster: impl Fn(&model::Cluster, OfCluster) -> Arc<Cluster>,
+    ) -> Self {
+        let clusters = model.clusters.iter().map(|section| {
+            let tls = tls.clusters.get(&section.name).cloned().unwrap_or_default();
+            (section.name.clone(), cluster(section, tls))
         });
         let clusters: HashMap<_, _> = clusters.collect();
         let routes = RouteTable::new(model);
@@ -50,8 +106,10 @@ impl Snapshot {
             offers: offers.collect(),
             routes,
             clusters,
+            retired: Vec::new(),
             handshake_timeout: model.gateway.handshake_timeout,
             idle_timeout: model.gateway.idle_timeout,
+            drain_rate: model.gateway.drain_rate,
         }
     }
 

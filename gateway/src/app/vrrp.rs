@@ -127,8 +127,9 @@ fn sources(gateway: &Gateway) -> Sources {
         let hung = || pulses.iter().position(|pulse| is_hung(pulse, now));
         wrong.or_else(|| hung().map(|number| format!("worker-{number} hangs")))
     };
+    let shared = gateway.shared.clone();
     Sources {
-        clusters: gateway.shared.snapshot.load().clusters.clone(),
+        clusters: Box::new(move |name| shared.snapshot.load().clusters.get(name).cloned()),
         listeners: Box::new(listeners),
     }
 }

@@ -1,6 +1,6 @@
 //! Keeps the nodes behind names up to date: a name that is given as a node's address stands for all it leads to.
 
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -18,8 +18,6 @@ const RETRY_SOONEST: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Names {
     states: Mutex<Vec<NameState>>,
-    /// Nodes that no name leads to any more.
-    gone: Mutex<Vec<Weak<Node>>>,
 }
 
 /// A section of the configuration that gives a name.
@@ -39,7 +37,21 @@ impl Names {
             section: section.name.clone(),
             trouble: Some("not looked up yet".to_owned()),
         };
-        Self { states: Mutex::new(named.map(state).collect()), gone: Mutex::default() }
+        Self { states: Mutex::new(named.map(state).collect()) }
+    }
+
+    /// Those of `sections`. What is known of a name that stood there `before` is not forgotten.
+    pub(super) fn after(old: &Self, before: &[model::Node], sections: &[model::Node]) -> Self {
+        let new = Self::new(sections);
+        for section in sections {
+            let stays =
+                before.iter().any(|o| o.name == section.name && o.address == section.address);
+            let states = old.states.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(state) = states.iter().find(|s| stays && s.section == section.name) {
+                new.note(&section.name, state.trouble.clone());
+            }
+        }
+        new
     }
 
     /// Notes how a lookup went; returns what the trouble was before.
@@ -55,14 +67,6 @@ impl Cluster {
     #[must_use]
     pub fn names(&self) -> Vec<NameState> {
         self.names.states.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// The nodes that no name leads to any more, but that still have sessions.
-    #[must_use]
-    pub fn gone(&self) -> Vec<Arc<Node>> {
-        let mut gone = self.names.gone.lock().unwrap_or_else(PoisonError::into_inner);
-        gone.retain(|node| node.strong_count() > 0);
-        gone.iter().filter_map(Weak::upgrade).collect()
     }
 
     /// Takes on these IPv4 addresses for the name of a section.
@@ -111,7 +115,6 @@ impl Cluster {
         let before = self.nodes();
         let old: Vec<_> = before.iter().filter(|n| n.section == section.name).cloned().collect();
         let new = self.members(section, answer, &old);
-        self.note_gone(&old, &new);
         self.tell(section, answer, &old, &new);
         if old.len() == new.len() && new.iter().all(|node| holds(&old, node)) {
             return;
@@ -124,24 +127,15 @@ impl Cluster {
         self.nodes.store(Arc::new(all.collect()));
     }
 
-    fn note_gone(&self, old: &[Arc<Node>], new: &[Arc<Node>]) {
-        let mut gone = self.names.gone.lock().unwrap_or_else(PoisonError::into_inner);
-        gone.retain(|node| node.upgrade().is_some_and(|node| !holds(new, &node)));
-        gone.extend(old.iter().filter(|node| !holds(new, node)).map(Arc::downgrade));
-    }
-
     fn members(&self, section: &model::Node, answer: &Answer, old: &[Arc<Node>]) -> Vec<Arc<Node>> {
-        let gone: Vec<_> = self.gone().into_iter().filter(|n| n.section == section.name).collect();
         let mut members: Vec<_> = answer
             .targets
             .iter()
             .map(|target| {
-                let same = |node: &&Arc<Node>| {
-                    node.address == target.address && node.backup == target.is_backup_in(section)
-                };
-                let node = old.iter().chain(&gone).find(same).cloned();
-                let node = node.unwrap_or_else(|| Arc::new(Node::new(&self.name, section, target)));
-                node.given_weight(target.weight_in(section));
+                let node = self.known.node(&self.name, section, target);
+                if self.is_in_force() {
+                    node.told(section, target);
+                }
                 node
             })
             .collect();

@@ -11,6 +11,7 @@ pub mod notices;
 pub mod offer;
 pub mod report;
 pub mod rounds;
+pub mod succession;
 pub mod target;
 
 use std::borrow::Cow;
@@ -26,6 +27,7 @@ use condition::{Fitness, Verdict};
 use discovery::Names;
 use node::{Lease, Node};
 use report::{CheckReport, Outcome};
+use succession::Known;
 use target::Target;
 
 use crate::config::model::{self, ClusterName, Strategy};
@@ -44,9 +46,13 @@ pub struct Cluster {
     /// TLS with their management APIs, if one is behind https.
     pub https: Option<Arc<Origination>>,
     /// Who may connect to a node now, and who waits; `None` = everybody may.
-    pub admission: Option<Admission>,
+    pub admission: Option<Arc<Admission>>,
     nodes: ArcSwap<Vec<Arc<Node>>>,
     names: Names,
+    /// Shared with those in whose place it came.
+    known: Arc<Known>,
+    /// Is it what the configuration in force says?
+    in_force: AtomicBool,
     turn: AtomicUsize,
     /// Is it being rebalanced?
     rebalancing: AtomicBool,
@@ -56,18 +62,21 @@ impl Cluster {
     /// A cluster as configured.
     #[must_use]
     pub fn new(model: &model::Cluster) -> Self {
+        let known = Arc::new(Known::default());
         let nodes = model.nodes.iter().filter_map(|section| {
             let target = Target::at(section.address.literal()?);
-            Some(Arc::new(Node::new(&model.name, section, &target)))
+            Some(known.node(&model.name, section, &target))
         });
         Self {
             name: model.name.clone(),
             model: model.clone(),
             tls: None,
             https: None,
-            admission: model.admission.as_ref().map(Admission::new),
+            admission: model.admission.as_ref().map(Admission::new).map(Arc::new),
             nodes: ArcSwap::from_pointee(nodes.collect()),
             names: Names::new(&model.nodes),
+            known,
+            in_force: AtomicBool::new(true),
             turn: AtomicUsize::new(0),
             rebalancing: AtomicBool::new(false),
         }
@@ -102,7 +111,7 @@ impl Cluster {
             |node: &Arc<Node>| node.has_room() && !tried.iter().any(|t| Arc::ptr_eq(t, node));
         let fitting = |fitness, backup| {
             self.pick_usable(key, now, |node| {
-                node.backup == backup && node.condition.fitness() == fitness && open(node)
+                node.is_backup() == backup && node.condition.fitness() == fitness && open(node)
             })
         };
         fitting(Fitness::Fit, false)

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use amqp_codec::handshake::bridge::Learned;
@@ -15,7 +15,7 @@ use super::left_out::LeftOut;
 use super::notices::Notices;
 use super::report::Report;
 use super::target::Target;
-use crate::config::model::{self, ClusterName, ManagementUrl};
+use crate::config::model::{self, ClusterName, ManagementUrl, NodeAddress};
 
 /// The log tells that the gateway itself cannot reach a node at most so often.
 const COMPLAIN_EVERY: Duration = Duration::from_secs(10);
@@ -30,22 +30,25 @@ pub struct Node {
     pub name: Arc<str>,
     /// The name of its section in the configuration.
     pub section: Arc<str>,
+    /// The address that its section gives.
+    pub configured: NodeAddress,
     /// Where it speaks AMQP.
     pub address: SocketAddr,
+    /// Is it behind others by its SRV priority?
+    pub later: bool,
     /// The host name or IP address that it is known by, as its certificate has to bear it.
     pub host: Arc<str>,
     /// Its share of new sessions; an operator may change it.
     weight: AtomicU32,
     /// Its share by configuration and DNS.
     given_weight: AtomicU32,
-    /// Sessions at once.
-    pub max_connections: Option<usize>,
+    /// What DNS says of its share.
+    share: AtomicU32,
+    /// Sessions at once; the greatest number = no limit.
+    max_connections: AtomicUsize,
     /// Used only while no other node is usable.
-    pub backup: bool,
-    /// Where its management API answers.
-    pub management: Option<ManagementUrl>,
-    /// The host of that URL as it is configured, as its certificate has to bear it.
-    pub management_host: Arc<str>,
+    backup: AtomicBool,
+    management: ArcSwapOption<Management>,
     /// What its checks, its broker and the operator say of it.
     pub condition: Condition,
     /// What its checks found last.
@@ -61,6 +64,21 @@ pub struct Node {
     born: Instant,
 }
 
+/// Where the management API of a node answers.
+#[derive(Debug)]
+struct Management {
+    url: ManagementUrl,
+    /// The host of that URL as it is configured.
+    host: Arc<str>,
+}
+
+impl Management {
+    fn of(section: &model::Node, target: &Target) -> Option<Arc<Self>> {
+        let host = section.management.as_ref()?.host.clone();
+        Some(Arc::new(Self { url: target.management(section)?, host }))
+    }
+}
+
 impl Node {
     /// A node of the section `section`, found at `target`.
     #[must_use]
@@ -70,18 +88,16 @@ impl Node {
             cluster: cluster.clone(),
             name: target.node_name(section),
             section: section.name.clone(),
+            configured: section.address.clone(),
             address: target.address,
+            later: target.later,
             host: target.host_in(section),
             weight: AtomicU32::new(weight),
             given_weight: AtomicU32::new(weight),
-            max_connections: section.max_connections,
-            backup: target.is_backup_in(section),
-            management: target.management(section),
-            management_host: section
-                .management
-                .as_ref()
-                .map(|url| url.host.clone())
-                .unwrap_or_default(),
+            share: AtomicU32::new(target.weight.get()),
+            max_connections: AtomicUsize::new(section.max_connections.unwrap_or(usize::MAX)),
+            backup: AtomicBool::new(target.is_backup_in(section)),
+            management: ArcSwapOption::new(Management::of(section, target)),
             condition: Condition::default(),
             report: ArcSwap::default(),
             notices: Notices::default(),
@@ -113,11 +129,62 @@ impl Node {
         NonZeroU32::new(before).unwrap_or(NonZeroU32::MIN)
     }
 
-    /// DNS has told its share again. Only news count: an operator's word stands until then.
-    pub(super) fn given_weight(&self, weight: NonZeroU32) {
+    /// DNS has told its share again.
+    pub(super) fn told(&self, section: &model::Node, target: &Target) {
+        self.share.store(target.weight.get(), Ordering::Relaxed);
+        self.given_weight(target.weight_in(section));
+    }
+
+    /// The configuration says this of it now. What it is beside that stays: it is the same node.
+    pub(super) fn configure(&self, section: &model::Node) {
+        let weight = NonZeroU32::new(self.share.load(Ordering::Relaxed));
+        let weight = weight.unwrap_or(NonZeroU32::MIN);
+        let target = Target { weight, later: self.later, ..Target::at(self.address) };
+        self.given_weight(target.weight_in(section));
+        let most = section.max_connections.unwrap_or(usize::MAX);
+        self.max_connections.store(most, Ordering::Relaxed);
+        self.backup.store(target.is_backup_in(section), Ordering::Relaxed);
+        self.management.store(Management::of(section, &target));
+    }
+
+    /// Is it a node of this section, as far as the address goes?
+    pub(super) fn is_of(&self, section: &model::Node) -> bool {
+        self.section == section.name && self.configured == section.address
+    }
+
+    /// Only news count: an operator's word stands until then.
+    fn given_weight(&self, weight: NonZeroU32) {
         if self.given_weight.swap(weight.get(), Ordering::Relaxed) != weight.get() {
             self.set_weight(weight);
         }
+    }
+
+    /// Sessions at once; `None` = no limit.
+    #[must_use]
+    pub fn max_connections(&self) -> Option<usize> {
+        Some(self.max_connections.load(Ordering::Relaxed)).filter(|most| *most != usize::MAX)
+    }
+
+    /// Is it used only while no other node is usable?
+    #[must_use]
+    pub fn is_backup(&self) -> bool {
+        self.backup.load(Ordering::Relaxed)
+    }
+
+    /// Where its management API answers.
+    #[must_use]
+    pub fn management(&self) -> Option<ManagementUrl> {
+        self.management.load().as_ref().map(|management| management.url.clone())
+    }
+
+    /// The host of that URL as it is configured, as its certificate has to bear it.
+    #[must_use]
+    pub fn management_host(&self) -> Arc<str> {
+        self.management
+            .load()
+            .as_ref()
+            .map(|management| management.host.clone())
+            .unwrap_or_default()
     }
 
     /// Did its last connection fail, and has none succeeded since?
@@ -155,7 +222,7 @@ impl Node {
     /// Is there room for one more session?
     #[must_use]
     pub fn has_room(&self) -> bool {
-        self.max_connections.is_none_or(|max| self.sessions() < max)
+        self.sessions() < self.max_connections.load(Ordering::Relaxed)
     }
 
     /// May it be tried at `now`? See [`LeftOut::try_usable`].

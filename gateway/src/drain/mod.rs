@@ -51,7 +51,7 @@ struct State {
     clusters: HashMap<ClusterName, OfCluster>,
 }
 
-/// Cluster, name, address, and whether it is a backup: when its address or its priority in DNS changes, a node becomes
+/// Cluster, name, address, and whether it is behind others: when its address or its priority in DNS changes, a node becomes
 /// another one of the same name, while the old one may still have sessions.
 type NodeKey = (ClusterName, Arc<str>, SocketAddr, bool);
 
@@ -340,7 +340,7 @@ fn log_change(
 }
 
 fn key(node: &Node) -> NodeKey {
-    (node.cluster.clone(), node.name.clone(), node.address, node.backup)
+    (node.cluster.clone(), node.name.clone(), node.address, node.later)
 }
 
 /// Does this strategy send a client back to where it was?

@@ -75,7 +75,7 @@ impl Census {
                 role: role(node, now),
                 weight: node.weight().get(),
                 sessions: node.sessions().saturating_sub(leaving),
-                most: node.max_connections,
+                most: node.max_connections(),
             }
         });
         balance::surplus(&loads.collect::<Vec<_>>(), coming)
@@ -95,7 +95,7 @@ impl Census {
 /// What a node is to a rebalance.
 fn role(node: &Node, now: Instant) -> Role {
     match node.condition.fitness() {
-        Fitness::Fit | Fitness::Alarmed if node.backup => Role::Gives,
+        Fitness::Fit | Fitness::Alarmed if node.is_backup() => Role::Gives,
         Fitness::Fit if !node.is_skipped(now) => Role::Takes,
         _ => Role::Apart,
     }

@@ -63,7 +63,7 @@ pub(super) async fn connect(
 async fn secure(cluster: &Cluster, node: &HttpNode, tcp: TcpStream) -> io::Result<Stream> {
     let none = || io::Error::new(io::ErrorKind::Unsupported, "there is no TLS for this cluster");
     let tls = cluster.https.as_deref().ok_or_else(none)?;
-    let name = tls.server_name(&node.node.management_host);
+    let name = tls.server_name(&node.node.management_host());
     Stream::connect(tcp, tls.config(), name).await.map_err(|error| match error {
         HandshakeError::Io(error) => error,
         HandshakeError::Tls(error) => io::Error::other(tls::failure::of_node(&error).1),

@@ -71,7 +71,10 @@ impl HttpCluster {
             return known.nodes.clone();
         }
         let nodes = of.iter().filter_map(|node| {
-            let same = |known: &&Arc<HttpNode>| Arc::ptr_eq(&known.node, node);
+            let url = node.management();
+            let same = |known: &&Arc<HttpNode>| {
+                Arc::ptr_eq(&known.node, node) && url.as_ref() == Some(&known.url)
+            };
             let before = known.nodes.iter().find(same).cloned();
             before.or_else(|| HttpNode::new(node.clone()).map(Arc::new))
         });
@@ -144,7 +147,7 @@ enum Rank {
 impl HttpNode {
     fn new(node: Arc<Node>) -> Option<Self> {
         Some(Self {
-            url: node.management.clone()?,
+            url: node.management()?,
             node,
             verdict: watch::Sender::new(Verdict::Unknown),
             left_out: LeftOut::default(),
@@ -165,7 +168,7 @@ impl HttpNode {
             Rank::LeftOut
         } else if condition.admin() != AdminState::Enabled || says.maintenance || says.minority {
             Rank::Closed
-        } else if self.node.backup {
+        } else if self.node.is_backup() {
             Rank::Backup
         } else {
             Rank::Good

@@ -26,6 +26,11 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 /// What clients of an address are told that moves to another gateway.
 pub(super) const MOVED: &str = "the address has moved to another gateway, please reconnect";
 
+/// What clients of a listener are told that is not there any more.
+pub(super) fn removed(session: &Session) -> String {
+    format!("listener {} has been removed", session.arrival.listener)
+}
+
 /// The end of a session that has nothing left to do: the close handshake has passed through, and the client has gone.
 pub(super) fn settled(relay: &Relay, stop: &Stop) -> Option<End> {
     let answered = relay.watch.closing.as_ref().is_some_and(|closing| closing.answered);
@@ -59,7 +64,10 @@ pub(super) async fn finish(relay: &mut Relay, stop: Stop, gateway: &str) -> End 
             | Order::Idle
             | Order::NodeDraining
             | Order::NodeMaintenance
-            | Order::Rebalance,
+            | Order::Rebalance
+            | Order::NodeRemoved
+            | Order::RouteChanged
+            | Order::ListenerRemoved,
         ) => {
             patiently(&session, close_both(relay, end.close.as_ref())).await;
         }
@@ -127,6 +135,14 @@ fn end_of(relay: &Relay, stop: &Stop, gateway: &str) -> End {
             Order::AddressLost => {
                 End::new(Who::Gateway, Phase::Drain, "address-lost").with_close(forced(MOVED))
             }
+            Order::NodeRemoved => End::new(Who::Gateway, Phase::Drain, "node-removed")
+                .with_close(forced(&format!("{} has been removed, please reconnect", node()))),
+            Order::RouteChanged => End::new(Who::Gateway, Phase::Drain, "route-changed")
+                .with_close(forced(
+                    "the route of this vhost or client has changed, please reconnect",
+                )),
+            Order::ListenerRemoved => End::new(Who::Gateway, Phase::Drain, "listener-removed")
+                .with_close(forced(&removed(session))),
         },
     }
 }

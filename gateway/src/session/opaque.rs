@@ -199,6 +199,9 @@ pub(super) fn poll_client(
         Some(Order::AddressLost) => {
             return Poll::Ready(End::new(Who::Gateway, Phase::Drain, "address-lost"));
         }
+        Some(Order::ListenerRemoved) => {
+            return Poll::Ready(End::new(Who::Gateway, Phase::Drain, "listener-removed"));
+        }
         Some(_) => return Poll::Ready(End::new(Who::Gateway, Phase::Drain, "cut")),
     }
     while said.len() < MAX_WAITING {

@@ -263,7 +263,7 @@ impl<'a> Handshake<'a> {
         match self.heard().await {
             Heard::Bytes => Ok(()),
             Heard::ClientGone => Err(client_gone(Phase::Handshake)),
-            Heard::Ordered(order) => Err(ordered(order, &self.shared.name)),
+            Heard::Ordered(order) => Err(ordered(order, self.session, &self.shared.name)),
             Heard::NodeGone => self.node_dropped(&"closed the connection"),
             Heard::NodeSilent => self.node_failed("silent", &"did not answer in time"),
         }
@@ -356,7 +356,7 @@ impl<'a> Handshake<'a> {
         {
             let _ = leg.node.send(&wire::CLOSE_OK).await;
         }
-        if ["drained", "address-lost"].contains(&end.reason) {
+        if ["drained", "address-lost", "listener-removed"].contains(&end.reason) {
             // A client that has heard no start yet would not understand a close.
             end.close.take_if(|_| !self.bridge.in_conversation());
             end.close.iter().for_each(|reason| self.bridge.refuse(reason));
@@ -402,13 +402,15 @@ fn client_gone(phase: Phase) -> End {
     End::new(Who::Client, phase, "client-gone")
 }
 
-fn ordered(order: Order, gateway: &str) -> End {
+fn ordered(order: Order, session: &Session, gateway: &str) -> End {
     match order {
         Order::Drain
         | Order::NodeDraining
         | Order::NodeMaintenance
         | Order::Rebalance
-        | Order::NodeDown => {
+        | Order::NodeDown
+        | Order::NodeRemoved
+        | Order::RouteChanged => {
             let cause = format!("gateway {gateway}: stopping, please reconnect");
             End::new(Who::Gateway, Phase::Drain, "drained")
                 .with_close(CloseReason::new(ReplyCode::CONNECTION_FORCED, &cause))
@@ -416,6 +418,11 @@ fn ordered(order: Order, gateway: &str) -> End {
         Order::AddressLost => {
             let cause = format!("gateway {gateway}: {}", close::MOVED);
             End::new(Who::Gateway, Phase::Drain, "address-lost")
+                .with_close(CloseReason::new(ReplyCode::CONNECTION_FORCED, &cause))
+        }
+        Order::ListenerRemoved => {
+            let cause = format!("gateway {gateway}: {}", close::removed(session));
+            End::new(Who::Gateway, Phase::Drain, "listener-removed")
                 .with_close(CloseReason::new(ReplyCode::CONNECTION_FORCED, &cause))
         }
         Order::Cut | Order::ClientSilent | Order::NodeSilent | Order::Idle => {

@@ -119,10 +119,16 @@ pub enum Order {
     NodeDown = 9,
     /// The address that it arrived at moves to another gateway: close with 320 at once.
     AddressLost = 10,
+    /// The configuration has the node no more: close with 320.
+    NodeRemoved = 11,
+    /// By the configuration in force now, its route leads elsewhere: close with 320.
+    RouteChanged = 12,
+    /// The configuration has its listener no more: close with 320.
+    ListenerRemoved = 13,
 }
 
 impl Order {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 13] = [
         Self::Drain,
         Self::ClientSilent,
         Self::NodeSilent,
@@ -133,6 +139,9 @@ impl Order {
         Self::Rebalance,
         Self::NodeDown,
         Self::AddressLost,
+        Self::NodeRemoved,
+        Self::RouteChanged,
+        Self::ListenerRemoved,
     ];
 }
 

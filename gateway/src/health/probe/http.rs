@@ -40,9 +40,9 @@ impl Site {
     /// That of a node, if it has one.
     #[must_use]
     pub fn of(node: &Node, cluster: &Cluster) -> Option<Self> {
-        let url = node.management.clone()?;
+        let url = node.management()?;
         let tls = cluster.https.clone().filter(|_| url.tls);
-        Some(Self { url, tls: tls.map(|tls| (tls, node.management_host.clone())) })
+        Some(Self { url, tls: tls.map(|tls| (tls, node.management_host())) })
     }
 }
 

@@ -46,7 +46,7 @@ fn judge(status: ExitStatus, line: String) -> Result<Option<String>, Wrong> {
 }
 
 fn environment(node: &Node) -> [(&'static str, String); 5] {
-    let management = node.management.as_ref().map(|url| url.to_string());
+    let management = node.management().map(|url| url.to_string());
     [
         ("NODE_NAME", node.name.to_string()),
         ("NODE_ADDRESS", node.address.ip().to_string()),

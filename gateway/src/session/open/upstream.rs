@@ -30,7 +30,9 @@ impl Handshake<'_> {
         let watch = |cx: &mut std::task::Context<'_>| match poll_client(client, bridge, session, cx)
         {
             Poll::Ready(Heard::ClientGone) => Poll::Ready(client_gone(Phase::Connect)),
-            Poll::Ready(Heard::Ordered(order)) => Poll::Ready(ordered(order, &shared.name)),
+            Poll::Ready(Heard::Ordered(order)) => {
+                Poll::Ready(ordered(order, session, &shared.name))
+            }
             Poll::Ready(_) => {
                 cx.waker().wake_by_ref();
                 Poll::Pending

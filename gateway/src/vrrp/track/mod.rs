@@ -6,7 +6,6 @@
 mod script;
 pub mod verdict;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -30,8 +29,8 @@ const LOOK: Duration = Duration::from_secs(1);
 
 /// Where it is to be seen how things are.
 pub struct Sources {
-    /// All clusters.
-    pub clusters: HashMap<ClusterName, Arc<Cluster>>,
+    /// A cluster, as it is now.
+    pub clusters: Box<dyn Fn(&ClusterName) -> Option<Arc<Cluster>> + Send>,
     /// Why this gateway does not accept clients, if it does not.
     pub listeners: Box<dyn Fn(Instant) -> Option<String> + Send>,
 }
@@ -181,10 +180,10 @@ impl Thing {
         match &self.what {
             What::Listeners => (sources.listeners)(now),
             What::Cluster(name) => {
-                let cluster = sources.clusters.get(name);
+                let cluster = (sources.clusters)(name);
                 match cluster {
-                    Some(cluster) if is_usable(cluster, now) => None,
-                    Some(cluster) if is_unknown(cluster) => Some(unknown(name)),
+                    Some(cluster) if is_usable(&cluster, now) => None,
+                    Some(cluster) if is_unknown(&cluster) => Some(unknown(name)),
                     Some(_) | None => Some(format!("cluster {name} has no usable node")),
                 }
             }

@@ -20,8 +20,9 @@ fn checked(name: &str) -> Arc<Cluster> {
 fn tracker(track: Track, cluster: &Arc<Cluster>, accepts: &Arc<AtomicBool>) -> Tracker {
     let router = Arc::new(VirtualRouter { track, ..router() });
     let accepts = accepts.clone();
+    let known = cluster.clone();
     let sources = Sources {
-        clusters: HashMap::from([(cluster.name.clone(), cluster.clone())]),
+        clusters: Box::new(move |name| Some(known.clone()).filter(|c| c.name == *name)),
         listeners: Box::new(move |_| {
             (!accepts.load(Ordering::Relaxed)).then(|| "listener amqp does not accept".to_owned())
         }),
