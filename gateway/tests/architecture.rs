@@ -86,7 +86,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("http::pulse", &[]),
     ("http::redirect", &[]),
     ("telemetry::events", &[]),
-    ("admin", &["socket", "telemetry::events"]),
+    ("admin", &["config::model", "socket", "telemetry::events"]),
     ("drain", &["config::model", "cluster", "snapshot", "session", "stream", "tls"]),
     (
         "vrrp::process",
@@ -203,6 +203,7 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("netlink_packet_route", &["vrrp::process"]),
     ("netlink_sys", &["vrrp::process"]),
     ("nix", &["app", "telemetry::process", "vrrp::process", "vrrp::warden"]),
+    ("similar", &["config"]),
     ("siphasher", &["cluster::balance"]),
     ("toml", &["config"]),
     ("rustls_native_certs", &["tls"]),

@@ -17,11 +17,14 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
+use arc_swap::ArcSwap;
 use operator::Operator;
+use operator::configure::Configurator;
 use socket2::{Domain, Socket, Type};
 use tokio::runtime::Builder;
 use tokio_util::sync::CancellationToken;
 
+use crate::config::model;
 use crate::socket::free_bind;
 
 /// Connections that the kernel keeps until they are accepted.
@@ -36,6 +39,10 @@ pub struct Sources {
     pub not_ready: Arc<dyn Fn() -> Vec<String> + Send + Sync>,
     /// Nodes and clusters.
     pub operator: Arc<dyn Operator>,
+    /// The configuration.
+    pub configurator: Arc<dyn Configurator>,
+    /// What the configuration says of the admin address; a reload replaces it.
+    pub admin: Arc<ArcSwap<model::Admin>>,
 }
 
 impl fmt::Debug for Sources {

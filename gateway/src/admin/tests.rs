@@ -15,12 +15,15 @@ use super::*;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 mod api;
+mod unasked;
 
 fn sources() -> Sources {
     Sources {
         metrics: Arc::new(|| "answer 42\n".to_owned()),
         not_ready: Arc::new(Vec::new),
         operator: Arc::new(api::Desk::default()),
+        configurator: Arc::new(unasked::Unasked),
+        admin: Arc::new(ArcSwap::from_pointee(unasked::admin())),
     }
 }
 

@@ -1,0 +1,190 @@
+//! Prepares a configuration, which may fail and changes nothing, and puts it in force, which cannot fail.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use tokio::time::timeout;
+use tracing::warn;
+
+use super::super::listeners::{Ground, Plan};
+use super::super::{Gateway, Logs, files, vrrp};
+use super::{Steward, retire, words};
+use crate::admin::view::config::ConfigProblem;
+use crate::admin::{self, BoundAdmin};
+use crate::cluster::Cluster;
+use crate::cluster::lookup::Lookup;
+use crate::config::model::Model;
+use crate::snapshot::Snapshot;
+use crate::telemetry::log::LEVEL_VARIABLE;
+use crate::telemetry::sink::Opened;
+use crate::tls::Tls;
+
+/// How long names of nodes may keep a reload waiting.
+const NAMES_PATIENCE: Duration = Duration::from_secs(3);
+
+/// What is to be put in force, and what is now.
+pub(super) struct Steps<'a> {
+    pub(super) before: &'a Model,
+    pub(super) model: &'a Model,
+    /// `None` if something is wrong with its files, which is known already.
+    pub(super) tls: Option<Tls>,
+    pub(super) revision: u64,
+}
+
+/// A configuration that only has to be put in force.
+pub(super) struct Prepared {
+    tls: Arc<Tls>,
+    snapshot: Snapshot,
+    listeners: Plan,
+    admin: AdminPlan,
+    log: Opened,
+    level: bool,
+}
+
+/// What becomes of the admin address.
+enum AdminPlan {
+    Stays,
+    Moves(BoundAdmin),
+    Ends,
+}
+
+impl Steps<'_> {
+    /// Gets everything that it takes.
+    ///
+    /// # Errors
+    /// All that cannot be had.
+    pub(super) async fn prepare(
+        self,
+        gateway: &mut Gateway,
+        logs: &Logs<'_>,
+        path: &Path,
+    ) -> Result<Prepared, Vec<ConfigProblem>> {
+        let Self { before, model, tls, revision } = self;
+        let file = path.display().to_string();
+        let mut problems = Vec::new();
+        let mut wrong = |text: String| problems.push(words::problem(&file, text, ""));
+        let files_are_wrong = tls.is_none();
+        let tls = tls.unwrap_or_default();
+        let addresses = vrrp::addresses(model);
+        let shares = |address: IpAddr| addresses.contains(address);
+        let ground = Ground {
+            workers: gateway.workers.all().len(),
+            shares: &shares,
+            stop: &gateway.stop_accepting,
+        };
+        let listeners = gateway.listeners.plan(model, &tls, &ground);
+        let listeners = listeners.map_err(|all| all.into_iter().for_each(&mut wrong)).ok();
+        let log = logs.sink.prepare(&model.log);
+        let log = log.map_err(|error| wrong(format!("log: {error}"))).ok();
+        let admin = admin_plan(before, model, &shares).map_err(&mut wrong).ok();
+        let threads = listeners.as_ref().map(|plan| gateway.make_threads(plan, &logs.dispatch));
+        let threads = threads.unwrap_or(Ok(()));
+        threads.unwrap_or_else(|error| wrong(format!("cannot start a thread: {error}")));
+        let (Some(listeners), Some(log), Some(admin), false, true) =
+            (listeners, log, admin, files_are_wrong, problems.is_empty())
+        else {
+            return Err(problems);
+        };
+        let now = gateway.shared.snapshot.load();
+        let snapshot = now.next(model, &tls, revision);
+        let lookup = Lookup::new(model.gateway.name_servers.clone());
+        discover_new(&now, &snapshot, &lookup).await;
+        let level = before.log.level != model.log.level;
+        Ok(Prepared { tls: Arc::new(tls), snapshot, listeners, admin, log, level })
+    }
+}
+
+fn admin_plan(
+    before: &Model,
+    model: &Model,
+    shares: &dyn Fn(IpAddr) -> bool,
+) -> Result<AdminPlan, String> {
+    let bind = |at: SocketAddr| {
+        let bound = admin::bind(at, shares(at.ip()));
+        bound.map(AdminPlan::Moves).map_err(|error| format!("admin: {error}"))
+    };
+    match (&before.admin, &model.admin) {
+        (_, None) => Ok(AdminPlan::Ends),
+        (Some(old), Some(new)) if old.bind == new.bind => Ok(AdminPlan::Stays),
+        (_, Some(new)) => bind(new.bind),
+    }
+}
+
+/// Looks up the names of nodes in clusters that are new or other than before, so that the first session finds them.
+async fn discover_new(now: &Snapshot, next: &Snapshot, lookup: &Lookup) {
+    let is_new = |cluster: &&Arc<Cluster>| {
+        !now.clusters.get(&cluster.name).is_some_and(|before| Arc::ptr_eq(before, cluster))
+    };
+    let new = next.clusters.values().filter(is_new);
+    let all = join_all(new.map(|cluster| cluster.discover(lookup)));
+    if timeout(NAMES_PATIENCE, all).await.is_err() {
+        warn!(waited = ?NAMES_PATIENCE, "names of nodes do not resolve: the configuration is put in force all the same");
+    }
+}
+
+impl Prepared {
+    /// Puts it in force. Returns how many sessions are being closed.
+    pub(super) async fn commit(
+        self,
+        gateway: &mut Gateway,
+        logs: &Logs<'_>,
+        model: &Model,
+        steward: &Steward,
+    ) -> usize {
+        let Self { tls, snapshot, listeners, admin, log, level } = self;
+        files::raise_limit(model);
+        // First, so that whoever has waited there goes where the old routes lead.
+        let gone = gateway.listeners.make_way(&listeners).await;
+        let leaving = retire::Leaving::of(&gateway.shared, gone);
+        gateway.tls.store(tls);
+        gateway.lookup.ask(model.gateway.name_servers.clone());
+        gateway.gate.set_limit(model.gateway.max_connections);
+        let snapshot = Arc::new(snapshot);
+        let before = gateway.shared.snapshot.swap(snapshot.clone());
+        snapshot.take_effect(&before);
+        gateway.watch_clusters();
+        gateway.watch_files();
+        let (loops, http) = gateway.listeners.follow(listeners);
+        gateway.serve_http(model, http);
+        gateway.accept(loops);
+        logs.sink.go_to(log);
+        if level && !logs.level.set(model.log.level) {
+            warn!(
+                "log.level has changed, but {LEVEL_VARIABLE} is set: that counts until a restart"
+            );
+        }
+        if let Some(access) = &gateway.shared.access {
+            access.switch(model.log.access);
+        }
+        change_admin(gateway, admin, model, steward);
+        leaving.close(gateway, model.gateway.drain_rate)
+    }
+}
+
+fn change_admin(gateway: &mut Gateway, plan: AdminPlan, model: &Model, steward: &Steward) {
+    let old = match (plan, &model.admin) {
+        (AdminPlan::Stays, Some(model)) => {
+            if let Some(admin) = &gateway.admin {
+                admin.model.store(Arc::new(model.clone()));
+            }
+            None
+        }
+        (AdminPlan::Moves(bound), Some(model)) => {
+            match gateway.serve_admin(bound, model, steward) {
+                Ok(new) => gateway.admin.replace(new),
+                Err(error) => {
+                    warn!(%error, "the admin address stays where it was");
+                    None
+                }
+            }
+        }
+        _ => gateway.admin.take(),
+    };
+    // It may be the one that waits for our answer, and gives it time to be sent.
+    if let Some(old) = old {
+        tokio::task::spawn_blocking(move || drop(old.server));
+    }
+}
