@@ -3,17 +3,31 @@
 FUZZ_SECONDS = $(or $(SECONDS),60)
 TARGET = $(or $(CARGO_TARGET_DIR),target)
 
+# What the console is made of; npm puts it together in admin-ui/dist.
+CONSOLE = docs/openapi.json $(shell find admin-ui/src admin-ui/public -type f ! -name schema.ts) \
+  $(addprefix admin-ui/,index.html package.json tsconfig.json vite.config.ts)
+
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench bench-vrrp fuzz fmt lint clean
+.PHONY: help demo console test bench bench-vrrp fuzz fmt lint clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## two RabbitMQ clusters, the gateway, clients; KILL=1 kills a node, Ctrl-C ends it
 	@integration/install.sh demo
+	@$(MAKE) --silent console
 	cargo build --release -p amqp-gateway
 	cargo build --release -p integration --bin demo
 	@exec env KILL=$(KILL) DEMO_SECONDS=$(DEMO_SECONDS) $(TARGET)/release/demo
+
+console: admin-ui/dist/index.html ## the web console, by npm; the next build of the gateway takes it in
+
+admin-ui/node_modules/.installed: admin-ui/package-lock.json
+	cd admin-ui && npm ci --no-fund --no-audit --loglevel=error
+	@touch $@
+
+admin-ui/dist/index.html: admin-ui/node_modules/.installed $(CONSOLE)
+	cd admin-ui && npm run --silent build -- --logLevel warn
 
 # Three at a time: tests against brokers wait more than they compute, but each may start a cluster.
 test: lint ## every test there is, those against real brokers and clients included
@@ -23,6 +37,7 @@ test: lint ## every test there is, those against real brokers and clients includ
 
 bench: ## this gateway, HAProxy, nginx and no proxy side by side: one table, and JSON
 	@integration/install.sh bench
+	@$(MAKE) --silent console
 	cargo build --release -p amqp-gateway
 	cargo run --release -p integration --bin bench
 
@@ -37,8 +52,10 @@ fuzz: ## every fuzz target of amqp-codec for SECONDS=60 each; needs cargo-fuzz
 fmt: ## format the Rust code
 	cargo fmt --all
 
-lint: ## formatting, clippy, licences, sources and banned crates
+lint: ## formatting, clippy, licences, sources and banned crates; the console's types and unit tests
 	@integration/install.sh test
+	@$(MAKE) --silent console
+	cd admin-ui && npm run --silent check && npm run --silent test
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	@if command -v cargo-deny >/dev/null; then cargo deny --log-level error check bans licenses sources; \
@@ -46,3 +63,4 @@ lint: ## formatting, clippy, licences, sources and banned crates
 
 clean: ## remove all that was built
 	cargo clean
+	rm -rf admin-ui/dist admin-ui/node_modules

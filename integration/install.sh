@@ -34,6 +34,10 @@ brokers() {
 by_hand() {
   need amqp-tools "amqp-publish and amqp-consume, to try the demo by hand" have amqp-publish
 }
+console() {
+  need nodejs "what puts the web console together" have node
+  need npm "the libraries of the web console come from npm" have npm
+}
 clients() {
   need amqp-tools "the client library librabbitmq" have amqp-publish
   need python3-venv "a place for the client libraries from PyPI" python3 -c 'import ensurepip, venv'
@@ -114,9 +118,9 @@ libraries() {
 [ $# -gt 0 ] || die "say what for: demo, test or bench"
 for group in "$@"; do
   case $group in
-  demo) brokers; by_hand ;;
-  test) brokers; clients; tls; routers; compose ;;
-  bench) brokers; balancers; routers ;;
+  demo) brokers; by_hand; console ;;
+  test) brokers; console; clients; tls; routers; compose ;;
+  bench) brokers; console; balancers; routers ;;
   *) die "unknown group $group: demo, test and bench are known" ;;
   esac
 done

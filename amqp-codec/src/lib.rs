@@ -14,6 +14,7 @@
 //! | [`sasl`], [`tune`], [`reply`] | who logs in; what was negotiated; why does it close? |
 //! | [`login_guard`], [`sasl_init`] | would the node take the client for somebody else? |
 //! | [`handshake`] | what may come next, what must be said, and to whom? |
+//! | [`text`] | what does this method say, in words? |
 //! | [`tracker`] | how many channels and messages has a session seen? |
 //!
 //! Everything here may be fed with bytes of a stranger: no function panics, recurses over its
@@ -36,6 +37,7 @@ pub mod reply;
 pub mod sasl;
 pub mod sasl_init;
 pub mod table;
+pub mod text;
 pub mod tracker;
 pub mod tune;
 pub mod wire;

@@ -26,6 +26,12 @@ impl Gate {
         self.live.load(Ordering::Relaxed)
     }
 
+    /// The most that may be in at once.
+    #[must_use]
+    pub fn most(&self) -> usize {
+        self.most.load(Ordering::Relaxed)
+    }
+
     /// Lets `most` in at once from now on. Those who are in stay.
     pub fn set_limit(&self, most: usize) {
         self.most.store(most, Ordering::Relaxed);
@@ -34,7 +40,7 @@ impl Gate {
 
     /// Takes a place, if there is one.
     fn enter(&self) -> bool {
-        let most = self.most.load(Ordering::Relaxed);
+        let most = self.most();
         let more = |live| (live < most).then_some(live + 1);
         self.live.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
     }

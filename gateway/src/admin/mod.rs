@@ -2,11 +2,15 @@
 //!
 //! It runs on a thread and a runtime of its own, so that nothing asked here slows traffic.
 
+pub mod auth;
 pub mod operator;
 pub mod view;
 
+mod accept;
 mod api;
-mod guard;
+mod caller;
+mod extract;
+mod line;
 mod problem;
 mod routes;
 mod server;
@@ -17,15 +21,18 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
-use arc_swap::ArcSwap;
+use auth::Auth;
 use operator::Operator;
 use operator::configure::Configurator;
+use operator::observe::Observer;
+use operator::tapping::Tapping;
 use socket2::{Domain, Socket, Type};
 use tokio::runtime::Builder;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::model;
 use crate::socket::free_bind;
+use crate::telemetry::events::EventLog;
+use crate::tls::server::Termination;
 
 /// Connections that the kernel keeps until they are accepted.
 const BACKLOG: i32 = 128;
@@ -37,12 +44,22 @@ pub struct Sources {
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
     /// Why the gateway is not ready; empty = ready.
     pub not_ready: Arc<dyn Fn() -> Vec<String> + Send + Sync>,
+    /// Name of the gateway.
+    pub name: Arc<str>,
+    /// Who may do what.
+    pub auth: Arc<Auth>,
+    /// TLS of the address, if it has any.
+    pub tls: Option<Arc<Termination>>,
     /// Nodes and clusters.
     pub operator: Arc<dyn Operator>,
-    /// The configuration.
-    pub configurator: Arc<dyn Configurator>,
-    /// What the configuration says of the admin address; a reload replaces it.
-    pub admin: Arc<ArcSwap<model::Admin>>,
+    /// Sessions and traffic; without it its paths are not there.
+    pub observer: Option<Arc<dyn Observer>>,
+    /// The configuration; without it its paths are not there.
+    pub configurator: Option<Arc<dyn Configurator>>,
+    /// Single sessions, method by method.
+    pub tapping: Arc<dyn Tapping>,
+    /// What happened.
+    pub events: Arc<EventLog>,
 }
 
 impl fmt::Debug for Sources {
@@ -104,6 +121,7 @@ impl BoundAdmin {
         let Self { listener, address } = self;
         let runtime = Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(AdminError::Start)?;
+        let same = listener.try_clone().map_err(AdminError::Start)?;
         let entered = runtime.enter();
         let listener = tokio::net::TcpListener::from_std(listener).map_err(AdminError::Start)?;
         drop(entered);
@@ -111,18 +129,26 @@ impl BoundAdmin {
         let (stopped, log) = (stop.clone(), tracing::dispatcher::get_default(Clone::clone));
         let serve = move || {
             let _log = tracing::dispatcher::set_default(&log);
+            let (auth, tls) = (sources.auth.clone(), sources.tls.clone());
             let router = routes::router(sources, address);
-            runtime.block_on(server::serve(listener, router, stopped));
+            runtime.block_on(async {
+                tokio::select! {
+                    () = server::serve(listener, tls, router, stopped) => {}
+                    () = auth.keep_swept() => {}
+                }
+            });
         };
         let thread = thread::Builder::new().name("admin".to_owned()).spawn(serve);
         let thread = Some(thread.map_err(AdminError::Start)?);
-        Ok(AdminServer { address, stop, thread })
+        Ok(AdminServer { listener: same, address, stop, thread })
     }
 }
 
 /// The running admin address. Dropping it stops it.
 #[derive(Debug)]
 pub struct AdminServer {
+    /// For another server at the same address.
+    listener: TcpListener,
     address: SocketAddr,
     stop: CancellationToken,
     thread: Option<JoinHandle<()>>,
@@ -133,6 +159,17 @@ impl AdminServer {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The same address, for another server to take over.
+    ///
+    /// # Errors
+    /// If there are too many files open.
+    pub fn again(&self) -> Result<BoundAdmin, AdminError> {
+        let address = self.address;
+        let listener = self.listener.try_clone();
+        let listener = listener.map_err(|source| AdminError::Bind { address, source })?;
+        Ok(BoundAdmin { listener, address })
     }
 
     /// Stops accepting, gives running answers a moment, ends the thread.

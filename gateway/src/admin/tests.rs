@@ -8,22 +8,38 @@ use std::sync::Mutex;
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
+use futures_util::stream::BoxStream;
 use serde_json::Value;
 
+use super::operator::Refusal;
+use super::view::session::{TapLine, TapQuery};
 use super::*;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
 mod api;
-mod unasked;
+mod document;
 
 fn sources() -> Sources {
     Sources {
         metrics: Arc::new(|| "answer 42\n".to_owned()),
         not_ready: Arc::new(Vec::new),
+        name: "gw".into(),
+        auth: Arc::new(Auth::new(auth::Accounts::default(), Arc::default()).unwrap()),
+        tls: None,
         operator: Arc::new(api::Desk::default()),
-        configurator: Arc::new(unasked::Unasked),
-        admin: Arc::new(ArcSwap::from_pointee(unasked::admin())),
+        observer: None,
+        configurator: None,
+        tapping: Arc::new(NoTaps),
+        events: Arc::default(),
+    }
+}
+
+struct NoTaps;
+
+impl Tapping for NoTaps {
+    fn tap(&self, _: &TapQuery) -> Result<BoxStream<'static, TapLine>, Refusal> {
+        Err(Refusal::Conflict("There are no taps here.".into()))
     }
 }
 

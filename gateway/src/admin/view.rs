@@ -101,6 +101,20 @@ pub struct Check {
     pub text: Option<String>,
     /// When it ended (RFC 3339).
     pub at: String,
+    /// The latest results, the oldest first, this one included: only where one node is asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub past: Vec<PastCheck>,
+}
+
+/// What a check came to once.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct PastCheck {
+    /// As that of [`Check`].
+    pub outcome: String,
+    /// How long it took.
+    pub latency_ms: f64,
+    /// When it ended (RFC 3339).
+    pub at: String,
 }
 
 /// `PATCH /api/v1/nodes/{cluster}/{node}`
@@ -180,10 +194,20 @@ pub struct Rebalance {
 /// An error, as RFC 9457 has it.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct Problem {
+    /// Always `about:blank`: the status says it all.
+    #[serde(rename = "type", default)]
+    pub kind: String,
     /// Its kind, in a few words.
     pub title: String,
     /// The status of the answer.
     pub status: u16,
     /// What is wrong here, and what to do.
     pub detail: String,
+    /// The path that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(required = false)]
+    pub instance: Option<String>,
+    /// All that is wrong, one by one, if it is more than the detail says.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reasons: Vec<String>,
 }

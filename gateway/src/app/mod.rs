@@ -10,6 +10,7 @@ mod operator;
 mod privileges;
 mod reload;
 mod signals;
+mod tap;
 mod vrrp;
 mod watch;
 
@@ -32,6 +33,7 @@ use listeners::{Ground, Listeners, Start};
 use reload::Steward;
 use signals::Signals;
 
+use crate::admin::auth::{Accounts, Auth};
 use crate::admin::{self, AdminError, AdminServer, Sources};
 use crate::cluster::Cluster;
 use crate::cluster::lookup::Lookup;
@@ -45,6 +47,7 @@ use crate::health::Health;
 use crate::http::{self, HttpServer};
 use crate::listener::accept::Acceptor;
 use crate::session::registry::Registry;
+use crate::session::tap::Taps;
 use crate::session::{Ended, Shared};
 use crate::snapshot::Snapshot;
 use crate::stream::shared::SharedAddresses;
@@ -160,14 +163,10 @@ struct Gateway {
     board: Arc<Board>,
     /// Moves them; empty until VRRP runs.
     hand: Arc<OnceLock<Hand>>,
-    admin: Option<Admin>,
+    /// Who may do what at the admin address.
+    auth: Arc<Auth>,
+    admin: Option<AdminServer>,
     http: Option<HttpServer>,
-}
-
-/// The admin address, and what it goes by.
-struct Admin {
-    server: AdminServer,
-    model: Arc<ArcSwap<config::model::Admin>>,
 }
 
 fn start(begin: Begin<'_>, logs: &Logs<'_>) -> Result<(), StartError> {
@@ -201,13 +200,16 @@ fn start(begin: Begin<'_>, logs: &Logs<'_>) -> Result<(), StartError> {
         name: model.gateway.name.clone(),
         snapshot: ArcSwap::from_pointee(Snapshot::new(&model, &tls, 1)),
         registry: Registry::default(),
+        taps: Taps::default(),
         ended: Ended::default(),
         metrics: Arc::new(Metrics::new()),
         access: Some(access),
         events: Arc::default(),
     });
     let health = Health::new(shared.name.clone(), shared.metrics.clone());
-    let keeper = Arc::new(Keeper::new(shared.clone(), model.gateway.drain_rate));
+    let keeper = Arc::new(Keeper::new(shared.clone()));
+    let accounts = model.admin.as_ref().map(Accounts::of).unwrap_or_default();
+    let auth = Arc::new(Auth::new(accounts, shared.events.clone())?);
     let mut gateway = Gateway {
         shared,
         health,
@@ -226,6 +228,7 @@ fn start(begin: Begin<'_>, logs: &Logs<'_>) -> Result<(), StartError> {
         addresses,
         board: Arc::new(Board::new(&model.virtual_routers)),
         hand: Arc::default(),
+        auth,
         admin: None,
         http: None,
     };
@@ -238,8 +241,8 @@ fn start(begin: Begin<'_>, logs: &Logs<'_>) -> Result<(), StartError> {
         };
         gateway.collect(sink);
         let mut steward = Steward::new(&gateway, (path, text), &model);
-        if let (Some(bound), Some(model)) = (bound, &model.admin) {
-            gateway.admin = Some(gateway.serve_admin(bound, model, &steward)?);
+        if let Some(bound) = bound {
+            gateway.admin = Some(bound.start(gateway.sources(&steward))?);
         }
         gateway.spawn_tasks(clock);
         gateway.make_threads(&plan, dispatch)?;
@@ -289,7 +292,7 @@ impl Gateway {
         }
     }
 
-    fn sources(&self, admin: &Arc<ArcSwap<config::model::Admin>>, steward: &Steward) -> Sources {
+    fn sources(&self, steward: &Steward) -> Sources {
         let (metrics, shared) = (self.shared.metrics.clone(), self.shared.clone());
         let stop = self.stop_accepting.clone();
         let desk = operator::Desk {
@@ -299,23 +302,17 @@ impl Gateway {
             hand: self.hand.clone(),
         };
         Sources {
+            name: self.shared.name.clone(),
+            auth: self.auth.clone(),
+            tls: self.tls.load().admin.clone(),
             metrics: Arc::new(move || metrics.render()),
             not_ready: Arc::new(move || watch::not_ready(&shared, &stop)),
             operator: Arc::new(desk),
-            configurator: Arc::new(steward.desk()),
-            admin: admin.clone(),
+            observer: None,
+            configurator: Some(Arc::new(steward.desk())),
+            tapping: Arc::new(tap::Tapper { shared: self.shared.clone() }),
+            events: self.shared.events.clone(),
         }
-    }
-
-    fn serve_admin(
-        &self,
-        bound: admin::BoundAdmin,
-        model: &config::model::Admin,
-        steward: &Steward,
-    ) -> Result<Admin, AdminError> {
-        let model = Arc::new(ArcSwap::from_pointee(model.clone()));
-        let server = bound.start(self.sources(&model, steward))?;
-        Ok(Admin { server, model })
     }
 
     fn spawn_tasks(&mut self, clock: Arc<Clock>) {
@@ -330,7 +327,14 @@ impl Gateway {
     /// Watches over the clusters of the configuration in force, and no others.
     fn watch_clusters(&mut self) {
         let snapshot = self.shared.snapshot.load_full();
-        self.watched.retain(|name, _| snapshot.clusters.contains_key(name));
+        let health = &self.health;
+        self.watched.retain(|name, _| {
+            let stays = snapshot.clusters.contains_key(name);
+            if !stays {
+                health.leave(name);
+            }
+            stays
+        });
         for (name, cluster) in &snapshot.clusters {
             if self.watched.get(name).is_some_and(|(watched, _)| Arc::ptr_eq(watched, cluster)) {
                 continue;
@@ -346,7 +350,8 @@ impl Gateway {
     fn watch_files(&mut self) {
         self.watching_files.cancel();
         self.watching_files = self.stop_accepting.child_token();
-        let files = Watch::new(&self.tls.load(), self.shared.metrics.clone());
+        let (metrics, events) = (self.shared.metrics.clone(), self.shared.events.clone());
+        let files = Watch::new(&self.tls.load(), metrics, events);
         self.tasks.spawn(files.run(self.watching_files.clone()));
     }
 

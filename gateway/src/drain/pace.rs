@@ -147,9 +147,9 @@ impl Closing {
     }
 }
 
-/// Has it neither ended nor been told something already? Of one that has ended, nobody but its queue knows.
-fn is_there(session: &Arc<Session>) -> bool {
-    Arc::strong_count(session) > 1 && !session.has_order()
+/// Has it neither ended nor been told something already?
+fn is_there(session: &Session) -> bool {
+    !session.has_ended() && !session.has_order()
 }
 
 #[cfg(test)]
@@ -232,7 +232,7 @@ mod tests {
         closing.refill(all.clone());
         closing.refilled = Some(start);
         all[0].order(Order::Idle);
-        all.remove(1);
+        all.remove(1).end();
         closing.step(start, Vec::new);
         assert_eq!((told(&all), closing.told()), (vec![3], 1));
     }

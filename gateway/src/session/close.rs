@@ -31,6 +31,9 @@ pub(super) fn removed(session: &Session) -> String {
     format!("listener {} has been removed", session.arrival.listener)
 }
 
+/// What the client of a session is told that an operator closes.
+pub(super) const CLOSED: &str = "closed by an operator";
+
 /// The end of a session that has nothing left to do: the close handshake has passed through, and the client has gone.
 pub(super) fn settled(relay: &Relay, stop: &Stop) -> Option<End> {
     let answered = relay.watch.closing.as_ref().is_some_and(|closing| closing.answered);
@@ -67,7 +70,8 @@ pub(super) async fn finish(relay: &mut Relay, stop: Stop, gateway: &str) -> End 
             | Order::Rebalance
             | Order::NodeRemoved
             | Order::RouteChanged
-            | Order::ListenerRemoved,
+            | Order::ListenerRemoved
+            | Order::OperatorClose,
         ) => {
             patiently(&session, close_both(relay, end.close.as_ref())).await;
         }
@@ -143,6 +147,9 @@ fn end_of(relay: &Relay, stop: &Stop, gateway: &str) -> End {
                 )),
             Order::ListenerRemoved => End::new(Who::Gateway, Phase::Drain, "listener-removed")
                 .with_close(forced(&removed(session))),
+            Order::OperatorClose => {
+                End::new(Who::Operator, Phase::Relay, "operator-closed").with_close(forced(CLOSED))
+            }
         },
     }
 }

@@ -28,7 +28,8 @@ pub struct Held {
 
 impl Session {
     /// For how long it has been held so far.
-    fn held_for(&self) -> Duration {
+    #[must_use]
+    pub fn held_for(&self) -> Duration {
         let before = Duration::from_millis(self.held.before.load(Ordering::Relaxed));
         match self.held.since.load(Ordering::Relaxed).checked_sub(1) {
             Some(since) => {
@@ -39,7 +40,9 @@ impl Session {
         }
     }
 
-    fn is_held(&self) -> bool {
+    /// Is it held right now?
+    #[must_use]
+    pub fn is_held(&self) -> bool {
         self.held.since.load(Ordering::Relaxed) > 0
     }
 }

@@ -2,18 +2,21 @@
 
 pub mod end;
 pub mod registry;
+pub mod routed;
 
 mod bytes;
 mod close;
 mod dial;
 mod held;
 mod io;
+pub mod ledger;
 mod local;
 mod opaque;
 mod open;
 pub mod record;
 mod relay;
 mod search;
+pub mod tap;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -43,7 +46,9 @@ use opaque::Opaque;
 use open::{Handshake, Opening};
 use registry::{Registry, Session, SessionFacts};
 use relay::{Flow, Relay, Watch};
+use routed::Routed;
 use search::Search;
+use tap::Taps;
 
 pub use record::{Ended, turned_away};
 
@@ -56,6 +61,8 @@ pub struct Shared {
     pub snapshot: ArcSwap<Snapshot>,
     /// Live sessions.
     pub registry: Registry,
+    /// Who watches sessions.
+    pub taps: Taps,
     /// Sums of ended sessions.
     pub ended: Ended,
     /// Metrics of the cold path.
@@ -112,6 +119,7 @@ impl Drop for Live {
     fn drop(&mut self) {
         // In this order: a scrape in between misses the session, which the next one makes good, but never sees it twice.
         self.shared.registry.remove(self.session.id);
+        self.shared.taps.ended(&self.session);
         self.shared.ended.add(&self.session);
     }
 }
@@ -223,7 +231,9 @@ impl Live {
         match opening {
             Opening::Opened { node, lease, opened, facts } => {
                 self.heard_now(opened.tune.heartbeat);
-                self.session.opened(facts);
+                self.shared.metrics.opened(facts.handshake.0 + facts.handshake.1);
+                self.opened(facts);
+                self.shared.taps.opened(&self.session);
                 let rest = (opened.client_rest, opened.node_rest);
                 let spoken = (Protocol::Amqp091, Some(opened.tune));
                 Ok(self.begin((client, node), lease, spoken, rest).await)
@@ -278,14 +288,23 @@ impl Live {
         rest: (Vec<u8>, Vec<u8>),
     ) -> Begun {
         self.heard_now(0);
-        self.session.opened(Box::new(SessionFacts {
+        self.opened(Box::new(SessionFacts {
             node: lease.node().clone(),
             user: None,
             vhost: None,
             software: registry::Software::default(),
             handshake: (Duration::ZERO, self.session.arrival.accepted.elapsed()),
+            routed: Routed::default(),
         }));
         self.begin(ends, lease, (protocol, None), rest).await
+    }
+
+    /// The handshake is over.
+    fn opened(&self, facts: Box<SessionFacts>) {
+        self.session.opened(facts);
+        // Only now, so that no reload in between is missed.
+        let snapshot = self.shared.snapshot.load();
+        self.session.note_route(&snapshot.routes, snapshot.revision);
     }
 
     /// Both peers have just been heard. To be noted before the session counts as open: from then on it may be found silent.

@@ -202,6 +202,10 @@ pub(super) fn poll_client(
         Some(Order::ListenerRemoved) => {
             return Poll::Ready(End::new(Who::Gateway, Phase::Drain, "listener-removed"));
         }
+        Some(Order::OperatorClose) => {
+            let end = End::new(Who::Operator, Phase::Connect, "operator-closed");
+            return Poll::Ready(end);
+        }
         Some(_) => return Poll::Ready(End::new(Who::Gateway, Phase::Drain, "cut")),
     }
     while said.len() < MAX_WAITING {

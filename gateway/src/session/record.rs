@@ -7,6 +7,7 @@ use std::time::SystemTime;
 use tracing::{Level, info, warn};
 
 use super::end::{End, Phase, Who};
+use super::ledger::Ledger;
 use super::registry::{Session, Software};
 use super::{Failed, Live, Shared};
 use crate::config::model::ClusterName;
@@ -17,33 +18,34 @@ use crate::telemetry::metrics::Stage;
 /// Most pairs of vhost and cluster whose sums are kept; further vhosts count as `other`.
 const MOST_SUMS: usize = 2000;
 
-/// Message counts of ended sessions by vhost and cluster.
+/// What ended sessions have counted.
 #[derive(Debug, Default)]
-pub struct Ended(Mutex<HashMap<(Arc<str>, ClusterName), Messages>>);
+pub struct Ended {
+    /// Messages, by vhost and cluster.
+    sums: Mutex<HashMap<(Arc<str>, ClusterName), Messages>>,
+    /// By vhost, by user, and of all.
+    pub ledger: Ledger,
+}
 
 impl Ended {
     /// Adds a session that has ended.
     pub fn add(&self, session: &Session) {
+        self.ledger.add(session);
         let Some(facts) = session.facts() else { return };
         let Some(vhost) = &facts.vhost else { return };
         let more = messages(session);
-        let mut sums = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut sums = self.sums.lock().unwrap_or_else(PoisonError::into_inner);
         let mut key = (vhost.clone(), facts.node.cluster.clone());
         if sums.len() >= MOST_SUMS && !sums.contains_key(&key) {
             // Clients choose the names of vhosts, and a route may give many names to one.
             key.0 = "other".into();
         }
-        let sum = sums.entry(key).or_default();
-        sum.published += more.published;
-        sum.delivered += more.delivered;
-        sum.acknowledged += more.acknowledged;
-        sum.confirmed += more.confirmed;
-        sum.returned += more.returned;
+        sums.entry(key).or_default().add(&more);
     }
 
     /// Calls `look` with each vhost, cluster and sum.
     pub fn each(&self, mut look: impl FnMut(&str, &ClusterName, &Messages)) {
-        let sums = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let sums = self.sums.lock().unwrap_or_else(PoisonError::into_inner);
         for ((vhost, cluster), sum) in sums.iter() {
             look(vhost, cluster, sum);
         }
@@ -100,6 +102,10 @@ fn record(
             metrics.handshake(Stage::Total, client + upstream);
         }
         None => metrics.handshake_failed(&session.arrival.listener.0, end.reason),
+    }
+    if let Some(failed) = failed.filter(|_| end.who != Who::Client) {
+        let (user, vhost) = (failed.user.as_deref(), failed.vhost.as_deref());
+        shared.ended.ledger.refused(session, user, vhost);
     }
     log(session, end);
     let Some(access) = &shared.access else { return };

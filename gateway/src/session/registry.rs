@@ -1,6 +1,6 @@
 //! Live sessions: what is known of each, and a way to tell it something from outside.
 
-use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::Waker;
 use std::time::{Duration, Instant};
@@ -11,6 +11,8 @@ use atomic_waker::AtomicWaker;
 use dashmap::DashMap;
 
 use super::held::Held;
+use super::routed::{Keepsakes, Routed};
+use super::tap::Tapped;
 use crate::cluster::node::Node;
 use crate::stream::arrival::Arrival;
 use crate::telemetry::counters::SessionCounters;
@@ -34,7 +36,10 @@ pub struct Session {
     pub held: Held,
     /// What the handshake told; set at open-ok.
     facts: OnceLock<Box<SessionFacts>>,
+    ended: AtomicBool,
     order: AtomicU8,
+    /// Who watches it.
+    pub(super) tapped: Tapped,
     waker: AtomicWaker,
 }
 
@@ -51,6 +56,8 @@ pub struct SessionFacts {
     pub software: Software,
     /// From accept to the last word of the client, and from there to open-ok.
     pub handshake: (Duration, Duration),
+    /// Which way it went, and what else routes ask for.
+    pub routed: Routed,
 }
 
 /// What the client properties say of the client's software.
@@ -65,7 +72,7 @@ pub struct Software {
 
 impl Software {
     /// Longest text kept of one property, in bytes.
-    const LONGEST: usize = 256;
+    pub(super) const LONGEST: usize = 256;
 
     /// Reads client properties.
     #[must_use]
@@ -125,10 +132,12 @@ pub enum Order {
     RouteChanged = 12,
     /// The configuration has its listener no more: close with 320.
     ListenerRemoved = 13,
+    /// An operator closes it: close with 320.
+    OperatorClose = 14,
 }
 
 impl Order {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 14] = [
         Self::Drain,
         Self::ClientSilent,
         Self::NodeSilent,
@@ -142,6 +151,7 @@ impl Order {
         Self::NodeRemoved,
         Self::RouteChanged,
         Self::ListenerRemoved,
+        Self::OperatorClose,
     ];
 }
 
@@ -156,7 +166,9 @@ impl Session {
             heard: Heard::default(),
             held: Held::default(),
             facts: OnceLock::new(),
+            ended: AtomicBool::new(false),
             order: AtomicU8::new(0),
+            tapped: Tapped::default(),
             waker: AtomicWaker::new(),
         }
     }
@@ -199,6 +211,17 @@ impl Session {
         self.counters.unconfirmed.get() == 0 && self.counters.half_sent.get() == 0
     }
 
+    /// Is it over? Whoever still holds it then only looks back.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Relaxed)
+    }
+
+    /// It is over.
+    pub(crate) fn end(&self) {
+        self.ended.store(true, Ordering::Relaxed);
+    }
+
     /// Has it been told anything?
     #[must_use]
     pub fn has_order(&self) -> bool {
@@ -221,9 +244,17 @@ impl Session {
 pub struct Registry {
     sessions: DashMap<SessionId, Arc<Session>>,
     next: AtomicU64,
+    /// Client properties that sessions have in common.
+    pub(super) keepsakes: Keepsakes,
 }
 
 impl Registry {
+    /// The number that was given last.
+    #[must_use]
+    pub fn last_id(&self) -> SessionId {
+        SessionId(self.next.load(Ordering::Relaxed))
+    }
+
     /// A number for a new session.
     pub fn next_id(&self) -> SessionId {
         SessionId(self.next.fetch_add(1, Ordering::Relaxed) + 1)
@@ -234,9 +265,17 @@ impl Registry {
         self.sessions.insert(session.id, session);
     }
 
-    /// Takes a session out.
+    /// Takes a session out: it is over.
     pub fn remove(&self, id: SessionId) {
-        self.sessions.remove(&id);
+        if let Some((_, session)) = self.sessions.remove(&id) {
+            session.end();
+        }
+    }
+
+    /// The session of that number, if it is live.
+    #[must_use]
+    pub fn get(&self, id: SessionId) -> Option<Arc<Session>> {
+        self.sessions.get(&id).map(|entry| entry.value().clone())
     }
 
     /// How many there are.
@@ -298,6 +337,7 @@ mod tests {
         registry.remove(SessionId(2));
         let ids: Vec<_> = registry.list().iter().map(|s| s.id.0).collect();
         assert_eq!(ids, [1, 3]);
+        assert!(registry.get(SessionId(2)).is_none());
         assert_eq!(registry.len(), 2);
     }
 }

@@ -19,6 +19,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::io::{READ_MOST, with_buffer};
 use super::registry::{Order, Session};
+use super::tap::{Direction, Following};
 use crate::stream::Stream;
 use crate::telemetry::counters::Counter;
 use crate::worker::Worker;
@@ -50,6 +51,8 @@ pub(super) struct Watch {
     channels: Channels,
     /// Is it AMQP 0-9-1, whose frames are walked?
     framed: bool,
+    /// Where somebody who watches stands.
+    following: Option<Box<Following>>,
     /// The close handshake that is passing through.
     pub(super) closing: Option<Box<Closing>>,
 }
@@ -242,7 +245,14 @@ impl Relay {
 impl Watch {
     /// For a session at its beginning; `framed` = AMQP 0-9-1.
     pub(super) fn new(session: Arc<Session>, worker: Arc<Worker>, framed: bool) -> Self {
-        Self { session, worker, channels: Channels::default(), framed, closing: None }
+        Self {
+            session,
+            worker,
+            channels: Channels::default(),
+            framed,
+            following: None,
+            closing: None,
+        }
     }
 
     /// Most channels open at once; `None` if frames were not walked.
@@ -279,6 +289,7 @@ impl Watch {
         if !self.framed {
             return Ok(bytes.len());
         }
+        let rest = walker.rest();
         let mut traffic = &self.worker.counters.from_client;
         let mut observer = FromClient::new(&mut traffic, &mut self.channels);
         let (closing, session) = (&mut self.closing, &self.session);
@@ -293,6 +304,7 @@ impl Watch {
         let whole = walker.at_boundary() && !self.channels.awaits_header();
         let half_sent = !whole || walked.as_ref().is_ok_and(|&len| len < bytes.len());
         counters.half_sent.set(half_sent.into());
+        self.show(Direction::FromClient, rest, bytes, &walked);
         walked
     }
 
@@ -304,6 +316,7 @@ impl Watch {
         if !self.framed {
             return Ok(bytes.len());
         }
+        let rest = walker.rest();
         let mut traffic = &self.worker.counters.from_node;
         let mut observer = FromNode::new(&mut traffic, &mut self.channels);
         let (closing, session) = (&mut self.closing, &self.session);
@@ -317,7 +330,31 @@ impl Watch {
         counters.confirmed.add(observer.confirmed);
         counters.unconfirmed.set(self.channels.unconfirmed());
         counters.channels.set(self.channels.len() as u64);
+        self.show(Direction::FromNode, rest, bytes, &walked);
         walked
+    }
+
+    /// Shows what was walked to whoever watches; `rest` bytes of a frame were to come before.
+    #[inline]
+    fn show(
+        &mut self,
+        direction: Direction,
+        rest: u32,
+        bytes: &[u8],
+        walked: &Result<usize, (usize, FrameError)>,
+    ) {
+        if self.session.tapped.is_on() {
+            let (Ok(len) | Err((len, _))) = *walked;
+            self.show_now(direction, rest, &bytes[..len]);
+        } else if self.following.is_some() {
+            self.following = None;
+        }
+    }
+
+    #[cold]
+    fn show_now(&mut self, direction: Direction, rest: u32, bytes: &[u8]) {
+        let following = self.following.get_or_insert_default();
+        following.follow(&self.session, direction, rest, bytes, self.worker.clock.now());
     }
 }
 

@@ -88,6 +88,17 @@ pub struct Messages {
     pub returned: u64,
 }
 
+impl Messages {
+    /// And these.
+    pub fn add(&mut self, more: &Self) {
+        self.published += more.published;
+        self.delivered += more.delivered;
+        self.acknowledged += more.acknowledged;
+        self.confirmed += more.confirmed;
+        self.returned += more.returned;
+    }
+}
+
 /// What a client spoke.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protocol {

@@ -15,6 +15,7 @@ use metrics_exporter_prometheus::{
 };
 use metrics_util::MetricKindMask;
 
+use super::latency::{Latencies, Spread};
 use super::names::{self, Kind, Metric};
 use super::process;
 
@@ -58,6 +59,8 @@ pub struct Metrics {
     sessions: Family,
     handshake_failures: Family,
     accept_errors: Family,
+    /// What handshakes have taken, as it is known when they are over.
+    openings: Latencies,
     /// Observations since histograms were last folded.
     observed: AtomicU32,
     collectors: RwLock<Vec<Collector>>,
@@ -97,6 +100,7 @@ impl Metrics {
             accept_errors: Family::new(&names::ACCEPT_ERRORS_TOTAL),
             handle: recorder.handle(),
             recorder,
+            openings: Latencies::default(),
             observed: AtomicU32::new(0),
             collectors: RwLock::default(),
             vhosts: Mutex::default(),
@@ -117,6 +121,18 @@ impl Metrics {
     /// A stage of a handshake is done.
     pub fn handshake(&self, stage: Stage, took: Duration) {
         self.observe(&self.handshake[stage as usize], took);
+    }
+
+    /// A session is open, so long after it was accepted. The histograms are told at its end; whoever looks at the last
+    /// seconds wants to know it now.
+    pub fn opened(&self, took: Duration) {
+        self.openings.observe(took);
+    }
+
+    /// What handshakes have taken since the start.
+    #[must_use]
+    pub fn openings(&self) -> Spread {
+        self.openings.spread()
     }
 
     /// A client's TLS handshake is done.

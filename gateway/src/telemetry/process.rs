@@ -9,6 +9,39 @@ use nix::sys::resource::{UsageWho, getrusage};
 
 use super::names::{self, Metric};
 
+/// What the process takes of the machine; zero where the kernel does not tell.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Usage {
+    /// CPU time since its start, user and system, in seconds.
+    pub cpu_seconds: f64,
+    /// Memory in RAM, in bytes.
+    pub memory_bytes: u64,
+    /// File descriptors in use.
+    pub open_files: u64,
+    /// Limit of file descriptors.
+    pub max_open_files: u64,
+}
+
+/// What the kernel tells now.
+#[must_use]
+pub fn usage() -> Usage {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let memory = status_value(&status, "VmRSS:").map(|kb| kb * 1024.0);
+    let whole = |value: Option<f64>| value.unwrap_or_default() as u64;
+    Usage {
+        cpu_seconds: cpu_seconds().unwrap_or_default(),
+        memory_bytes: whole(memory),
+        open_files: whole(open_fds()),
+        max_open_files: whole(max_fds()),
+    }
+}
+
+/// When the process started, in seconds since 1970.
+#[must_use]
+pub fn started() -> Option<f64> {
+    start_time()
+}
+
 /// Appends what the kernel tells; what it does not tell is left out.
 pub(crate) fn render(out: &mut String) {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
@@ -44,6 +77,11 @@ fn status_value(status: &str, key: &str) -> Option<f64> {
 }
 
 fn open_fds() -> Option<f64> {
+    // Since Linux 6.2 the directory's size is their number: tens of thousands need not be listed.
+    let size = std::fs::metadata("/proc/self/fd").ok()?.len();
+    if size > 0 {
+        return Some(size as f64);
+    }
     // The directory being read is itself one of them.
     Some(std::fs::read_dir("/proc/self/fd").ok()?.count().saturating_sub(1) as f64)
 }

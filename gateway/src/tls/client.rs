@@ -11,7 +11,7 @@ use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, RootCertStore};
 
 use super::pair::{self, Leaf, Occasion, Pair};
-use super::problem::{About, Fault, Findings};
+use super::problem::{About, Fault, Findings, Refused};
 use super::{suites, trust};
 use crate::config::model::{ClusterName, ClusterTls, TlsVersion};
 
@@ -23,6 +23,7 @@ pub struct Origination {
     model: Arc<ClusterTls>,
     provider: Arc<CryptoProvider>,
     parts: Mutex<Parts>,
+    refused: Refused,
     config: ArcSwap<ClientConfig>,
 }
 
@@ -63,6 +64,7 @@ impl Origination {
             provider,
             config: ArcSwap::from_pointee(config.ok()?),
             parts: Mutex::new(parts),
+            refused: Refused::default(),
         })
     }
 
@@ -109,6 +111,11 @@ impl Origination {
     #[must_use]
     pub fn certificate(&self) -> Option<Leaf> {
         self.parts().own.as_ref().map(|own| own.leaf.clone())
+    }
+
+    /// Why what is in the files now cannot be used, by the position of the certificate.
+    pub(super) fn refused(&self) -> &Refused {
+        &self.refused
     }
 
     /// Loads the gateway's own certificate again. If there is an error among the findings, the old one stays.

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::time::SystemTime;
 
 use rustls::pki_types::CertificateDer;
+use sha2::{Digest, Sha256};
 use x509_cert::Certificate;
 use x509_cert::der::asn1::{Any, ObjectIdentifier};
 use x509_cert::der::{Decode, Encode, Tag, Tagged};
@@ -17,6 +18,12 @@ const LONGEST: usize = 512;
 const MOST_NAMES: usize = 64;
 
 const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
+const EC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
+const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
+const P384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
+const P521: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.35");
+const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
+const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
 const SUBJECT_ALT_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.17");
 
 /// What the certificate of a client says of its owner; nothing where it cannot be read.
@@ -62,6 +69,60 @@ pub(super) fn display_name(certificate: &Certificate) -> String {
 pub(super) fn validity(certificate: &Certificate) -> (SystemTime, SystemTime) {
     let validity = certificate.tbs_certificate().validity();
     (validity.not_before.to_system_time(), validity.not_after.to_system_time())
+}
+
+/// The names that it is for.
+pub(super) fn sans(certificate: &Certificate) -> Vec<String> {
+    alternative_names(certificate).take(MOST_NAMES).map(|name| name.text).collect()
+}
+
+/// Who signed it.
+pub(super) fn issuer(certificate: &Certificate) -> String {
+    bounded(certificate.tbs_certificate().issuer())
+}
+
+/// Its serial number, in hexadecimal digits.
+pub(super) fn serial(certificate: &Certificate) -> String {
+    hex(certificate.tbs_certificate().serial_number().as_bytes())
+}
+
+/// SHA-256 of the whole certificate, in hexadecimal digits.
+pub(super) fn fingerprint(certificate: &CertificateDer<'_>) -> String {
+    hex(&Sha256::digest(certificate))
+}
+
+/// The kind of its key, and how strong it is.
+pub(super) fn key_type(certificate: &Certificate) -> String {
+    let key = certificate.tbs_certificate().subject_public_key_info();
+    let curve = key.algorithm.parameters.as_ref().and_then(|p| p.decode_as().ok());
+    match (key.algorithm.oid, curve) {
+        (EC, Some(P256)) => "ecdsa-p256".to_owned(),
+        (EC, Some(P384)) => "ecdsa-p384".to_owned(),
+        (EC, Some(P521)) => "ecdsa-p521".to_owned(),
+        (ED25519, _) => "ed25519".to_owned(),
+        (RSA, _) => match rsa_bits(key.subject_public_key.raw_bytes()) {
+            Some(bits) => format!("rsa-{bits}"),
+            None => "rsa".to_owned(),
+        },
+        (other, _) => other.to_string(),
+    }
+}
+
+/// The length of the modulus, which is the first of the two numbers in there (RFC 8017, appendix A.1.1).
+fn rsa_bits(key: &[u8]) -> Option<usize> {
+    let numbers = Vec::<Any>::from_der(key).ok()?;
+    let modulus = numbers.first()?.value();
+    let digits = modulus.iter().skip_while(|octet| **octet == 0).count();
+    let first = modulus.iter().find(|octet| **octet != 0)?;
+    Some(digits * 8 - first.leading_zeros() as usize)
+}
+
+fn hex(octets: &[u8]) -> String {
+    octets.iter().fold(String::with_capacity(octets.len() * 2), |mut text, octet| {
+        // Writing into a String cannot fail.
+        let _ = write!(text, "{octet:02x}");
+        text
+    })
 }
 
 /// Its public key as SubjectPublicKeyInfo, in DER.

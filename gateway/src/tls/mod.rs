@@ -29,6 +29,7 @@ use std::time::SystemTime;
 use client::Origination;
 pub use facts::{facts_of, has_ended};
 use files::Files;
+pub use pair::{Leaf, Seen};
 use problem::{Findings, TlsProblem};
 use server::{Alpn, Termination};
 
@@ -41,6 +42,8 @@ use crate::telemetry::names as metric_names;
 pub struct Tls {
     /// Of the listeners with TLS.
     pub listeners: HashMap<ListenerName, Arc<Termination>>,
+    /// Of the admin address, if it has any.
+    pub admin: Option<Arc<Termination>>,
     /// Of the clusters.
     pub clusters: HashMap<ClusterName, OfCluster>,
     /// What hardly is as it was meant.
@@ -58,10 +61,46 @@ pub struct OfCluster {
     pub https: Option<Arc<Origination>>,
 }
 
+/// A certificate in use.
+#[derive(Debug, Clone)]
+pub struct InUse {
+    /// Of a listener, or shown to the nodes of a cluster?
+    pub by_listener: bool,
+    /// The name of that.
+    pub of: Arc<str>,
+    /// What it says.
+    pub leaf: Leaf,
+    /// Why what is in its file now cannot be used.
+    pub refused: Option<String>,
+}
+
 impl Tls {
+    /// All that are in use.
+    #[must_use]
+    pub fn certificates(&self) -> Vec<InUse> {
+        let of_listeners = self.listeners.values().flat_map(|listener| {
+            listener.certificates().into_iter().enumerate().map(|(position, leaf)| InUse {
+                by_listener: true,
+                of: listener.listener().0.clone(),
+                leaf,
+                refused: listener.refused().get(position),
+            })
+        });
+        let of_clusters = self.clusters.values().filter_map(|cluster| {
+            let cluster = cluster.amqp.as_ref()?;
+            Some(InUse {
+                by_listener: false,
+                of: cluster.cluster().0.clone(),
+                leaf: cluster.certificate()?,
+                refused: cluster.refused().get(0),
+            })
+        });
+        of_listeners.chain(of_clusters).collect()
+    }
+
     /// Tells until when its certificates are valid. Of those with the same name the first end counts.
     pub fn report(&self, scrape: &mut Scrape<'_>) {
-        let of_listeners = self.listeners.values().flat_map(|listener| {
+        let of_listeners = self.listeners.values().chain(&self.admin).flat_map(|listener| {
             let certificates = listener.certificates().into_iter();
             certificates.map(|leaf| {
                 ((Some(listener.listener().0.clone()), None, leaf.name), leaf.not_after)
@@ -106,6 +145,10 @@ pub fn prepare(model: &Model) -> Result<Tls, Vec<TlsProblem>> {
         if let Some(made) = Termination::new(&listener.name, section, alpn, &mut findings) {
             tls.listeners.insert(listener.name.clone(), Arc::new(made));
         }
+    }
+    let of_admin = model.admin.iter().map(|admin| &admin.certificates[..]);
+    if let Some(certificates) = of_admin.filter(|certificates| !certificates.is_empty()).next() {
+        tls.admin = Termination::of_admin(certificates, &mut findings).map(Arc::new);
     }
     for cluster in &model.clusters {
         tls.clusters.insert(cluster.name.clone(), of_cluster(cluster, &mut findings));

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -34,6 +34,27 @@ pub struct Leaf {
     pub not_before: SystemTime,
     /// Until when it is valid.
     pub not_after: SystemTime,
+    /// Its issuer, serial number, key and fingerprint, for whoever looks at it.
+    pub seen: Arc<Seen>,
+}
+
+/// What a certificate shows of itself, and where it is from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    /// The names that it is for.
+    pub sans: Vec<String>,
+    /// Who signed it.
+    pub issuer: String,
+    /// Its serial number, in hexadecimal digits.
+    pub serial: String,
+    /// `ecdsa-p256`, `rsa-2048`, ...
+    pub key_type: String,
+    /// SHA-256 of it, in hexadecimal digits.
+    pub fingerprint: String,
+    /// The file that it came from.
+    pub file: PathBuf,
+    /// When it was loaded.
+    pub loaded_at: SystemTime,
 }
 
 /// What is to be done with a certificate that is not valid now.
@@ -67,7 +88,9 @@ pub(super) fn load(
         findings.warning(about(&named.key), fault);
     }
     let (chain, signer) = (chain?, signer?);
-    let leaf = leaf(&chain).map_err(|fault| findings.error(about(&named.chain), fault)).ok()?;
+    let leaf = leaf(&chain, &named.chain)
+        .map_err(|fault| findings.error(about(&named.chain), fault))
+        .ok()?;
     let not_now = validity_fault(&leaf, SystemTime::now());
     match (not_now, occasion) {
         (Some(fault), Occasion::Start) => findings.warning(about(&named.chain), fault),
@@ -108,8 +131,9 @@ fn readable_by_everybody(key: &Path) -> Option<Fault> {
     })
 }
 
-fn leaf(chain: &[CertificateDer<'_>]) -> Result<Leaf, Fault> {
-    let parsed = chain.first().and_then(facts::parse).ok_or_else(|| {
+fn leaf(chain: &[CertificateDer<'_>], file: &Path) -> Result<Leaf, Fault> {
+    let parsed = |certificate| Some((certificate, facts::parse(certificate)?));
+    let (certificate, parsed) = chain.first().and_then(parsed).ok_or_else(|| {
         Fault::new(
             "its first certificate is not one that X.509 allows",
             "look at it: openssl x509 -in FILE -noout -text; and issue it anew",
@@ -121,6 +145,15 @@ fn leaf(chain: &[CertificateDer<'_>]) -> Result<Leaf, Fault> {
         host_names: facts::host_names(&parsed),
         not_before,
         not_after,
+        seen: Arc::new(Seen {
+            sans: facts::sans(&parsed),
+            issuer: facts::issuer(&parsed),
+            serial: facts::serial(&parsed),
+            key_type: facts::key_type(&parsed),
+            fingerprint: facts::fingerprint(certificate),
+            file: file.to_owned(),
+            loaded_at: SystemTime::now(),
+        }),
     })
 }
 

@@ -1,6 +1,8 @@
 //! What is wrong with the files of TLS.
 
+use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::config::diagnostic::{Elsewhere, Problem, Severity, found_beside, found_elsewhere};
 use crate::config::model::Place;
@@ -93,5 +95,26 @@ impl Findings {
         if !self.problems.contains(&problem) {
             self.problems.push(problem);
         }
+    }
+}
+
+/// Why what is in changed files is not in use, by the position of the certificate.
+#[derive(Debug, Default)]
+pub(super) struct Refused(Mutex<BTreeMap<usize, String>>);
+
+impl Refused {
+    pub(super) fn get(&self, position: usize) -> Option<String> {
+        self.lock().get(&position).cloned()
+    }
+
+    pub(super) fn set(&self, position: usize, text: Option<String>) {
+        match text {
+            Some(text) => self.lock().insert(position, text),
+            None => self.lock().remove(&position),
+        };
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<usize, String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

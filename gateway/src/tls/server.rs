@@ -9,10 +9,10 @@ use rustls::{ServerConfig, SignatureAlgorithm};
 
 use super::choose::Chooser;
 use super::pair::{self, Leaf, Occasion, Pair};
-use super::problem::{About, Fault, Findings};
+use super::problem::{About, Fault, Findings, Refused};
 use super::suites;
 use super::trust::{self, Clients, MadeOf};
-use crate::config::model::{ListenerName, ListenerTls, TlsVersion};
+use crate::config::model::{Certificate, ClientAuth, ListenerName, ListenerTls, TlsVersion};
 
 /// What becomes of the protocols that clients offer (ALPN, RFC 7301).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +32,7 @@ pub struct Termination {
     alpn: Alpn,
     provider: Arc<CryptoProvider>,
     parts: Mutex<Parts>,
+    refused: Refused,
     config: ArcSwap<ServerConfig>,
 }
 
@@ -59,7 +60,31 @@ impl Termination {
         alpn: Alpn,
         findings: &mut Findings,
     ) -> Option<Self> {
-        let section = format!("listener.{listener}.tls");
+        Self::of_section(format!("listener.{listener}.tls"), listener, model, alpn, findings)
+    }
+
+    /// That of the admin address, as [`Termination::new`]. Its name stands in for that of a listener.
+    pub(super) fn of_admin(certificates: &[Certificate], findings: &mut Findings) -> Option<Self> {
+        let model = ListenerTls {
+            certificates: certificates.to_vec(),
+            min_version: TlsVersion::Tls12,
+            cipher_suites: Vec::new(),
+            client_auth: ClientAuth::None,
+            client_ca: None,
+            client_crl: Vec::new(),
+            strict_sni: false,
+        };
+        let name = ListenerName("admin".into());
+        Self::of_section("admin.tls".to_owned(), &name, &Arc::new(model), Alpn::Http11, findings)
+    }
+
+    fn of_section(
+        section: String,
+        listener: &ListenerName,
+        model: &Arc<ListenerTls>,
+        alpn: Alpn,
+        findings: &mut Findings,
+    ) -> Option<Self> {
         let provider = suites::provider(&model.cipher_suites);
         let key = format!("{section}.certificates");
         let mut load = |named| pair::load(&key, named, &provider, Occasion::Start, findings);
@@ -85,6 +110,7 @@ impl Termination {
             alpn,
             provider,
             parts: Mutex::new(parts),
+            refused: Refused::default(),
             config: ArcSwap::from_pointee(config),
         })
     }
@@ -115,6 +141,11 @@ impl Termination {
     #[must_use]
     pub fn certificates(&self) -> Vec<Leaf> {
         self.parts().pairs.iter().map(|pair| pair.leaf.clone()).collect()
+    }
+
+    /// Why what is in the files now cannot be used, by the position of the certificate.
+    pub(super) fn refused(&self) -> &Refused {
+        &self.refused
     }
 
     /// Loads one of its certificates again, and uses it from the next handshake on. If there is an error among the

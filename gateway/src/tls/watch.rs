@@ -16,6 +16,7 @@ use super::pair::Leaf;
 use super::problem::{Findings, TlsProblem};
 use super::server::Termination;
 use crate::config::model::{Certificate, ClusterTls, ListenerTls, Model};
+use crate::telemetry::events::{EventLog, Kind, Severity, What};
 use crate::telemetry::metrics::Metrics;
 
 /// How often files are looked at. A change that has been seen twice is taken over.
@@ -29,7 +30,20 @@ pub struct Watch {
     sets: Vec<Set>,
     files: Files,
     warned: Warned,
+    news: News,
+}
+
+/// Where it is told what became of files.
+#[derive(Debug)]
+struct News {
     metrics: Arc<Metrics>,
+    events: Arc<EventLog>,
+}
+
+impl News {
+    fn tell(&self, severity: Severity, section: &str, text: String) {
+        self.events.add(What::new(Kind::Certificate, severity, section, text));
+    }
 }
 
 /// Files that are taken over together.
@@ -58,12 +72,17 @@ enum Of {
 impl Watch {
     /// Watches the files of `tls`, from what was in them when it was made.
     #[must_use]
-    pub fn new(tls: &Tls, metrics: Arc<Metrics>) -> Self {
+    pub fn new(tls: &Tls, metrics: Arc<Metrics>, events: Arc<EventLog>) -> Self {
         let sets = all_of(tls).map(|(of, paths)| {
             let stamps = paths.iter().map(|path| tls.files.last(path)).collect();
             Set { paths, settled: Settled::new(stamps), of, refused: None }
         });
-        Self { sets: sets.collect(), files: tls.files.clone(), warned: Warned::default(), metrics }
+        Self {
+            sets: sets.collect(),
+            files: tls.files.clone(),
+            warned: Warned::default(),
+            news: News { metrics, events },
+        }
     }
 
     /// Looks again and again, until told to stop. Files are read on a thread where nobody waits for it.
@@ -87,27 +106,27 @@ impl Watch {
 
     /// Looks once.
     fn look(&mut self, now: SystemTime) {
-        let Self { sets, files, warned, metrics } = self;
+        let Self { sets, files, warned, news } = self;
         for set in sets {
             let stamps = set.paths.iter().map(|path| files.look(path)).collect();
             if set.settled.look(stamps) {
                 set.refused = None;
-                set.take_over(metrics);
+                set.take_over(news);
             } else if let Some((_, looks)) = &mut set.refused {
                 *looks += 1;
                 if *looks >= RETRY_AFTER {
-                    set.take_over(metrics);
+                    set.take_over(news);
                 }
             }
             if let Some(leaf) = set.of.leaf() {
-                warn_of_end(warned, &set.of, &leaf, now);
+                warn_of_end(warned, &set.of, &leaf, now, news);
             }
         }
     }
 }
 
 impl Set {
-    fn take_over(&mut self, metrics: &Metrics) {
+    fn take_over(&mut self, news: &News) {
         let mut findings = Findings::default();
         self.of.renew(&mut findings);
         let problems = findings.into_problems();
@@ -116,20 +135,26 @@ impl Set {
         for TlsProblem { message, advice, .. } in &warnings {
             warn!(cure = advice, "{message}");
         }
+        self.of.note_refused(&fatal);
         if fatal.is_empty() {
             self.refused = None;
-            metrics.certificate_reload("success");
+            news.metrics.certificate_reload("success");
             let leaf = self.of.leaf();
             let certificate = leaf.as_ref().map(|leaf| &*leaf.name);
             let until = leaf.as_ref().map(|leaf| format_rfc3339_seconds(leaf.not_after));
             let until = until.map(tracing::field::display);
+            let name = certificate.map_or_else(String::new, |name| format!(" {name}"));
+            news.tell(Severity::Info, section, format!("new {what}{name} in use"));
             info!(section, certificate, until, "new {what} in use from the next TLS handshake on");
             return;
         }
         let said = self.refused.take().is_some_and(|(before, _)| before == fatal);
         if !said {
-            metrics.certificate_reload("failure");
+            news.metrics.certificate_reload("failure");
             for TlsProblem { message, advice, .. } in &fatal {
+                let text =
+                    format!("changed {what} refused, the old stays in use: {message}: {advice}");
+                news.tell(Severity::Warning, section, text);
                 error!(
                     cause = message,
                     cure = advice,
@@ -141,17 +166,21 @@ impl Set {
     }
 }
 
-fn warn_of_end(warned: &mut Warned, of: &Of, leaf: &Leaf, now: SystemTime) {
+fn warn_of_end(warned: &mut Warned, of: &Of, leaf: &Leaf, now: SystemTime, news: &News) {
     let Leaf { name, not_before, not_after, .. } = leaf;
     let lifetime = Lifetime { not_before: *not_before, not_after: *not_after };
     let section = of.section();
     let until = format_rfc3339_seconds(*not_after);
     match warned.news(&of.key(), lifetime, now) {
         Some(0) => {
+            let text = format!("certificate {name} has expired: renew it");
+            news.tell(Severity::Critical, section, text);
             warn!(section, certificate = &**name, %until, "certificate has expired: renew it")
         }
         Some(days) => {
             let within = if days == 1 { "1 day".to_owned() } else { format!("{days} days") };
+            let text = format!("certificate {name} ends within {within}: renew it");
+            news.tell(Severity::Warning, section, text);
             warn!(section, certificate = &**name, %until, "certificate ends within {within}: renew it");
         }
         None => {}
@@ -175,6 +204,17 @@ impl Of {
             }
             Self::Cluster(cluster) => cluster.certificate(),
             Self::Clients(_) | Self::Nodes(_) => None,
+        }
+    }
+
+    /// Authorities are no certificates that are shown: what is wrong with them is in the log.
+    fn note_refused(&self, fatal: &[TlsProblem]) {
+        let told = || fatal.iter().map(|p| format!("{}: {}", p.message, p.advice));
+        let text = (!fatal.is_empty()).then(|| told().collect::<Vec<_>>().join("; "));
+        match self {
+            Self::Listener(listener, position) => listener.refused().set(*position, text),
+            Self::Cluster(cluster) => cluster.refused().set(0, text),
+            Self::Clients(_) | Self::Nodes(_) => {}
         }
     }
 
@@ -203,7 +243,7 @@ impl Of {
 
 /// All that is watched, with its files.
 fn all_of(tls: &Tls) -> impl Iterator<Item = (Of, Vec<PathBuf>)> {
-    let listeners = tls.listeners.values().flat_map(|listener| {
+    let listeners = tls.listeners.values().chain(&tls.admin).flat_map(|listener| {
         let certificates = listener.model().certificates.iter().enumerate();
         let certificates = certificates.map(|(position, certificate)| {
             (Of::Listener(listener.clone(), position), of_certificate(certificate))
@@ -228,6 +268,8 @@ pub(super) fn first_look(model: &Model) -> Files {
     for section in model.listeners.iter().filter_map(|listener| listener.tls.as_ref()) {
         files.look_at_all(files_of_listener(section));
     }
+    let of_admin = model.admin.iter().flat_map(|admin| &admin.certificates);
+    files.look_at_all(of_admin.flat_map(of_certificate).collect());
     for section in model.clusters.iter().filter_map(|cluster| cluster.tls.as_ref()) {
         files.look_at_all(files_of_cluster(section));
     }

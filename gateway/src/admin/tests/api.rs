@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use serde_json::json;
 
-use super::super::api::MAX_BODY;
+use super::super::extract::MAX_BODY;
 use super::super::operator::Refusal;
 use super::super::view::{self, AdminState, Broker};
 use super::*;

@@ -64,6 +64,7 @@ pub struct Peer {
 
 /// A misconfiguration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = VirtualRouterAlarm)]
 pub struct Alarm {
     /// Its name, as in metrics.
     pub alarm: String,

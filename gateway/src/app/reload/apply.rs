@@ -1,6 +1,6 @@
 //! Prepares a configuration, which may fail and changes nothing, and puts it in force, which cannot fail.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +12,7 @@ use tracing::warn;
 use super::super::listeners::{Ground, Plan};
 use super::super::{Gateway, Logs, files, vrrp};
 use super::{Steward, retire, words};
+use crate::admin::auth::Accounts;
 use crate::admin::view::config::ConfigProblem;
 use crate::admin::{self, BoundAdmin};
 use crate::cluster::Cluster;
@@ -21,6 +22,7 @@ use crate::snapshot::Snapshot;
 use crate::telemetry::log::LEVEL_VARIABLE;
 use crate::telemetry::sink::Opened;
 use crate::tls::Tls;
+use crate::tls::server::Termination;
 
 /// How long names of nodes may keep a reload waiting.
 const NAMES_PATIENCE: Duration = Duration::from_secs(3);
@@ -79,7 +81,7 @@ impl Steps<'_> {
         let listeners = listeners.map_err(|all| all.into_iter().for_each(&mut wrong)).ok();
         let log = logs.sink.prepare(&model.log);
         let log = log.map_err(|error| wrong(format!("log: {error}"))).ok();
-        let admin = admin_plan(before, model, &shares).map_err(&mut wrong).ok();
+        let admin = admin_plan(gateway, (before, model), &tls, &shares).map_err(&mut wrong).ok();
         let threads = listeners.as_ref().map(|plan| gateway.make_threads(plan, &logs.dispatch));
         let threads = threads.unwrap_or(Ok(()));
         threads.unwrap_or_else(|error| wrong(format!("cannot start a thread: {error}")));
@@ -98,18 +100,29 @@ impl Steps<'_> {
 }
 
 fn admin_plan(
-    before: &Model,
-    model: &Model,
+    gateway: &Gateway,
+    (before, model): (&Model, &Model),
+    tls: &Tls,
     shares: &dyn Fn(IpAddr) -> bool,
 ) -> Result<AdminPlan, String> {
-    let bind = |at: SocketAddr| {
-        let bound = admin::bind(at, shares(at.ip()));
-        bound.map(AdminPlan::Moves).map_err(|error| format!("admin: {error}"))
+    let Some(new) = &model.admin else { return Ok(AdminPlan::Ends) };
+    let same_address = before.admin.as_ref().is_some_and(|old| old.bind == new.bind);
+    let running = gateway.admin.as_ref().filter(|_| same_address);
+    let bound = match running {
+        Some(_) if same_tls(gateway.tls.load().admin.as_ref(), tls.admin.as_ref()) => {
+            return Ok(AdminPlan::Stays);
+        }
+        Some(running) => running.again(),
+        None => admin::bind(new.bind, shares(new.bind.ip())),
     };
-    match (&before.admin, &model.admin) {
-        (_, None) => Ok(AdminPlan::Ends),
-        (Some(old), Some(new)) if old.bind == new.bind => Ok(AdminPlan::Stays),
-        (_, Some(new)) => bind(new.bind),
+    bound.map(AdminPlan::Moves).map_err(|error| format!("admin: {error}"))
+}
+
+fn same_tls(old: Option<&Arc<Termination>>, new: Option<&Arc<Termination>>) -> bool {
+    match (old, new) {
+        (None, None) => true,
+        (Some(old), Some(new)) => Arc::ptr_eq(old, new),
+        _ => false,
     }
 }
 
@@ -135,6 +148,7 @@ impl Prepared {
         steward: &Steward,
     ) -> usize {
         let Self { tls, snapshot, listeners, admin, log, level } = self;
+        let sessions_closed = gateway.keeper.would_close(model, |_| false);
         files::raise_limit(model);
         // First, so that whoever has waited there goes where the old routes lead.
         let gone = gateway.listeners.make_way(&listeners).await;
@@ -160,31 +174,29 @@ impl Prepared {
             access.switch(model.log.access);
         }
         change_admin(gateway, admin, model, steward);
-        leaving.close(gateway, model.gateway.drain_rate)
+        leaving.close(gateway, model.gateway.drain_rate);
+        gateway.keeper.reloaded();
+        sessions_closed
     }
 }
 
 fn change_admin(gateway: &mut Gateway, plan: AdminPlan, model: &Model, steward: &Steward) {
-    let old = match (plan, &model.admin) {
-        (AdminPlan::Stays, Some(model)) => {
-            if let Some(admin) = &gateway.admin {
-                admin.model.store(Arc::new(model.clone()));
+    if let Some(admin) = &model.admin {
+        gateway.auth.replace(Accounts::of(admin));
+    }
+    let old = match plan {
+        AdminPlan::Stays => None,
+        AdminPlan::Moves(bound) => match bound.start(gateway.sources(steward)) {
+            Ok(new) => gateway.admin.replace(new),
+            Err(error) => {
+                warn!(%error, "the admin address stays where it was");
+                None
             }
-            None
-        }
-        (AdminPlan::Moves(bound), Some(model)) => {
-            match gateway.serve_admin(bound, model, steward) {
-                Ok(new) => gateway.admin.replace(new),
-                Err(error) => {
-                    warn!(%error, "the admin address stays where it was");
-                    None
-                }
-            }
-        }
-        _ => gateway.admin.take(),
+        },
+        AdminPlan::Ends => gateway.admin.take(),
     };
     // It may be the one that waits for our answer, and gives it time to be sent.
     if let Some(old) = old {
-        tokio::task::spawn_blocking(move || drop(old.server));
+        tokio::task::spawn_blocking(move || old.stop());
     }
 }

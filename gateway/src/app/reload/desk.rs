@@ -17,6 +17,7 @@ use crate::admin::view::config::{
 };
 use crate::config;
 use crate::config::diff;
+use crate::drain::Keeper;
 use crate::telemetry::events::Actor;
 
 /// Orders that may wait for the one under way.
@@ -52,14 +53,19 @@ pub(super) struct Known {
 pub(in crate::app) struct Desk {
     path: PathBuf,
     known: Arc<Mutex<Known>>,
+    keeper: Arc<Keeper>,
     orders: mpsc::Sender<Order>,
 }
 
 impl Desk {
-    pub(super) fn new(path: &Path, known: Known) -> (Self, mpsc::Receiver<Order>) {
+    pub(super) fn new(
+        path: &Path,
+        known: Known,
+        keeper: Arc<Keeper>,
+    ) -> (Self, mpsc::Receiver<Order>) {
         let (orders, taken) = mpsc::channel(WAITING);
         let known = Arc::new(Mutex::new(known));
-        (Self { path: path.to_owned(), known, orders }, taken)
+        (Self { path: path.to_owned(), known, keeper, orders }, taken)
     }
 
     pub(super) fn known(&self) -> MutexGuard<'_, Known> {
@@ -144,7 +150,7 @@ impl Configurator for Desk {
                             &candidate.text,
                             ("in force", "in the file"),
                         ),
-                        sessions_closed: 0,
+                        sessions_closed: self.keeper.would_close(&candidate.model, |_| false),
                         changes: changes.iter().map(words::change).collect(),
                         problems: candidate.problems,
                     }

@@ -63,7 +63,7 @@ impl Steward {
         let revisions = Revisions::new(text.clone(), SystemTime::now());
         let in_force = InForce { text, written: model.clone(), model: model.clone() };
         let known = Known { revisions, in_force: Arc::new(in_force) };
-        let (desk, orders) = Desk::new(path, known);
+        let (desk, orders) = Desk::new(path, known, gateway.keeper.clone());
         Self { shared: gateway.shared.clone(), desk, orders, file: FileWatch::new(path) }
     }
 

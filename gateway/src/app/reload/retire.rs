@@ -25,7 +25,7 @@ pub(super) struct Leaving {
 impl Leaving {
     /// The listeners accept no more. Sessions still in their handshake are told at once: nothing is lost with them.
     pub(super) fn of(shared: &Arc<Shared>, gone: HashSet<ListenerName>) -> Self {
-        let leaving = Self { shared: shared.clone(), gone, last: shared.registry.next_id() };
+        let leaving = Self { shared: shared.clone(), gone, last: shared.registry.last_id() };
         for session in leaving.sessions().iter().filter(|session| session.facts().is_none()) {
             session.order(Order::ListenerRemoved);
         }
@@ -41,8 +41,8 @@ impl Leaving {
         all
     }
 
-    /// Closes them at a pace. Returns how many they are.
-    pub(super) fn close(self, gateway: &Gateway, rate: NonZeroU32) -> usize {
+    /// Closes them at a pace.
+    pub(super) fn close(self, gateway: &Gateway, rate: NonZeroU32) {
         let sessions = self.sessions().len();
         if sessions > 0 {
             info!(sessions, "closing sessions of listeners that are gone");
@@ -52,7 +52,6 @@ impl Leaving {
                 stop.run_until_cancelled(self.run(rate, patience)).await;
             });
         }
-        sessions
     }
 
     /// How long sessions with publishes under way are waited for.

@@ -20,7 +20,7 @@ fn watched(model: ListenerTls) -> Watched {
     let listener = Arc::new(made.expect("good"));
     tls.listeners.insert(name, listener.clone());
     let metrics = Arc::new(Metrics::new());
-    Watched { watch: Watch::new(&tls, metrics.clone()), metrics, listener }
+    Watched { watch: Watch::new(&tls, metrics.clone(), Arc::default()), metrics, listener }
 }
 
 impl Watched {
@@ -150,7 +150,7 @@ fn whom_the_nodes_certificates_are_signed_by_may_change() {
     let cluster = Arc::new(made.expect("good"));
     let both = crate::tls::OfCluster { amqp: Some(cluster.clone()), https: None };
     tls.clusters.insert(name, both);
-    let mut watch = Watch::new(&tls, Arc::new(Metrics::new()));
+    let mut watch = Watch::new(&tls, Arc::new(Metrics::new()), Arc::default());
     let node = watched(section(vec![new.issue(&wanted("node", "node"))])).listener;
     assert!(meet(&cluster.config(), &node.config(), "localhost").is_err());
     fs::copy(new.path("ca.pem"), old.path("ca.pem")).expect("a copy");
