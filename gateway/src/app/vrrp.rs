@@ -112,7 +112,7 @@ impl Telling {
 
 /// Where it is to be seen how the gateway is.
 fn sources(gateway: &Gateway) -> Sources {
-    let accepting = gateway.accepting.clone();
+    let listening = gateway.listeners.known();
     let pulses: Vec<_> = gateway.workers.all().iter().map(|worker| pulse(worker)).collect();
     let looked = Mutex::new(Instant::now());
     let listeners = move |now: Instant| {
@@ -121,8 +121,9 @@ fn sources(gateway: &Gateway) -> Sources {
             // The gateway stood still as a whole: the workers have not had their turn yet.
             pulses.iter().for_each(|pulse| *lock(pulse) = now);
         }
-        let wrong = accepting.iter().find_map(|(name, accepting)| {
-            accepting.wrong(now).map(|wrong| format!("listener {name} does not accept: {wrong}"))
+        let wrong = listening.load().iter().find_map(|known| {
+            let (name, wrong) = (&known.listener.name, known.listener.accepting.wrong(now)?);
+            Some(format!("listener {name} does not accept: {wrong}"))
         });
         let hung = || pulses.iter().position(|pulse| is_hung(pulse, now));
         wrong.or_else(|| hung().map(|number| format!("worker-{number} hangs")))
