@@ -155,8 +155,6 @@ struct Gateway {
     stop_accepting: CancellationToken,
     keeper: Arc<Keeper>,
     tls: Arc<ArcSwap<Tls>>,
-    /// Ends the watch over the files of TLS.
-    watching_files: CancellationToken,
     /// Addresses that other gateways share.
     addresses: Arc<SharedAddresses>,
     /// What is known of the virtual routers.
@@ -224,7 +222,6 @@ fn start(begin: Begin<'_>, logs: &Logs<'_>) -> Result<(), StartError> {
         stop_accepting,
         keeper,
         tls: Arc::new(ArcSwap::new(tls)),
-        watching_files: CancellationToken::new(),
         addresses,
         board: Arc::new(Board::new(&model.virtual_routers)),
         hand: Arc::default(),
@@ -317,7 +314,9 @@ impl Gateway {
 
     fn spawn_tasks(&mut self, clock: Arc<Clock>) {
         self.watch_clusters();
-        self.watch_files();
+        let (metrics, events) = (self.shared.metrics.clone(), self.shared.events.clone());
+        let files = Watch::new(self.tls.clone(), metrics, events);
+        self.tasks.spawn(files.run(self.stop_accepting.clone()));
         self.tasks.spawn(watch::keep_time(self.shared.clone(), clock));
         let (keeper, stop) = (self.keeper.clone(), self.stop_accepting.clone());
         self.tasks.spawn(wake_on_news(self.health.subscribe(), keeper.clone(), stop.clone()));
@@ -344,15 +343,6 @@ impl Gateway {
             let watched = (cluster.clone(), AbortOnDropHandle::new(looking));
             self.watched.insert(name.clone(), watched);
         }
-    }
-
-    /// Watches over the files of TLS in force, and no others.
-    fn watch_files(&mut self) {
-        self.watching_files.cancel();
-        self.watching_files = self.stop_accepting.child_token();
-        let (metrics, events) = (self.shared.metrics.clone(), self.shared.events.clone());
-        let files = Watch::new(&self.tls.load(), metrics, events);
-        self.tasks.spawn(files.run(self.watching_files.clone()));
     }
 
     /// Starts the threads that these listeners take, if they are not there yet.

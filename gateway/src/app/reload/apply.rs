@@ -160,7 +160,6 @@ impl Prepared {
         let before = gateway.shared.snapshot.swap(snapshot.clone());
         snapshot.take_effect(&before);
         gateway.watch_clusters();
-        gateway.watch_files();
         let (loops, http) = gateway.listeners.follow(listeners);
         gateway.serve_http(model, http);
         gateway.accept(loops);

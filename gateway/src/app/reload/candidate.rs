@@ -24,20 +24,24 @@ pub(super) struct Candidate {
     pub(super) problems: Vec<ConfigProblem>,
 }
 
-/// Reads the file, and what it names. To be called where nobody waits for it.
+/// Reads the file, and what it names, but for files of TLS whose section is as it was `before`. To be called where nobody waits for it.
 ///
 /// # Errors
 /// All that is wrong with the text. What is wrong with files that it names is in [`Candidate::problems`].
-pub(super) fn from_file(path: &Path) -> Result<Candidate, Vec<ConfigProblem>> {
+pub(super) fn from_file(path: &Path, before: &Tls) -> Result<Candidate, Vec<ConfigProblem>> {
     let text = config::text_of(path).map_err(|wrong| words::problems(&wrong))?;
-    from_text(text.into(), path)
+    from_text(text.into(), path, before)
 }
 
 /// As [`from_file`], with a text that was in the file once.
-pub(super) fn from_text(text: Arc<str>, path: &Path) -> Result<Candidate, Vec<ConfigProblem>> {
+pub(super) fn from_text(
+    text: Arc<str>,
+    path: &Path,
+    before: &Tls,
+) -> Result<Candidate, Vec<ConfigProblem>> {
     let loaded = config::load_text(&text, path);
     let (model, warnings) = loaded.map_err(|wrong| words::problems(&wrong))?;
-    let (tls, found) = match tls::prepare(&model) {
+    let (tls, found) = match tls::prepare_after(before, &model) {
         Ok(mut tls) => {
             let warnings = std::mem::take(&mut tls.warnings);
             (Some(tls), warnings)

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use arc_swap::ArcSwap;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot};
@@ -19,6 +20,7 @@ use crate::config;
 use crate::config::diff;
 use crate::drain::Keeper;
 use crate::telemetry::events::Actor;
+use crate::tls::Tls;
 
 /// Orders that may wait for the one under way.
 const WAITING: usize = 16;
@@ -54,6 +56,7 @@ pub(in crate::app) struct Desk {
     path: PathBuf,
     known: Arc<Mutex<Known>>,
     keeper: Arc<Keeper>,
+    tls: Arc<ArcSwap<Tls>>,
     orders: mpsc::Sender<Order>,
 }
 
@@ -61,15 +64,20 @@ impl Desk {
     pub(super) fn new(
         path: &Path,
         known: Known,
-        keeper: Arc<Keeper>,
+        (keeper, tls): (Arc<Keeper>, Arc<ArcSwap<Tls>>),
     ) -> (Self, mpsc::Receiver<Order>) {
         let (orders, taken) = mpsc::channel(WAITING);
         let known = Arc::new(Mutex::new(known));
-        (Self { path: path.to_owned(), known, keeper, orders }, taken)
+        (Self { path: path.to_owned(), known, keeper, tls, orders }, taken)
     }
 
     pub(super) fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// TLS in force.
+    pub(super) fn tls(&self) -> Arc<Tls> {
+        self.tls.load_full()
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -78,8 +86,8 @@ impl Desk {
 
     /// Reads the file on a thread where nobody waits for it.
     async fn candidate(&self) -> Result<Candidate, Vec<ConfigProblem>> {
-        let path = self.path.clone();
-        let read = tokio::task::spawn_blocking(move || candidate::from_file(&path));
+        let (path, tls) = (self.path.clone(), self.tls());
+        let read = tokio::task::spawn_blocking(move || candidate::from_file(&path, &tls));
         read.await.unwrap_or_else(|error| Err(vec![self.broken(&error)]))
     }
 

@@ -63,7 +63,7 @@ impl Steward {
         let revisions = Revisions::new(text.clone(), SystemTime::now());
         let in_force = InForce { text, written: model.clone(), model: model.clone() };
         let known = Known { revisions, in_force: Arc::new(in_force) };
-        let (desk, orders) = Desk::new(path, known, gateway.keeper.clone());
+        let (desk, orders) = Desk::new(path, known, (gateway.keeper.clone(), gateway.tls.clone()));
         Self { shared: gateway.shared.clone(), desk, orders, file: FileWatch::new(path) }
     }
 
@@ -162,17 +162,17 @@ impl Steward {
         &mut self,
         what: &What,
     ) -> Result<Result<Candidate, Vec<ConfigProblem>>, Refusal> {
-        let path = self.desk.path().to_owned();
+        let (path, tls) = (self.desk.path().to_owned(), self.desk.tls());
         let reading = match *what {
             What::Reload => {
                 self.file.known();
-                tokio::task::spawn_blocking(move || candidate::from_file(&path))
+                tokio::task::spawn_blocking(move || candidate::from_file(&path, &tls))
             }
             What::Rollback(number) => {
                 let known = self.desk.known();
                 let text = known.revisions.find(number).and_then(|of| of.text.clone());
                 let text = text.ok_or_else(|| desk::unknown(number))?;
-                tokio::task::spawn_blocking(move || candidate::from_text(text, &path))
+                tokio::task::spawn_blocking(move || candidate::from_text(text, &path, &tls))
             }
         };
         Ok(reading.await.unwrap_or_else(|error| Err(vec![self.desk.broken(&error)])))
