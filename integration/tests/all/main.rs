@@ -34,6 +34,8 @@ mod limits;
 mod passthrough;
 mod proxy_protocol;
 mod rebalance;
+mod reload;
+mod reload_nodes;
 mod shared;
 mod silence;
 mod strangers;
