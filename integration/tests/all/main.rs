@@ -33,6 +33,7 @@ mod limits;
 mod passthrough;
 mod proxy_protocol;
 mod rebalance;
+mod reload;
 mod reload_nodes;
 mod shared;
 mod silence;
