@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod admission;
+mod api_schema;
 mod balance;
 mod blocked;
 mod browser;
@@ -36,6 +37,7 @@ mod rebalance;
 mod shared;
 mod silence;
 mod strangers;
+mod tap;
 mod tcp;
 mod tls;
 mod tls_nodes;

@@ -3,9 +3,9 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::*;
+use super::{Change, *};
 use crate::cluster::condition::Verdict;
-use crate::cluster::report::Change;
+use crate::cluster::report::Change as News;
 use crate::config::model::{Check, Health, Script, Track, TrackScript, samples};
 use crate::vrrp::warden::tests::router;
 
@@ -117,7 +117,7 @@ async fn news_of_a_node_is_told_at_once() {
         tokio::time::sleep(Duration::from_millis(100)).await;
         node.condition.set_verdict(Verdict::Down);
         *when.lock().unwrap() = Instant::now();
-        news.send(HealthEvent { node, change: Change::Down { reason: "tcp".into() } }).unwrap();
+        news.send(HealthEvent { node, change: News::Down { reason: "tcp".into() } }).unwrap();
         std::future::pending::<()>().await;
     };
     tokio::select! {
