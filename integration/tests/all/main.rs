@@ -31,6 +31,7 @@ mod identity;
 mod jammed;
 mod late;
 mod limits;
+mod observe;
 mod passthrough;
 mod proxy_protocol;
 mod rebalance;
