@@ -7,6 +7,7 @@ mod api_schema;
 mod balance;
 mod blocked;
 mod browser;
+mod cli;
 mod clients;
 mod compose;
 mod demo;
