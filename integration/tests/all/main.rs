@@ -2,6 +2,7 @@
 //! clusters can be shared.
 #![allow(clippy::unwrap_used)]
 
+mod admin_http;
 mod admission;
 mod balance;
 mod blocked;
@@ -30,9 +31,11 @@ mod identity;
 mod jammed;
 mod late;
 mod limits;
+mod logins;
 mod passthrough;
 mod proxy_protocol;
 mod rebalance;
+mod secrets;
 mod shared;
 mod silence;
 mod strangers;
