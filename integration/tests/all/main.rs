@@ -4,6 +4,7 @@
 
 mod admin_http;
 mod admission;
+mod api_schema;
 mod balance;
 mod blocked;
 mod browser;
@@ -39,6 +40,7 @@ mod secrets;
 mod shared;
 mod silence;
 mod strangers;
+mod tap;
 mod tcp;
 mod tls;
 mod tls_nodes;
@@ -51,6 +53,7 @@ mod vrrp_lab;
 mod vrrp_member;
 mod vrrp_publisher;
 mod vrrp_questions;
+mod vrrp_reload;
 mod vrrp_s02;
 mod vrrp_s03_s05;
 mod vrrp_s06;

@@ -11,7 +11,7 @@ struct Stream(BufReader<TcpStream>);
 /// Asks for a stream; its head has been read then.
 fn stream(server: &AdminServer, path: &str, header: &str) -> (String, Stream) {
     let mut stream = connect(server);
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\n{header}\r\n\r\n").unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\n{header}\r\n\r\n").unwrap();
     let mut stream = Stream(BufReader::new(stream));
     let mut head = String::new();
     while !head.ends_with("\r\n\r\n") {

@@ -58,8 +58,8 @@ fn all_alarms(sights: &Sights, lately: &Lately, moment: Moment) -> Vec<Alarm> {
     let Moment { now, wall } = moment;
     let (shared, stopping) = (&sights.shared, sights.stopping.is_cancelled());
     let board = &sights.board;
-    let routers = board.routers().iter().zip(board.known());
-    let of_routers = routers.flat_map(|(router, known)| alarms::of_router(router, &known));
+    let routers = board.list().into_iter();
+    let of_routers = routers.flat_map(|(router, known)| alarms::of_router(&router, &known));
     let all = alarms::of_clusters(&shared.snapshot.load())
         .into_iter()
         .chain(alarms::of_listeners(&(sights.doors)(), stopping, now))

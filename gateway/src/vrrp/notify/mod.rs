@@ -46,11 +46,10 @@ pub fn run(
     stop: CancellationToken,
 ) -> impl Future<Output = ()> + use<> {
     // Before the first poll, so that nothing is missed in between.
-    let news = board.subscribe();
-    let board = board.clone();
+    let (news, routers, board) = (board.subscribe(), board.all_routers(), board.clone());
     async move {
         let mut desk = Desk::new(gateway, stop);
-        desk.know(&board.all_routers());
+        desk.know(&routers);
         desk.work(&board, news, health, email).await;
         // With its queues: whoever has been told everything ends.
         let tasks = desk.tasks.clone();

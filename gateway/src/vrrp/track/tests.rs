@@ -3,9 +3,9 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::*;
+use super::{Change, *};
 use crate::cluster::condition::Verdict;
-use crate::cluster::report::Change;
+use crate::cluster::report::Change as News;
 use crate::config::model::{Check, Health, Script, Track, TrackScript, samples};
 use crate::vrrp::warden::tests::router;
 
@@ -117,7 +117,7 @@ async fn news_of_a_node_is_told_at_once() {
         tokio::time::sleep(Duration::from_millis(100)).await;
         node.condition.set_verdict(Verdict::Down);
         *when.lock().unwrap() = Instant::now();
-        news.send(HealthEvent { node, change: Change::Down { reason: "tcp".into() } }).unwrap();
+        news.send(HealthEvent { node, change: News::Down { reason: "tcp".into() } }).unwrap();
         std::future::pending::<()>().await;
     };
     tokio::select! {
@@ -181,6 +181,7 @@ fn what_is_known_stays_known_across_a_change_and_one_thing_more_costs_nothing_be
     let mut tracker = tracker(of_cluster(Cost::Weight(40)), &cluster, &accepts);
     let now = Instant::now();
     set(&cluster, Verdict::Up);
+    assert_eq!(tracker.burdens(now), [Burden::default()]);
     set(&cluster, Verdict::Down);
     assert_eq!(tracker.burdens(now)[0].penalty, 40);
     set(&cluster, Verdict::Up);
@@ -224,7 +225,7 @@ async fn a_script_runs_on_across_a_change_and_another_one_takes_its_place() {
         let (told, heard) = tokio::sync::oneshot::channel();
         let routers = vec![Arc::new(VirtualRouter { track, priority: 9, ..router() })];
         let then = Box::new(move |burdens: Vec<Burden>| drop(told.send(burdens)));
-        changes.send(Change { routers, then }).await.unwrap();
+        changes.send(super::Change { routers, then }).await.unwrap();
         heard.await.unwrap()
     };
     let until = async |is: &dyn Fn() -> bool| {
