@@ -19,6 +19,7 @@ mod console;
 mod document;
 mod errors;
 mod fakes;
+mod login;
 mod streams;
 
 fn sources() -> Sources {
@@ -49,7 +50,7 @@ fn connect(server: &AdminServer) -> TcpStream {
 /// Head and body of the answer to a request on a connection of its own.
 fn ask(server: &AdminServer, request: &str) -> (String, String) {
     let mut stream = connect(server);
-    write!(stream, "{request} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+    write!(stream, "{request} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();

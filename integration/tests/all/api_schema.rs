@@ -4,11 +4,11 @@
 use std::fs;
 use std::time::Duration;
 
+use integration::GatewayProcess;
+use integration::compose::repository;
 use integration::ports::PortBlock;
 use integration::scratch::Scratch;
 use integration::target;
-use integration::compose::repository;
-use integration::GatewayProcess;
 use tokio::process::Command;
 use tokio::time::timeout;
 
@@ -69,6 +69,7 @@ address = "127.0.0.1:{nobody}"
     headers.iter().for_each(|header| drop(command.args(["--header", header])));
     let output = timeout(PATIENCE, command.kill_on_drop(true).output()).await;
     let output = output.expect("schemathesis ends in time").unwrap();
-    let said = [output.stdout, output.stderr].map(|said| String::from_utf8_lossy(&said).into_owned());
+    let said =
+        [output.stdout, output.stderr].map(|said| String::from_utf8_lossy(&said).into_owned());
     (!output.status.success()).then(|| said.concat())
 }

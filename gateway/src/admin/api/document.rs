@@ -9,7 +9,9 @@ use utoipa::openapi::request_body::{RequestBody, RequestBodyBuilder};
 use utoipa::openapi::schema::AdditionalProperties;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder};
 use utoipa::openapi::security::{SecurityRequirement, SecurityScheme};
-use utoipa::openapi::{Content, HttpMethod, ObjectBuilder, PathItem, Ref, RefOr, Required, Response, Schema};
+use utoipa::openapi::{
+    Content, HttpMethod, ObjectBuilder, PathItem, Ref, RefOr, Required, Response, Schema,
+};
 
 use crate::admin::problem::PROBLEM_JSON;
 use crate::admin::view::session::SortKey;
@@ -70,7 +72,8 @@ pub(super) fn complete(document: &mut utoipa::openapi::OpenApi) {
 
 /// Of changes that leave nothing to choose.
 fn empty_body() -> RequestBody {
-    let object = ObjectBuilder::new().additional_properties(Some(AdditionalProperties::FreeForm(false)));
+    let object =
+        ObjectBuilder::new().additional_properties(Some(AdditionalProperties::FreeForm(false)));
     let content = Content::new(Some(RefOr::T(Schema::Object(object.build()))));
     RequestBodyBuilder::new()
         .description(Some("None, or an empty object"))
