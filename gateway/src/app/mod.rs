@@ -4,6 +4,7 @@ mod arrive;
 mod capabilities;
 mod collect;
 mod drain;
+mod observe;
 mod operator;
 mod privileges;
 mod tap;
@@ -26,6 +27,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{Dispatch, info, warn};
 
 use arrive::Hall;
+use observe::{Door, Lookout, Sights};
 
 use crate::admin::auth::{Accounts, Auth};
 use crate::admin::{self, AdminError, AdminServer, BoundAdmin, Sources};
@@ -47,6 +49,7 @@ use crate::session::{Ended, Shared};
 use crate::snapshot::Snapshot;
 use crate::stream::shared::SharedAddresses;
 use crate::telemetry::access::AccessLog;
+use crate::telemetry::events::{Kind, Severity, What};
 use crate::telemetry::log::{self, FilterError};
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::output::SinkError;
@@ -123,6 +126,8 @@ struct Gateway {
     gate: Arc<Gate>,
     gates: Vec<(config::model::ListenerName, Arc<Gate>)>,
     accepting: Vec<(config::model::ListenerName, Arc<Accepting>)>,
+    /// The listeners there are now, for whoever looks at them.
+    doors: Arc<dyn Fn() -> Arc<Vec<Door>> + Send + Sync>,
     health: Health,
     tasks: TaskTracker,
     /// Accept loops, and clients on their way from one thread to another.
@@ -169,6 +174,7 @@ fn start(
     });
     let gates = listeners.iter().map(|l| (l.name.clone(), l.gate.clone())).collect();
     let accepting = listeners.iter().map(|l| (l.name.clone(), l.accepting.clone())).collect();
+    let doors = doors(model, &listeners);
     let (http, listeners) = with_http(model, listeners);
     let health = Health::new(shared.name.clone(), shared.metrics.clone());
     let keeper = Arc::new(Keeper::new(shared.clone()));
@@ -182,6 +188,7 @@ fn start(
         gate: Arc::new(Gate::new(model.gateway.max_connections)),
         gates,
         accepting,
+        doors: Arc::new(move || doors.clone()),
         tasks: TaskTracker::new(),
         arrivals: TaskTracker::new(),
         stop_accepting: CancellationToken::new(),
@@ -203,23 +210,22 @@ fn start(
             () = signals.stop(sink) => true,
         };
         gateway.collect(sink);
-        gateway.admin = admin.map(|bound| bound.start(gateway.sources())).transpose()?;
+        let lookout = gateway.look_out(sink);
+        gateway.admin = admin.map(|bound| bound.start(gateway.sources(lookout))).transpose()?;
         gateway.spawn_tasks(clock, &lookup);
         gateway.http = http::start(gateway.http_setup(model), http, dispatch)?;
         gateway.accept(listeners);
-        let telling = vrrp::tell(&gateway, model);
-        let warden = match stopped {
-            true => None,
-            false => vrrp::start(&gateway, thread, dispatch).await.map_err(StartError::Vrrp)?,
-        };
+        let routers = Arc::new(vrrp::Routers::new(&gateway, model));
+        let telling = routers.tell();
+        if !stopped {
+            routers.start(thread, dispatch).await.map_err(StartError::Vrrp)?;
+        }
         info!("ready");
+        gateway.tell(format!("started, version {}", env!("CARGO_PKG_VERSION")));
         if !stopped {
             signals.stop(sink).await;
         }
-        let hurried = match warden {
-            Some(warden) => vrrp::stop(warden, signals.stop(sink)).await,
-            None => false,
-        };
+        let hurried = routers.stop(signals.stop(sink)).await;
         telling.end();
         tokio::join!(gateway.stop(model, sink, signals, hurried), telling.done());
         Ok::<_, StartError>(())
@@ -285,6 +291,16 @@ fn bind_all(
         None => None,
     };
     if problems.is_empty() { Ok((listeners, admin)) } else { Err(StartError::Bind(problems)) }
+}
+
+/// The listeners, as they are shown.
+fn doors(model: &Model, listeners: &[Listener]) -> Arc<Vec<Door>> {
+    let all = model.listeners.iter().zip(listeners).map(|(model, listener)| Door {
+        model: model.clone(),
+        gate: listener.gate.clone(),
+        accepting: listener.accepting.clone(),
+    });
+    Arc::new(all.collect())
 }
 
 /// Parts the listeners that speak HTTP from the others.
@@ -373,7 +389,31 @@ impl Gateway {
         }
     }
 
-    fn sources(&self) -> Sources {
+    /// Begins to look at sessions and traffic.
+    fn look_out(&self, sink: &Sink) -> Arc<Lookout> {
+        let (shared, stopping) = (self.shared.clone(), self.stop_accepting.clone());
+        let (tls, dropped) = (self.tls.clone(), sink.handle());
+        let sights = Sights {
+            doors: self.doors.clone(),
+            tls: Arc::new(move || tls.clone()),
+            gate: self.gate.clone(),
+            keeper: self.keeper.clone(),
+            board: self.board.clone(),
+            not_ready: Arc::new(move || watch::not_ready(&shared, &stopping)),
+            dropped: Arc::new(move || dropped.dropped()),
+            stopping: self.stop_accepting.clone(),
+            shared: self.shared.clone(),
+        };
+        Lookout::start(sights, self.health.subscribe(), &self.tasks)
+    }
+
+    /// Tells what happens to the gateway as a whole.
+    fn tell(&self, text: String) {
+        let name = self.shared.name.to_string();
+        self.shared.events.add(What::new(Kind::Gateway, Severity::Info, name, text));
+    }
+
+    fn sources(&self, observer: Arc<Lookout>) -> Sources {
         let (metrics, shared) = (self.shared.metrics.clone(), self.shared.clone());
         let stop = self.stop_accepting.clone();
         let desk = operator::Desk {
@@ -389,7 +429,7 @@ impl Gateway {
             metrics: Arc::new(move || metrics.render()),
             not_ready: Arc::new(move || watch::not_ready(&shared, &stop)),
             operator: Arc::new(desk),
-            observer: None,
+            observer: Some(observer),
             configurator: None,
             tapping: Arc::new(tap::Tapper { shared: self.shared.clone() }),
             events: self.shared.events.clone(),
@@ -401,7 +441,11 @@ impl Gateway {
             self.health.watch(cluster.clone());
             self.tasks.spawn(cluster.clone().keep_discovered(lookup.clone()));
         }
-        let files = Watch::new(&self.tls, self.shared.metrics.clone(), self.shared.events.clone());
+        let files = Watch::new(
+            Arc::new(ArcSwap::new(self.tls.clone())),
+            self.shared.metrics.clone(),
+            self.shared.events.clone(),
+        );
         self.tasks.spawn(files.run(self.stop_accepting.clone()));
         self.tasks.spawn(watch::keep_time(self.shared.clone(), clock));
         let (keeper, stop) = (self.keeper.clone(), self.stop_accepting.clone());
@@ -469,6 +513,7 @@ impl Gateway {
         self.arrivals.wait().await;
         let (rate, timeout) = (model.gateway.drain_rate, model.gateway.drain_timeout);
         let sessions = self.shared.registry.len();
+        self.tell(format!("stopping: {sessions} sessions are closed"));
         info!(sessions, %rate, ?timeout, "stopping: closing sessions with 320; a second signal cuts them");
         let second = async {
             if !hurried {

@@ -371,6 +371,48 @@ pub(crate) mod samples {
     use super::*;
     use crate::config::defaults;
 
+    /// A configuration with these clusters and no listeners.
+    pub(crate) fn model(clusters: Vec<Cluster>) -> Model {
+        let gateway = Gateway {
+            name: "gw".into(),
+            workers: 1,
+            max_connections: 1000,
+            handshake_timeout: Duration::from_secs(10),
+            idle_timeout: None,
+            user: None,
+            group: None,
+            drain_timeout: Duration::from_secs(60),
+            drain_rate: NonZeroU32::new(100).unwrap_or(NonZeroU32::MIN),
+            name_servers: Vec::new(),
+            reload_on_change: false,
+        };
+        let (level, format) = (LogLevel::Info, LogFormat::Text);
+        Model {
+            gateway,
+            log: Log { level, format, output: LogOutput::Stdout, access: false },
+            listeners: Vec::new(),
+            routes: Vec::new(),
+            clusters,
+            virtual_routers: Vec::new(),
+            email: None,
+            admin: None,
+        }
+    }
+
+    /// A listener for AMQP that leads to a cluster, or nowhere.
+    pub(crate) fn listener(name: &str, cluster: Option<&str>) -> Listener {
+        Listener {
+            name: ListenerName(name.into()),
+            bind: vec![([127, 0, 0, 1], 0).into()],
+            protocol: Protocol::Amqp,
+            cluster: cluster.map(|name| ClusterName(name.into())),
+            max_connections: None,
+            proxy_protocol: ProxyIn::Off,
+            trusted_proxies: Vec::new(),
+            tls: None,
+        }
+    }
+
     /// A node on this host.
     pub(crate) fn node(name: &str, port: u16) -> Node {
         Node {

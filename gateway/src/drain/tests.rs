@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod gone;
+mod reload;
 
 use std::collections::HashMap;
 use std::task::Waker;
@@ -13,10 +14,7 @@ use super::*;
 use crate::cluster::Key;
 use crate::cluster::condition::{AdminState, BrokerSays, Verdict};
 use crate::cluster::node::Lease;
-use crate::config::model::{
-    self, Gateway, Health, ListenerName, Log, LogFormat, LogLevel, LogOutput, Model, OnDown,
-    samples,
-};
+use crate::config::model::{self, Health, ListenerName, OnDown, samples};
 use crate::session::Ended;
 use crate::session::registry::{Order, Registry, Session, SessionFacts, SessionId, Software};
 use crate::snapshot::Snapshot;
@@ -39,44 +37,20 @@ fn rate(number: u32) -> NonZeroU32 {
     NonZeroU32::new(number).unwrap()
 }
 
-fn model(cluster: model::Cluster) -> Model {
-    let gateway = Gateway {
-        name: "gw".into(),
-        workers: 1,
-        max_connections: 1000,
-        handshake_timeout: Duration::from_secs(10),
-        idle_timeout: None,
-        user: None,
-        group: None,
-        drain_timeout: Duration::from_secs(60),
-        drain_rate: rate(100),
-        name_servers: Vec::new(),
-        reload_on_change: false,
-    };
-    let (level, format) = (LogLevel::Info, LogFormat::Text);
-    let log = Log { level, format, output: LogOutput::Stdout, access: false };
-    Model {
-        gateway,
-        log,
-        listeners: vec![],
-        routes: vec![],
-        clusters: vec![cluster],
-        virtual_routers: vec![],
-        email: None,
-        admin: None,
-    }
-}
-
 impl Stage {
     fn new(adapt: impl FnOnce(&mut model::Cluster)) -> Self {
         let nodes = (1..=3).map(|n| samples::node(&format!("n{n}"), 5670 + n)).collect();
         let mut cluster =
             model::Cluster { rebalance_rate: rate(20), ..samples::cluster("main", nodes) };
         adapt(&mut cluster);
-        let model = model(cluster);
+        Self::of(&samples::model(vec![cluster]))
+    }
+
+    /// With the first cluster of a configuration, which has three nodes.
+    fn of(model: &model::Model) -> Self {
         let shared = Arc::new(Shared {
             name: model.gateway.name.clone(),
-            snapshot: ArcSwap::from_pointee(Snapshot::new(&model, &Tls::default(), 1)),
+            snapshot: ArcSwap::from_pointee(Snapshot::new(model, &Tls::default(), 1)),
             registry: Registry::default(),
             ended: Ended::default(),
             metrics: Arc::default(),
@@ -84,7 +58,7 @@ impl Stage {
             events: Arc::default(),
             taps: crate::session::tap::Taps::default(),
         });
-        let cluster = shared.snapshot.load().clusters.values().next().unwrap().clone();
+        let cluster = shared.snapshot.load().clusters[&model.clusters[0].name].clone();
         let keeper = Keeper::new(shared);
         let now = Instant::now();
         Self { keeper, cluster, sessions: HashMap::new(), told: vec![], coming: vec![], now }

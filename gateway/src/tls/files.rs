@@ -1,6 +1,6 @@
 //! What is in files now, without keeping it: enough to tell whether it has changed.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
@@ -39,6 +39,14 @@ impl Files {
     pub(super) fn look_at_all(&mut self, paths: Vec<PathBuf>) {
         for path in paths {
             self.look(&path);
+        }
+    }
+
+    /// Takes what `other` knows of these, and forgets all the rest.
+    pub(super) fn follow(&mut self, other: &Self, paths: &HashSet<&PathBuf>) {
+        self.seen.retain(|path, _| paths.contains(path));
+        for (path, seen) in other.seen.iter().filter(|(path, _)| paths.contains(path)) {
+            self.seen.entry(path.clone()).or_insert(*seen);
         }
     }
 

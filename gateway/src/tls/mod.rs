@@ -134,6 +134,15 @@ impl Tls {
 /// # Errors
 /// Everything that keeps them from being used, warnings included.
 pub fn prepare(model: &Model) -> Result<Tls, Vec<TlsProblem>> {
+    prepare_after(&Tls::default(), model)
+}
+
+/// The same for a configuration that is to come in the place of the one that `before` is of. Where both say the same, it is
+/// the very same: clients go on to resume their sessions, and files that have changed are taken over as ever.
+///
+/// # Errors
+/// As [`prepare`].
+pub fn prepare_after(before: &Tls, model: &Model) -> Result<Tls, Vec<TlsProblem>> {
     let mut findings = Findings::default();
     let mut tls = Tls { files: watch::first_look(model), ..Tls::default() };
     for listener in &model.listeners {
@@ -142,8 +151,11 @@ pub fn prepare(model: &Model) -> Result<Tls, Vec<TlsProblem>> {
             Protocol::Http(_) => Alpn::Http11,
             _ => Alpn::Ignored,
         };
-        if let Some(made) = Termination::new(&listener.name, section, alpn, &mut findings) {
-            tls.listeners.insert(listener.name.clone(), Arc::new(made));
+        let known = before.listeners.get(&listener.name).cloned();
+        let known = known.filter(|known| known.is_of(section, alpn));
+        let new = || Termination::new(&listener.name, section, alpn, &mut findings).map(Arc::new);
+        if let Some(made) = known.or_else(new) {
+            tls.listeners.insert(listener.name.clone(), made);
         }
     }
     let of_admin = model.admin.iter().map(|admin| &admin.certificates[..]);
@@ -151,7 +163,8 @@ pub fn prepare(model: &Model) -> Result<Tls, Vec<TlsProblem>> {
         tls.admin = Termination::of_admin(certificates, &mut findings).map(Arc::new);
     }
     for cluster in &model.clusters {
-        tls.clusters.insert(cluster.name.clone(), of_cluster(cluster, &mut findings));
+        let known = before.clusters.get(&cluster.name);
+        tls.clusters.insert(cluster.name.clone(), of_cluster(known, cluster, &mut findings));
     }
     let problems = findings.into_problems();
     if problems.iter().any(|problem| problem.fatal) {
@@ -161,13 +174,19 @@ pub fn prepare(model: &Model) -> Result<Tls, Vec<TlsProblem>> {
     Ok(tls)
 }
 
-fn of_cluster(cluster: &Cluster, findings: &mut Findings) -> OfCluster {
-    let amqp = cluster.tls.as_ref();
-    let amqp = amqp.and_then(|section| Origination::new(&cluster.name, section, findings));
-    let amqp = amqp.map(Arc::new);
+fn of_cluster(known: Option<&OfCluster>, cluster: &Cluster, findings: &mut Findings) -> OfCluster {
+    let amqp = cluster.tls.as_ref().and_then(|section| {
+        let known = known.and_then(|known| known.amqp.clone());
+        let known = known.filter(|known| known.model() == &**section);
+        known.or_else(|| Origination::new(&cluster.name, section, findings).map(Arc::new))
+    });
     let asks_https = cluster.nodes.iter().any(|n| n.management.as_ref().is_some_and(|m| m.tls));
     let https = match cluster.tls {
-        None if asks_https => Origination::of_system(&cluster.name, findings).map(Arc::new),
+        None if asks_https => {
+            let known = known.filter(|known| known.amqp.is_none());
+            let known = known.and_then(|known| known.https.clone());
+            known.or_else(|| Origination::of_system(&cluster.name, findings).map(Arc::new))
+        }
         _ => amqp.clone(),
     };
     OfCluster { amqp, https }

@@ -137,6 +137,11 @@ impl Termination {
         &self.model
     }
 
+    /// Was it made of this?
+    pub(super) fn is_of(&self, section: &ListenerTls, alpn: Alpn) -> bool {
+        *self.model == *section && self.alpn == alpn
+    }
+
     /// The certificates in use, in the order of the configuration.
     #[must_use]
     pub fn certificates(&self) -> Vec<Leaf> {

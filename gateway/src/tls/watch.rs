@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use arc_swap::ArcSwap;
 use humantime::format_rfc3339_seconds;
 use tokio_util::sync::CancellationToken;
 use tracing::{Dispatch, dispatcher, error, info, warn};
@@ -27,6 +28,9 @@ const RETRY_AFTER: u32 = 30;
 /// The files of a configuration that are watched.
 #[derive(Debug)]
 pub struct Watch {
+    in_force: Arc<ArcSwap<Tls>>,
+    /// What the sets are of.
+    tls: Arc<Tls>,
     sets: Vec<Set>,
     files: Files,
     warned: Warned,
@@ -70,19 +74,38 @@ enum Of {
 }
 
 impl Watch {
-    /// Watches the files of `tls`, from what was in them when it was made.
+    /// Watches the files of what is in force, from what was in them when it was made.
     #[must_use]
-    pub fn new(tls: &Tls, metrics: Arc<Metrics>, events: Arc<EventLog>) -> Self {
-        let sets = all_of(tls).map(|(of, paths)| {
+    pub fn new(in_force: Arc<ArcSwap<Tls>>, metrics: Arc<Metrics>, events: Arc<EventLog>) -> Self {
+        let mut watch = Self {
+            in_force,
+            tls: Arc::default(),
+            sets: Vec::new(),
+            files: Files::default(),
+            warned: Warned::default(),
+            news: News { metrics, events },
+        };
+        watch.follow();
+        watch
+    }
+
+    /// Something else may be in force now. What is the same is watched as before.
+    fn follow(&mut self) {
+        let tls = self.in_force.load_full();
+        if Arc::ptr_eq(&tls, &self.tls) {
+            return;
+        }
+        let mut before = std::mem::take(&mut self.sets);
+        let sets = all_of(&tls).map(|(of, paths)| {
+            if let Some(at) = before.iter().position(|set| set.of.is(&of)) {
+                return before.swap_remove(at);
+            }
             let stamps = paths.iter().map(|path| tls.files.last(path)).collect();
             Set { paths, settled: Settled::new(stamps), of, refused: None }
         });
-        Self {
-            sets: sets.collect(),
-            files: tls.files.clone(),
-            warned: Warned::default(),
-            news: News { metrics, events },
-        }
+        self.sets = sets.collect();
+        self.files.follow(&tls.files, &self.sets.iter().flat_map(|set| &set.paths).collect());
+        self.tls = tls;
     }
 
     /// Looks again and again, until told to stop. Files are read on a thread where nobody waits for it.
@@ -106,7 +129,8 @@ impl Watch {
 
     /// Looks once.
     fn look(&mut self, now: SystemTime) {
-        let Self { sets, files, warned, news } = self;
+        self.follow();
+        let Self { sets, files, warned, news, .. } = self;
         for set in sets {
             let stamps = set.paths.iter().map(|path| files.look(path)).collect();
             if set.settled.look(stamps) {
@@ -188,6 +212,19 @@ fn warn_of_end(warned: &mut Warned, of: &Of, leaf: &Leaf, now: SystemTime, news:
 }
 
 impl Of {
+    fn is(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Listener(one, at), Self::Listener(two, there)) => {
+                Arc::ptr_eq(one, two) && at == there
+            }
+            (Self::Clients(one), Self::Clients(two)) => Arc::ptr_eq(one, two),
+            (Self::Cluster(one), Self::Cluster(two)) | (Self::Nodes(one), Self::Nodes(two)) => {
+                Arc::ptr_eq(one, two)
+            }
+            _ => false,
+        }
+    }
+
     fn renew(&self, findings: &mut Findings) {
         match self {
             Self::Listener(listener, position) => listener.renew_certificate(*position, findings),

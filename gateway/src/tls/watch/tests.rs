@@ -1,13 +1,17 @@
 use std::fs;
 
 use super::*;
-use crate::config::model::{ClientAuth, ClusterTls, ListenerTls};
+use crate::config::model::{
+    ClientAuth, ClusterTls, Listener, ListenerName, ListenerTls, Model, samples,
+};
 use crate::tls::samples::{Authority, Client, Wanted, meet, section};
 use crate::tls::server::Alpn;
+use crate::tls::{prepare, prepare_after};
 
 /// Watches one listener.
 struct Watched {
     watch: Watch,
+    in_force: Arc<ArcSwap<Tls>>,
     metrics: Arc<Metrics>,
     listener: Arc<Termination>,
 }
@@ -20,7 +24,9 @@ fn watched(model: ListenerTls) -> Watched {
     let listener = Arc::new(made.expect("good"));
     tls.listeners.insert(name, listener.clone());
     let metrics = Arc::new(Metrics::new());
-    Watched { watch: Watch::new(&tls, metrics.clone(), Arc::default()), metrics, listener }
+    let in_force = Arc::new(ArcSwap::from_pointee(tls));
+    let watch = Watch::new(in_force.clone(), metrics.clone(), Arc::default());
+    Watched { watch, in_force, metrics, listener }
 }
 
 impl Watched {
@@ -150,7 +156,8 @@ fn whom_the_nodes_certificates_are_signed_by_may_change() {
     let cluster = Arc::new(made.expect("good"));
     let both = crate::tls::OfCluster { amqp: Some(cluster.clone()), https: None };
     tls.clusters.insert(name, both);
-    let mut watch = Watch::new(&tls, Arc::new(Metrics::new()), Arc::default());
+    let in_force = Arc::new(ArcSwap::from_pointee(tls));
+    let mut watch = Watch::new(in_force, Arc::new(Metrics::new()), Arc::default());
     let node = watched(section(vec![new.issue(&wanted("node", "node"))])).listener;
     assert!(meet(&cluster.config(), &node.config(), "localhost").is_err());
     fs::copy(new.path("ca.pem"), old.path("ca.pem")).expect("a copy");
@@ -184,4 +191,39 @@ fn the_end_of_each_certificate_is_a_metric() {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("after 1970");
     let days = |name: &str| ((end(name) - now.as_secs_f64()) / 86_400.0).round();
     assert_eq!((days("own"), days("other")), (5.0, 7.0));
+}
+
+#[test]
+fn after_a_reload_what_is_the_same_is_the_very_same_and_what_is_new_is_watched_too() {
+    let ca = Authority::new("ca");
+    let (own, other) = (ca.issue(&wanted("own", "a")), ca.issue(&wanted("other", "b")));
+    let listener = |name: &str, tls: &Certificate| Listener {
+        tls: Some(Arc::new(section(vec![tls.clone()]))),
+        ..samples::listener(name, None)
+    };
+    let model = |listeners| Model { listeners, ..samples::model(Vec::new()) };
+    let first = prepare(&model(vec![listener("one", &own), listener("two", &other)]));
+    let in_force = Arc::new(ArcSwap::from_pointee(first.expect("good")));
+    let mut watch = Watch::new(in_force.clone(), Arc::new(Metrics::new()), Arc::default());
+    // Something has changed that nobody has taken over yet when the reload comes.
+    ca.issue(&wanted("own", "renewed"));
+    let before = in_force.load_full();
+    let second =
+        model(vec![listener("one", &own), listener("two", &own), listener("three", &other)]);
+    in_force.store(Arc::new(prepare_after(&before, &second).expect("good")));
+    let shown = |name: &str| {
+        let listener = in_force.load().listeners[&ListenerName(name.into())].clone();
+        let names: Vec<_> = listener.certificates().iter().map(|leaf| leaf.name.clone()).collect();
+        names.concat()
+    };
+    let of = |tls: &Tls, name: &str| tls.listeners[&ListenerName(name.into())].clone();
+    assert!(Arc::ptr_eq(&of(&before, "one"), &of(&in_force.load(), "one")));
+    assert!(!Arc::ptr_eq(&of(&before, "two"), &of(&in_force.load(), "two")));
+    assert_eq!((shown("one"), shown("two")), ("a".into(), "renewed".into()));
+    ca.issue(&wanted("other", "new"));
+    for _ in 0..2 {
+        watch.look(SystemTime::now());
+    }
+    assert_eq!((shown("one"), shown("three")), ("renewed".into(), "new".into()));
+    assert_eq!(watch.sets.len(), 3, "what is gone is watched no more");
 }
