@@ -4,7 +4,7 @@ FUZZ_SECONDS = $(or $(SECONDS),60)
 TARGET = $(or $(CARGO_TARGET_DIR),target)
 
 # What the console is made of; npm puts it together in admin-ui/dist.
-CONSOLE = $(shell find admin-ui/src admin-ui/public -type f) \
+CONSOLE = docs/openapi.json $(shell find admin-ui/src admin-ui/public -type f ! -name schema.ts) \
   $(addprefix admin-ui/,index.html package.json tsconfig.json vite.config.ts)
 
 .DEFAULT_GOAL := help

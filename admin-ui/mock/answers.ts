@@ -43,6 +43,11 @@ export function answer(method: string, path: string, query: URLSearchParams, bod
   if (kind === "history") return { json: history() };
   if (kind === "topology") return { json: topology() };
   if (kind === "virtual-routers") return { json: { virtual_routers: mode === "empty" ? [] : routers() } };
+  if (kind === "vhosts") return { json: { vhosts: [{ vhost: "/" }, { vhost: "batch-night" }] } };
+  if (kind === "users") return { json: { users: [{ user: "orders" }, { user: "billing" }] } };
+  if (kind === "clusters") return { json: { clusters: [{ cluster: "main" }, { cluster: "batch" }] } };
+  if (kind === "listeners") return { json: { listeners: [{ listener: "amqp" }, { listener: "amqps" }] } };
+  if (kind === "nodes") return { json: { nodes: [1, 2, 3].map((n) => ({ cluster: "main", node: `rabbit${n}` })) } };
   if (kind === "sessions" && id && part) return { json: sessionHistory() };
   if (kind === "sessions" && id) {
     const found = sessions().find((s) => s.id === Number(id));

@@ -26,7 +26,7 @@ export function tap(query: URLSearchParams, request: IncomingMessage, response: 
         method, text, size, dropped: n % 200 === 0 ? 17 : 0,
         body: method === "body" && query.get("bodies") ? btoa('{"order": 4711, "state": "created"}') : null,
       };
-      response.write(`event: method\nid: ${n}\ndata: ${JSON.stringify(value)}\n\n`);
+      response.write(`data: ${JSON.stringify(value)}\n\n`);
     }
   }, 400);
   request.on("close", () => clearInterval(timer));

@@ -6,6 +6,7 @@ import type { WhoAmI } from "./api/types";
 import { ConfirmHost } from "./components/confirm";
 import { Navigation } from "./components/navigation";
 import { StaleBanner } from "./components/stale";
+import { TipHost } from "./components/tip";
 import { note, Toasts } from "./components/toast";
 import { UserMenu } from "./components/user-menu";
 import { t, useLanguage } from "./i18n";
@@ -39,6 +40,7 @@ export function App() {
       {stage === "in" && <Frame />}
       <Toasts />
       <ConfirmHost />
+      <TipHost />
     </>
   );
 }

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use crate::guard::{self, GuardError};
 
 /// The content of a field table that has passed the [guard].
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Table {
     content: Box<[u8]>,
 }
@@ -33,6 +33,32 @@ impl Table {
             return None;
         }
         std::str::from_utf8(guard::split_long_string(value).ok()?.0).ok()
+    }
+
+    /// The texts in it alone, as [`Table::text`] finds them, without that of `but`; `None` if they take more than `most`
+    /// bytes.
+    #[must_use]
+    pub fn texts(&self, but: Option<&str>, most: usize) -> Option<Self> {
+        let mut content = Vec::new();
+        for (name, kind, value) in self.entries() {
+            let Ok(key) = std::str::from_utf8(name) else { continue };
+            let found = self.text(key).is_some_and(|text| value.get(4..) == Some(text.as_bytes()));
+            if kind == b'S' && found && but != Some(key) {
+                // Its length took one byte before.
+                content.push(name.len() as u8);
+                content.extend([name, b"S", value].concat());
+            }
+            if content.len() > most {
+                return None;
+            }
+        }
+        Some(Self { content: content.into() })
+    }
+
+    /// How many bytes it takes.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.content.len()
     }
 
     /// Does the table `capabilities` in it say `true` to this one?
@@ -105,6 +131,16 @@ mod tests {
         assert_eq!((table.text("port"), table.text("odd"), table.text("none")), (None, None, None));
         assert!(table.contains("capabilities") && !table.contains("none"));
         assert_eq!(table.keys().count(), 4);
+    }
+
+    #[test]
+    fn its_texts_alone_say_the_same_and_take_less() {
+        let table = table();
+        let texts = table.texts(None, 100).expect("few");
+        assert_eq!(texts.text("product"), Some("pika"));
+        assert!(texts.keys().eq(["product"]) && texts.size() < table.size());
+        assert_eq!(table.texts(Some("product"), 100), Some(Table::default()));
+        assert_eq!(table.texts(None, texts.size() - 1), None);
     }
 
     #[test]

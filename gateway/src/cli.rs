@@ -1,8 +1,16 @@
 //! The command line: its definition, and what each command does.
 
 mod client;
+mod figures;
+mod login;
 mod operate;
+mod password;
+mod reload;
+mod sessions;
+mod status;
 mod table;
+mod tap;
+mod top;
 mod virtual_routers;
 
 use std::ffi::OsString;
@@ -74,12 +82,22 @@ where
         Command::Run { config } => return Action::Run { config },
         Command::VrrpProcess => return Action::RunVrrp,
         Command::Check { config, format } => check(&config, format, out),
+        Command::Status(status) => told(status.run(out)),
+        Command::Sessions(list) => told(list.run(out)),
+        Command::Close(close) => told(close.run(out)),
+        Command::Clusters(list) => told(list.run(out)),
         Command::Nodes(list) => told(list.run(out)),
         Command::Drain(drain) => told(drain.run(out)),
         Command::Enable(node) => told(node.set(AdminState::Enabled, out)),
         Command::Disable(node) => told(node.set(AdminState::Disabled, out)),
         Command::Rebalance(rebalance) => told(rebalance.run(out)),
         Command::VirtualRouters(of) => told(of.run(out)),
+        Command::Reload(reload) => told(reload.run(out)),
+        Command::Top(top) => told(top.run()),
+        Command::Tap(tap) => told(tap.run(out)),
+        Command::Events(events) => told(events.run(out)),
+        Command::HashPassword => told(password::hash(out)),
+        Command::NewToken(token) => told(token.make(out)),
         Command::Schema => out.write_all(schema::schema_text().as_bytes()).map(|()| 0),
         Command::Version => writeln!(out, "{} {}", NAME, env!("CARGO_PKG_VERSION")).map(|()| 0),
         Command::Completions { shell } => {
@@ -141,6 +159,41 @@ enum Command {
         #[arg(long, value_enum, default_value_t = Format::Text)]
         format: Format,
     },
+    /// Tell how a running gateway is: sessions, rates, what the process takes, and what is wrong.
+    ///
+    /// As all commands for operators it asks the admin API. Exits with 0; 1 if the gateway does not answer.
+    Status(status::ShowStatus),
+    /// List sessions of a running gateway, or tell all of one.
+    ///
+    /// Filters that are given all have to hold. Exits with 0; 1 if the gateway does not answer or refuses, with why.
+    Sessions(sessions::ListSessions),
+    /// Close a session with 320.
+    ///
+    /// Exits with 0; 1 if the gateway does not answer or refuses, with why.
+    Close(sessions::CloseSession),
+    /// Show rates, alarms, sessions and nodes of a running gateway, once a second, until q.
+    ///
+    /// Takes a terminal. Exits with 0; 1 if the gateway does not answer.
+    Top(top::Top),
+    /// Show AMQP methods of sessions as they pass, one a line, until Ctrl-C.
+    ///
+    /// Without a filter it shows all sessions of AMQP 0-9-1, those that begin meanwhile included. Each line has the time, the
+    /// session, the direction (-> from the client, <- from the node), the channel, the method and its arguments. Secrets
+    /// are never shown. What is too much is left out, and told. Exits with 0; 1 if the gateway does not answer or refuses.
+    Tap(tap::Tap),
+    /// Show what happened: nodes, virtual routers, certificates, reloads, logins, and what operators did.
+    ///
+    /// Exits with 0; 1 if the gateway does not answer.
+    Events(tap::ShowEvents),
+    /// Put in force what is in the configuration file of a running gateway.
+    ///
+    /// Tells what has changed. A file that is not valid changes nothing: all that is wrong with it is told, with its place.
+    /// Exits with 0; 1 if the gateway does not answer or refuses, with why.
+    Reload(reload::Reload),
+    /// List the clusters of a running gateway.
+    ///
+    /// Exits with 0; 1 if the gateway does not answer.
+    Clusters(operate::ListClusters),
     /// List the nodes of a running gateway: what state each is in, and how many sessions it has.
     ///
     /// As all commands for operators it asks the admin API. Exits with 0; 1 if the gateway does not answer.
@@ -169,6 +222,12 @@ enum Command {
     ///
     /// Exits with 0; 1 if the gateway does not answer.
     VirtualRouters(virtual_routers::OfVirtualRouters),
+    /// Read a password from standard input and print its hash, for [[admin.user]].
+    ///
+    /// On a terminal it is asked for twice and not shown. The hash is the last line that is printed.
+    HashPassword,
+    /// Make a token for a program, and print it with its section [[admin.token]].
+    NewToken(password::NewToken),
     /// Print the JSON schema of the configuration file, for editors.
     Schema,
     /// Print the version.

@@ -118,7 +118,16 @@ fn a_node_is_named_with_its_cluster() {
 fn commands_that_find_no_gateway_exit_with_1() {
     // Port 1 of this host: nobody listens there.
     for command in [
-        &["nodes"][..],
+        &["status"][..],
+        &["sessions", "--all", "--sort", "published"],
+        &["close", "17"],
+        &["top"],
+        &["tap", "--vhost", "/"],
+        &["events", "--follow"],
+        &["reload"],
+        &["reload", "--diff", "--json"],
+        &["clusters"],
+        &["nodes"],
         &["drain", "main/n1"],
         &["rebalance", "main"],
         &["virtual-routers"],
@@ -130,6 +139,20 @@ fn commands_that_find_no_gateway_exit_with_1() {
     }
     let missing = ["enable", "main/n1", "--config", "/nowhere/gateway.toml"];
     assert_eq!(run(&missing), (Action::Exit(FAILED), String::new()));
+}
+
+#[test]
+fn every_command_of_operators_takes_json_and_an_authority() {
+    let cli = Cli::command();
+    let asks = |c: &&clap::Command| c.get_arguments().any(|a| a.get_id() == "admin");
+    let commands: Vec<_> = cli.get_subcommands().filter(asks).collect();
+    assert!(commands.len() >= 13, "{}", commands.len());
+    for command in commands {
+        for option in ["json", "ca", "config"] {
+            let has = command.get_arguments().any(|a| a.get_id() == option);
+            assert!(has, "{} --{option}", command.get_name());
+        }
+    }
 }
 
 #[test]

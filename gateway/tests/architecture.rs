@@ -86,10 +86,21 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("http::pulse", &[]),
     ("http::redirect", &[]),
     ("telemetry::events", &[]),
-    ("admin", &["socket", "telemetry::events"]),
+    ("admin", &["config::model", "socket", "telemetry::events", "tls"]),
+    ("admin::auth::passwords", &["admin::auth"]),
+    ("admin::auth::secret", &[]),
     (
         "drain",
-        &["config::model", "cluster", "snapshot", "session", "stream", "telemetry::events", "tls"],
+        &[
+            "config::model",
+            "route",
+            "cluster",
+            "snapshot",
+            "session",
+            "stream",
+            "telemetry::events",
+            "tls",
+        ],
     ),
     (
         "vrrp::process",
@@ -132,7 +143,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "vrrp",
         ],
     ),
-    ("cli", &["config", "admin::view", "tls"]),
+    ("cli", &["config", "admin::auth::passwords", "admin::auth::secret", "admin::view", "tls"]),
     ("main", &["app", "cli", "vrrp::process"]),
 ];
 
@@ -140,6 +151,7 @@ const ROOMS: &[(&str, &[&str])] = &[
 const PURE: &[&str] = &[
     "config",
     "route",
+    "admin::auth::roles",
     "cluster::admission::line",
     "cluster::balance",
     "cluster::offer",
@@ -179,6 +191,7 @@ const IMPURE: &[&str] = &[
 /// A library, and the only rooms that may name it.
 const LIBRARIES: &[(&str, &[&str])] = &[
     ("admin_ui", &["admin"]),
+    ("argon2", &["admin::auth", "config::values"]),
     ("axum", &["admin", "health::probe::management::tests", "health::probe::overview::tests"]),
     ("async_rs", &["health::probe"]),
     (
@@ -193,6 +206,7 @@ const LIBRARIES: &[(&str, &[&str])] = &[
             "vrrp::notify",
         ],
     ),
+    ("getrandom", &["admin::auth"]),
     ("hyper_util", &["admin", "health::probe::http", "http", "vrrp::notify"]),
     ("lapin", &["health::probe"]),
     ("lettre", &["vrrp::notify"]),
@@ -206,9 +220,11 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("netlink_packet_route", &["vrrp::process"]),
     ("netlink_sys", &["vrrp::process"]),
     ("nix", &["app", "telemetry::process", "vrrp::process", "vrrp::warden"]),
+    ("ratatui", &["cli"]),
+    ("crossterm", &["cli"]),
     ("siphasher", &["cluster::balance"]),
     ("toml", &["config"]),
-    ("rustls_native_certs", &["tls"]),
+    ("rustls_native_certs", &["cli", "tls"]),
     ("ureq", &["cli"]),
     ("utoipa", &["admin"]),
     ("utoipa_axum", &["admin"]),

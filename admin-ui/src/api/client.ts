@@ -85,7 +85,8 @@ async function request<T>(method: string, to: string, body?: unknown, signal?: A
   throw problem;
 }
 
-async function problemOf(response: Response): Promise<ApiError> {
+/** What an answer that is an error says. */
+export async function problemOf(response: Response): Promise<ApiError> {
   const after = Number(response.headers.get("Retry-After"));
   const retryAfter = Number.isFinite(after) && after > 0 ? after : null;
   try {

@@ -1,6 +1,9 @@
-// Server-Sent Events that come back after the gateway was away, but do not press it.
+// Server-Sent Events that come back after the gateway was away, but do not press it. By `fetch`, since the browser's own
+// EventSource does not tell why it is refused.
 
-import { address, type Query } from "./client";
+import { link } from "../state/link";
+import { session } from "../state/session";
+import { address, ApiError, problemOf, type Query } from "./client";
 
 const FIRST_PAUSE_MS = 1_000;
 const LONGEST_PAUSE_MS = 15_000;
@@ -8,54 +11,101 @@ const LONGEST_PAUSE_MS = 15_000;
 /** How a stream stands. */
 export type StreamState = "connecting" | "open" | "waiting" | "refused";
 
-export interface StreamHandlers<T> {
-  event(value: T, id: string): void;
-  state?(state: StreamState): void;
+export interface Received {
+  /** Its name; `message` if it has none. */
+  event: string;
+  data: string;
+  id: string;
 }
 
-/** Follows `path` until the function that it returns is called. `names` are those of its events besides `message`. */
-export function follow<T>(path: string, query: Query, names: string[], handlers: StreamHandlers<T>): () => void {
-  let source: EventSource | null = null;
-  let timer = 0;
-  let pause = FIRST_PAUSE_MS;
-  let ended = false;
-  let everOpen = false;
+export interface StreamHandlers<T> {
+  event(value: T, name: string): void;
+  state?(state: StreamState, error?: ApiError): void;
+}
 
-  const received = (event: MessageEvent<string>) => {
-    try {
-      handlers.event(JSON.parse(event.data) as T, event.lastEventId);
-    } catch {
-      // A line that is no JSON is not ours.
-    }
-  };
-  const open = () => {
+/** Follows `path` until the function that it returns is called. After a break it goes on behind the last event it had. */
+export function follow<T>(path: string, query: Query, handlers: StreamHandlers<T>): () => void {
+  const controller = new AbortController();
+  let pause = FIRST_PAUSE_MS;
+  let last = "";
+  let timer = 0;
+
+  const open = async () => {
     handlers.state?.("connecting");
-    source = new EventSource(address(path, query));
-    source.onopen = () => {
+    try {
+      const response = await fetch(address(path, query), {
+        headers: { Accept: "text/event-stream", ...(last ? { "Last-Event-ID": last } : {}) },
+        credentials: "same-origin",
+        cache: "no-store",
+        signal: controller.signal,
+      });
+      if (!response.ok || !response.body) throw await problemOf(response);
+      link.answered();
       pause = FIRST_PAUSE_MS;
-      everOpen = true;
       handlers.state?.("open");
-    };
-    source.onmessage = received;
-    for (const name of names) source.addEventListener(name, received as EventListener);
-    source.onerror = () => {
-      if (ended || !source) return;
-      // A browser gives up for good on any answer but 200: that is an order refused, unless it worked before.
-      const refused = source.readyState === EventSource.CLOSED && !everOpen;
-      source.close();
-      if (refused) {
-        handlers.state?.("refused");
+      await read(response.body, (received) => {
+        if (received.id) last = received.id;
+        handlers.event(JSON.parse(received.data) as T, received.event);
+      });
+      again();
+    } catch (error) {
+      if (controller.signal.aborted) return;
+      if (error instanceof ApiError && error.status < 500) {
+        if (error.status === 401) session.loggedOut();
+        handlers.state?.("refused", error);
         return;
       }
-      handlers.state?.("waiting");
-      timer = window.setTimeout(open, pause);
-      pause = Math.min(pause * 2, LONGEST_PAUSE_MS);
-    };
+      if (error instanceof ApiError && error.status === 503) handlers.state?.("refused", error);
+      else again();
+    }
   };
-  open();
+  const again = () => {
+    if (controller.signal.aborted) return;
+    handlers.state?.("waiting");
+    timer = window.setTimeout(open, pause);
+    pause = Math.min(pause * 2, LONGEST_PAUSE_MS);
+  };
+  void open();
   return () => {
-    ended = true;
+    controller.abort();
     window.clearTimeout(timer);
-    source?.close();
+  };
+}
+
+async function read(body: ReadableStream<Uint8Array>, receive: (received: Received) => void): Promise<void> {
+  const reader = body.getReader();
+  const decoder = new TextDecoder();
+  const parse = parser(receive);
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return;
+    parse(decoder.decode(value, { stream: true }));
+  }
+}
+
+/** Takes a stream of events apart, in whatever pieces it comes. */
+export function parser(receive: (received: Received) => void): (text: string) => void {
+  let rest = "";
+  let data: string[] = [];
+  let event = "";
+  let id = "";
+  return (text) => {
+    const lines = (rest + text).split(/\r\n|\n/);
+    rest = lines.pop() ?? "";
+    for (const line of lines) {
+      if (line === "") {
+        if (data.length) receive({ event: event || "message", data: data.join("\n"), id });
+        data = [];
+        event = "";
+        continue;
+      }
+      const colon = line.indexOf(":");
+      if (colon === 0) continue;
+      const name = colon < 0 ? line : line.slice(0, colon);
+      const value = colon < 0 ? "" : line.slice(colon + 1).replace(/^ /, "");
+      if (name === "data") data.push(value);
+      else if (name === "event") event = value;
+      else if (name === "id") id = value;
+    }
   };
 }

@@ -6,6 +6,7 @@ import type { Role } from "../api/types";
 import { t, word } from "../i18n";
 import { may, session } from "../state/session";
 import { useStore } from "../state/store";
+import { Tip } from "./tip";
 import { failed } from "./toast";
 
 /** May whoever uses the console do what takes this role? Null if so, else the sentence that says why not. */
@@ -46,7 +47,7 @@ export function Action({ role, why, label, tone = "plain", small, onAct, childre
     }
   };
   return (
-    <span class="tip-host" data-tip={reason ?? undefined}>
+    <Tip text={reason}>
       <button
         type="button"
         class={`${tone}${small ? " small" : ""}`}
@@ -57,6 +58,6 @@ export function Action({ role, why, label, tone = "plain", small, onAct, childre
       >
         {children}
       </button>
-    </span>
+    </Tip>
   );
 }

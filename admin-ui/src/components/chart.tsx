@@ -3,7 +3,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
-import { DASH, language, t, time } from "../i18n";
+import { language, t, time } from "../i18n";
 import { themes } from "../state/prefs";
 import { useStore } from "../state/store";
 
@@ -12,6 +12,8 @@ export interface Line {
   /** A CSS variable: `--line-1`. */
   color: string;
   values: (number | null)[];
+  /** What it is at this moment, if that is known better than by the last of the values. */
+  now?: number | null | undefined;
 }
 
 export interface ChartProps {
@@ -25,9 +27,13 @@ export interface ChartProps {
   format: (n: number | null | undefined) => string;
   /** The axis goes up to this at least. */
   atLeast?: number;
+  /** Are values bytes, whose round numbers are powers of two? */
+  binary?: boolean;
 }
 
-export function Chart({ title, at, lines, height = 120, format, atLeast = 1 }: ChartProps) {
+const POWERS_OF_TWO = Array.from({ length: 48 }, (_, i) => 2 ** i);
+
+export function Chart({ title, at, lines, height = 120, format, atLeast = 1, binary = false }: ChartProps) {
   const host = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
   const [cursor, setCursor] = useState<number | null>(null);
@@ -46,14 +52,14 @@ export function Chart({ title, at, lines, height = 120, format, atLeast = 1 }: C
       {
         width: Math.max(element.clientWidth, 80),
         height,
-        padding: [8, 4, 0, 0],
+        padding: [8, 18, 0, 0],
         legend: { show: false },
         cursor: { y: false, drag: { x: false, y: false }, points: { size: 6 } },
         scales: { y: { range: (_, __, max) => [0, Math.max(max ?? 0, atLeast) * 1.08] } },
         axes: [
           { ...axis, space: 70, size: 22, ticks: { show: false }, values: (_, ticks) => ticks.map(clock) },
           {
-            ...axis, space: 28, size: 58, gap: 4, ticks: { show: false },
+            ...axis, space: 28, size: 58, gap: 4, ticks: { show: false }, ...(binary ? { incrs: POWERS_OF_TWO } : {}),
             values: (_, ticks) => ticks.map((tick) => format(tick)),
           },
         ],
@@ -84,13 +90,14 @@ export function Chart({ title, at, lines, height = 120, format, atLeast = 1 }: C
   useEffect(() => plot.current?.setData(data), [at, ...lines.map((line) => line.values)]);
 
   const index = cursor ?? at.length - 1;
+  const shown = (line: Line) => (cursor === null && line.now !== undefined ? line.now : line.values[index]);
   return (
     <figure class="chart" aria-label={title}>
       <figcaption class="legend">
         {lines.map((line) => (
           <span key={line.label}>
             <i class={`key ${line.color.slice(2)}`} />
-            {line.label} <b>{at.length ? format(line.values[index]) : DASH}</b>
+            {line.label} <b>{format(shown(line))}</b>
           </span>
         ))}
         <span class="legend-time dim">{cursor === null ? "" : time((at[index] ?? 0) * 1_000)}</span>

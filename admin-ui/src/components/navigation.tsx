@@ -2,12 +2,12 @@
 
 import { useEffect, useRef } from "preact/hooks";
 import { t } from "../i18n";
-import { Mark } from "../pages/login";
 import { type Page, pages } from "../pages/pages";
 import { href, type Location } from "../state/router";
 import { session } from "../state/session";
 import { useStore } from "../state/store";
 import { Badge } from "./basics";
+import { Mark } from "./mark";
 import { useStale } from "./stale";
 
 export function Navigation(props: { at: Location; open: boolean; onOpen: (open: boolean) => void }) {

@@ -18,6 +18,8 @@ export interface Column<Row> {
   /** Left out where the page is narrow: 1 goes first. */
   yields?: 1 | 2 | 3;
   class?: string;
+  /** In rem. Where all columns have one, they keep it whatever is in them; what is left over is shared out. */
+  width?: number;
 }
 
 export interface TableState {
@@ -65,14 +67,17 @@ export interface TableProps<Row> {
   rowClass?: (row: Row) => string;
   /** Rows that there is room for from the start, so that what follows does not jump. */
   minRows?: number;
+  /** Are other rows on their way? */
+  busy?: boolean;
 }
 
 export function Table<Row>(props: TableProps<Row>) {
-  const { caption, columns, rows, rowKey, state, empty, rowClass, minRows } = props;
+  const { caption, columns, rows, rowKey, state, empty, rowClass, minRows, busy } = props;
+  const fixed = columns.every((column) => column.width !== undefined);
   return (
     // A wide table is scrolled within its frame, also by keys.
-    <div class="table-frame" tabIndex={0} role="region" aria-label={caption}>
-      <table style={minRows && !rows.length ? { minHeight: `${minRows * 30}px` } : {}}>
+    <div class="table-frame" tabIndex={0} role="region" aria-label={caption} aria-busy={busy}>
+      <table class={fixed ? "fixed" : undefined}>
         <caption class="unseen">{caption}</caption>
         <thead>
           <tr>
@@ -85,7 +90,7 @@ export function Table<Row>(props: TableProps<Row>) {
           {rows.map((row) => (
             <tr key={rowKey(row)} class={rowClass?.(row)}>
               {columns.map((column) => (
-                <td key={column.key} class={cellClass(column)}>
+                <td key={column.key} class={cellClass(column, column.class)}>
                   {column.cell(row)}
                 </td>
               ))}
@@ -93,7 +98,7 @@ export function Table<Row>(props: TableProps<Row>) {
           ))}
           {rows.length === 0 && (
             <tr class="no-rows">
-              <td colSpan={columns.length}>{empty ?? t("table.empty")}</td>
+              <td colSpan={columns.length} style={minRows ? { height: `${minRows * 2.2}rem` } : {}}>{empty ?? t("table.empty")}</td>
             </tr>
           )}
         </tbody>
@@ -102,17 +107,19 @@ export function Table<Row>(props: TableProps<Row>) {
   );
 }
 
-function cellClass<Row>(column: Column<Row>): string {
+function cellClass<Row>(column: Column<Row>, own = ""): string {
   const yields = column.yields ? `yields-${column.yields}` : "";
-  return [column.align ?? "", yields, column.class ?? ""].filter(Boolean).join(" ");
+  return [column.align ?? "", yields, own].filter(Boolean).join(" ");
 }
+
+const widthOf = <Row,>(column: Column<Row>) => (column.width === undefined ? {} : { width: `${column.width}rem` });
 
 function HeadCell<Row>({ column, state }: { column: Column<Row>; state: TableState }) {
   const chosen = state.sort === column.key;
   const sortable = column.sortable ?? column.by !== undefined;
   if (!sortable) {
     return (
-      <th scope="col" class={cellClass(column)} title={column.hint}>
+      <th scope="col" class={cellClass(column)} title={column.hint} style={widthOf(column)}>
         {column.label}
       </th>
     );
@@ -123,6 +130,7 @@ function HeadCell<Row>({ column, state }: { column: Column<Row>; state: TableSta
       scope="col"
       class={cellClass(column)}
       title={column.hint}
+      style={widthOf(column)}
       aria-sort={chosen ? (state.descending ? "descending" : "ascending") : undefined}
     >
       <button type="button" class="sort" onClick={turn} aria-label={t("table.sort", { column: column.label })}>

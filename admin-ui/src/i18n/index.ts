@@ -135,6 +135,14 @@ export function duration(seconds: number | null | undefined): string {
   return `${Math.floor(hours / 24)} d ${hours % 24} h`;
 }
 
+/** As `duration`, by its greatest unit alone: `12 s`, `3 h`, `4 d`. */
+export function briefly(seconds: number | null | undefined): string {
+  if (seconds === null || seconds === undefined || !Number.isFinite(seconds)) return DASH;
+  if (seconds < 120) return `${Math.floor(seconds)} s`;
+  if (seconds < 7_200) return `${Math.floor(seconds / 60)} min`;
+  return seconds < 172_800 ? `${Math.floor(seconds / 3_600)} h` : `${Math.floor(seconds / 86_400)} d`;
+}
+
 /** `40%` of one */
 export const percent = (n: number | null | undefined) =>
   n === null || n === undefined ? DASH : number({ style: "percent", maximumFractionDigits: n < 0.1 ? 1 : 0 }).format(n);

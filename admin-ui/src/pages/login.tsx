@@ -3,6 +3,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { ApiError, get, post } from "../api/client";
 import type { LoggedIn, WhoAmI } from "../api/types";
+import { Mark } from "../components/mark";
 import { StaleBanner } from "../components/stale";
 import { LanguageChoice, ThemeChoice } from "../components/choices";
 import { t } from "../i18n";
@@ -96,16 +97,4 @@ function faultText(fault: Fault, waits: number): string {
   if (fault.kind === "wrong") return t("login.wrong");
   if (fault.kind === "other") return fault.text;
   return fault.until === null ? t("login.wait_unknown") : t("login.wait", { count: Math.max(1, waits) });
-}
-
-export function Mark() {
-  return (
-    <span class="mark">
-      <svg viewBox="0 0 32 20" width="32" height="20" aria-hidden="true">
-        <path d="M1 3h9l6 7-6 7H1M16 10h15" />
-        <circle cx="16" cy="10" r="3.6" />
-      </svg>
-      <span>{t("app.name")}</span>
-    </span>
-  );
 }

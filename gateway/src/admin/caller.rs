@@ -15,11 +15,3 @@ pub(super) struct Caller {
     /// Cancelled when what they showed is worth nothing any more; streams end then.
     pub(super) ended: CancellationToken,
 }
-
-impl Caller {
-    /// Somebody at an address that needs no login.
-    pub(super) fn local(from: String) -> Self {
-        let actor = Actor { name: "local".to_owned(), by: "local", from };
-        Self { actor, role: Role::Admin, ended: CancellationToken::new() }
-    }
-}

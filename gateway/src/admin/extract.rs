@@ -1,9 +1,14 @@
 //! What handlers take out of a request. What cannot be read is a problem like any other.
 
+use std::collections::HashSet;
+use std::sync::Arc;
+
 use axum::body::Bytes;
-use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::extract::{FromRequest, FromRequestParts, MatchedPath, Request, State};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
 use serde::de::DeserializeOwned;
 
 use super::problem::Problem;
@@ -66,6 +71,22 @@ impl<S: Send + Sync> FromRequest<S> for Nothing {
                 Err(Problem::new(StatusCode::BAD_REQUEST, detail))
             }
         }
+    }
+}
+
+/// Refuses a query where nothing can be asked for by one: those of the paths `queried` are looked at elsewhere.
+pub(super) async fn no_query(
+    State(queried): State<Arc<HashSet<String>>>,
+    path: MatchedPath,
+    request: Request,
+    next: Next,
+) -> Response {
+    match request.uri().query() {
+        Some(query) if !query.is_empty() && !queried.contains(path.as_str()) => {
+            let detail = "The query: nothing can be chosen here; leave out the question mark and what follows.";
+            Problem::new(StatusCode::BAD_REQUEST, detail).into_response()
+        }
+        _ => next.run(request).await,
     }
 }
 

@@ -1,6 +1,6 @@
 //! The connection that a request came on, and what streams need of it.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use axum::http::StatusCode;
@@ -21,6 +21,8 @@ pub(super) const MAX_STREAMS: usize = 32;
 pub(super) struct Line {
     /// Where it comes from.
     pub(super) peer: SocketAddr,
+    /// Does it have TLS?
+    pub(super) secure: bool,
     /// The streams on it.
     pub(super) streams: TaskTracker,
     /// Room for streams on all connections.
@@ -30,6 +32,11 @@ pub(super) struct Line {
 }
 
 impl Line {
+    /// The address of the other end, as people write it.
+    pub(super) fn from(&self) -> IpAddr {
+        self.peer.ip().to_canonical()
+    }
+
     /// A place for a stream on this connection: while it is held, the connection may live.
     ///
     /// # Errors

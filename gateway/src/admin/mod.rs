@@ -2,14 +2,15 @@
 //!
 //! It runs on a thread and a runtime of its own, so that nothing asked here slows traffic.
 
+pub mod auth;
 pub mod operator;
 pub mod view;
 
 mod accept;
 mod api;
 mod caller;
+mod console;
 mod extract;
-mod guard;
 mod line;
 mod problem;
 mod routes;
@@ -21,6 +22,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
+use auth::Auth;
 use operator::Operator;
 use operator::configure::Configurator;
 use operator::observe::Observer;
@@ -31,6 +33,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::socket::free_bind;
 use crate::telemetry::events::EventLog;
+use crate::tls::server::Termination;
 
 /// Connections that the kernel keeps until they are accepted.
 const BACKLOG: i32 = 128;
@@ -42,6 +45,12 @@ pub struct Sources {
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
     /// Why the gateway is not ready; empty = ready.
     pub not_ready: Arc<dyn Fn() -> Vec<String> + Send + Sync>,
+    /// Name of the gateway.
+    pub name: Arc<str>,
+    /// Who may do what.
+    pub auth: Arc<Auth>,
+    /// TLS of the address, if it has any.
+    pub tls: Option<Arc<Termination>>,
     /// Nodes and clusters.
     pub operator: Arc<dyn Operator>,
     /// Sessions and traffic; without it its paths are not there.
@@ -120,8 +129,14 @@ impl BoundAdmin {
         let (stopped, log) = (stop.clone(), tracing::dispatcher::get_default(Clone::clone));
         let serve = move || {
             let _log = tracing::dispatcher::set_default(&log);
+            let (auth, tls) = (sources.auth.clone(), sources.tls.clone());
             let router = routes::router(sources, address);
-            runtime.block_on(server::serve(listener, router, stopped));
+            runtime.block_on(async {
+                tokio::select! {
+                    () = server::serve(listener, tls, router, stopped) => {}
+                    () = auth.keep_swept() => {}
+                }
+            });
         };
         let thread = thread::Builder::new().name("admin".to_owned()).spawn(serve);
         let thread = Some(thread.map_err(AdminError::Start)?);

@@ -1,7 +1,9 @@
 //! The accept loop of the admin address. It bounds what a stranger can take: connections at once,
 //! the time to send a request, the size of its head, and the time a connection may live.
 
+use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,21 +15,31 @@ use hyper::service::Service;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use socket2::SockRef;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
 use super::line::{Line, MAX_STREAMS};
+use crate::tls::server::Termination;
 
 /// Connections at once; further clients wait in the accept queue.
 pub(super) const MAX_CONNECTIONS: usize = 64;
+/// For the TLS handshake.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+/// To somebody who speaks HTTP without TLS where there is TLS.
+const PLAIN: &str = "HTTP/1.1 400 Bad Request\r\nContent-Type: application/problem+json\r\nConnection: close\r\n\
+    Content-Length: 126\r\n\r\n{\"type\":\"about:blank\",\"title\":\"Bad Request\",\"status\":400,\
+    \"detail\":\"This address speaks TLS: ask it with https:// in the URL.\"}";
 /// For the head of a request, and for the next one on an idle connection.
 pub(super) const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 /// After that a connection ends with its present answer, or with its stream.
-const LIFETIME: Duration = Duration::from_secs(60);
+pub(super) const LIFETIME: Duration = Duration::from_secs(if cfg!(test) { 6 } else { 60 });
 /// A peer that takes nothing for so long is gone, or as good as that; streams would wait for it for ever.
 const SILENCE: Duration = Duration::from_secs(30);
 /// For the last answer of a connection, at its end or at that of the server.
@@ -38,14 +50,20 @@ pub(super) const MAX_HEAD: usize = 16 * 1024;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
 /// Serves until `stop` is cancelled and the last answers are out.
-pub(super) async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) {
+pub(super) async fn serve(
+    listener: TcpListener,
+    tls: Option<Arc<Termination>>,
+    router: Router,
+    stop: CancellationToken,
+) {
     let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let room = Arc::new(Semaphore::new(MAX_STREAMS));
     let connections = TaskTracker::new();
     while let Some((stream, peer, slot)) = accept(&listener, &slots, &stop).await {
         let (room, stop) = (room.clone(), stop.clone());
-        let line = Line { peer, streams: TaskTracker::new(), room, stop };
-        connections.spawn(connection(stream, router.clone(), line, slot));
+        let secure = tls.is_some();
+        let line = Line { peer, secure, streams: TaskTracker::new(), room, stop };
+        connections.spawn(connection(stream, tls.clone(), router.clone(), line, slot));
     }
     drop(listener);
     connections.close();
@@ -78,10 +96,41 @@ async fn accept(
     }
 }
 
-async fn connection(stream: TcpStream, router: Router, line: Line, _slot: OwnedSemaphorePermit) {
+async fn connection(
+    stream: TcpStream,
+    tls: Option<Arc<Termination>>,
+    router: Router,
+    line: Line,
+    _slot: OwnedSemaphorePermit,
+) {
     if let Err(error) = SockRef::from(&stream).set_tcp_user_timeout(Some(SILENCE)) {
         debug!(%error, "a connection to the admin address is not watched");
     }
+    let Some(tls) = tls else { return talk(stream, router, line).await };
+    let stop = line.stop.clone();
+    match stop.run_until_cancelled(timeout(HANDSHAKE_TIMEOUT, secure(stream, &tls))).await {
+        Some(Ok(Ok(stream))) => talk(stream, router, line).await,
+        Some(Ok(Err(error))) => debug!(%error, "no TLS at the admin address"),
+        Some(Err(_)) => debug!("no TLS handshake at the admin address in time"),
+        None => {}
+    }
+}
+
+/// Shakes hands. Who speaks HTTP without TLS is told so.
+async fn secure(mut stream: TcpStream, tls: &Termination) -> io::Result<TlsStream<TcpStream>> {
+    let mut first = [0];
+    if stream.peek(&mut first).await? > 0 && first[0].is_ascii_uppercase() {
+        stream.write_all(PLAIN.as_bytes()).await?;
+        stream.shutdown().await?;
+        // What is not read would have the kernel throw the answer away.
+        let mut rest = [0; 1024];
+        while stream.read(&mut rest).await? > 0 {}
+        return Err(io::Error::other("the client speaks HTTP without TLS"));
+    }
+    TlsAcceptor::from(tls.config()).accept(stream).await
+}
+
+async fn talk<S: Transport>(stream: S, router: Router, line: Line) {
     let (stop, streams) = (line.stop.clone(), line.streams.clone());
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -107,6 +156,11 @@ async fn connection(stream: TcpStream, router: Router, line: Line, _slot: OwnedS
     }
 }
 
+/// TCP, with or without TLS.
+trait Transport: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Transport for S {}
+
 /// The router, told of the connection that its requests come on.
 struct Named {
     router: TowerToHyperService<Router>,
@@ -124,9 +178,9 @@ impl Service<Request<Incoming>> for Named {
     }
 }
 
-type Connection = http1::Connection<TokioIo<TcpStream>, Named>;
+type Connection<S> = http1::Connection<TokioIo<S>, Named>;
 
-async fn last_answer(mut connection: std::pin::Pin<&mut Connection>) -> hyper::Result<()> {
+async fn last_answer<S: Transport>(mut connection: Pin<&mut Connection<S>>) -> hyper::Result<()> {
     connection.as_mut().graceful_shutdown();
     timeout(LAST_ANSWER, connection).await.unwrap_or(Ok(()))
 }

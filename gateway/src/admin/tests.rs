@@ -8,35 +8,31 @@ use std::sync::Mutex;
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
-use futures_util::stream::BoxStream;
 use serde_json::Value;
 
-use super::operator::Refusal;
-use super::view::session::{TapLine, TapQuery};
 use super::*;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
 mod api;
+mod console;
 mod document;
+mod errors;
+mod fakes;
+mod streams;
 
 fn sources() -> Sources {
     Sources {
         metrics: Arc::new(|| "answer 42\n".to_owned()),
         not_ready: Arc::new(Vec::new),
+        name: "gw".into(),
+        auth: Arc::new(Auth::new(auth::Accounts::default(), Arc::default()).unwrap()),
+        tls: None,
         operator: Arc::new(api::Desk::default()),
-        observer: None,
-        configurator: None,
-        tapping: Arc::new(NoTaps),
+        observer: Some(Arc::new(fakes::Seen)),
+        configurator: Some(Arc::new(fakes::Steered)),
+        tapping: Arc::new(fakes::OneLine),
         events: Arc::default(),
-    }
-}
-
-struct NoTaps;
-
-impl Tapping for NoTaps {
-    fn tap(&self, _: &TapQuery) -> Result<BoxStream<'static, TapLine>, Refusal> {
-        Err(Refusal::Conflict("There are no taps here.".into()))
     }
 }
 
@@ -86,15 +82,6 @@ fn live_answers_whether_ready_or_not() {
     let (head, body) = ask(&server, "GET /health/ready");
     assert!(head.starts_with("http/1.1 200 "), "{head}");
     assert_eq!(body, r#"{"status":"ready"}"#);
-}
-
-#[test]
-fn the_first_page_is_the_console_and_runs_no_scripts() {
-    let server = start(sources());
-    let (head, body) = ask(&server, "GET /");
-    assert!(head.contains("content-type: text/html"), "{head}");
-    assert!(head.contains("content-security-policy: default-src 'none'"), "{head}");
-    assert_eq!(body, admin_ui::INDEX);
 }
 
 #[test]

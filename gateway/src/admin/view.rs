@@ -101,6 +101,20 @@ pub struct Check {
     pub text: Option<String>,
     /// When it ended (RFC 3339).
     pub at: String,
+    /// The latest results, the oldest first, this one included: only where one node is asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub past: Vec<PastCheck>,
+}
+
+/// What a check came to once.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct PastCheck {
+    /// As that of [`Check`].
+    pub outcome: String,
+    /// How long it took.
+    pub latency_ms: f64,
+    /// When it ended (RFC 3339).
+    pub at: String,
 }
 
 /// `PATCH /api/v1/nodes/{cluster}/{node}`

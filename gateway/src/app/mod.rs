@@ -27,6 +27,7 @@ use tracing::{Dispatch, info, warn};
 
 use arrive::Hall;
 
+use crate::admin::auth::{Accounts, Auth};
 use crate::admin::{self, AdminError, AdminServer, BoundAdmin, Sources};
 use crate::cluster::lookup::Lookup;
 use crate::cluster::report::HealthEvent;
@@ -135,6 +136,8 @@ struct Gateway {
     board: Arc<Board>,
     /// Moves them; empty until VRRP runs.
     hand: Arc<OnceLock<Hand>>,
+    /// Who may do what at the admin address.
+    auth: Arc<Auth>,
     admin: Option<AdminServer>,
     http: Option<HttpServer>,
 }
@@ -168,7 +171,9 @@ fn start(
     let accepting = listeners.iter().map(|l| (l.name.clone(), l.accepting.clone())).collect();
     let (http, listeners) = with_http(model, listeners);
     let health = Health::new(shared.name.clone(), shared.metrics.clone());
-    let keeper = Arc::new(Keeper::new(shared.clone(), model.gateway.drain_rate));
+    let keeper = Arc::new(Keeper::new(shared.clone()));
+    let accounts = model.admin.as_ref().map(Accounts::of).unwrap_or_default();
+    let auth = Arc::new(Auth::new(accounts, shared.events.clone())?);
     let mut gateway = Gateway {
         shared,
         health,
@@ -185,6 +190,7 @@ fn start(
         addresses,
         board: Arc::new(Board::new(&model.virtual_routers)),
         hand: Arc::default(),
+        auth,
         admin: None,
         http: None,
     };
@@ -377,6 +383,9 @@ impl Gateway {
             hand: self.hand.clone(),
         };
         Sources {
+            name: self.shared.name.clone(),
+            auth: self.auth.clone(),
+            tls: self.tls.admin.clone(),
             metrics: Arc::new(move || metrics.render()),
             not_ready: Arc::new(move || watch::not_ready(&shared, &stop)),
             operator: Arc::new(desk),

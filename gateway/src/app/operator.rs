@@ -12,7 +12,7 @@ use crate::admin::view;
 use crate::cluster::Cluster;
 use crate::cluster::condition::{AdminState, Fitness, Verdict};
 use crate::cluster::node::Node;
-use crate::cluster::report::CheckReport;
+use crate::cluster::report::{CheckReport, Past};
 use crate::config::model::ClusterName;
 use crate::drain::{self, Keeper};
 use crate::session::Shared;
@@ -185,6 +185,15 @@ fn check(report: &CheckReport) -> view::Check {
         latency_ms: report.latency.as_micros() as f64 / 1000.0,
         text: report.text.as_deref().map(str::to_owned),
         at: time(report.at),
+        past: report.past.iter().map(past).collect(),
+    }
+}
+
+fn past(past: &Past) -> view::PastCheck {
+    view::PastCheck {
+        outcome: past.outcome.name().to_owned(),
+        latency_ms: past.latency.as_micros() as f64 / 1000.0,
+        at: time(past.at),
     }
 }
 

@@ -123,6 +123,7 @@ mod tests {
             vhost: None,
             software: Software::default(),
             handshake: (Duration::ZERO, Duration::ZERO),
+            routed: Default::default(),
         }));
         session.heard.heartbeat.store(heartbeat, Ordering::Relaxed);
         session

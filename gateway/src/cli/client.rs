@@ -1,95 +1,65 @@
 //! Asks a running gateway by its admin API.
 
 use std::fmt::Display;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::path::PathBuf;
+use std::io::{BufRead, BufReader};
+use std::sync::Arc;
 use std::time::Duration;
 
-use clap::Args;
+use rustls::crypto::aws_lc_rs;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use ureq::http::{Method, Request, Response};
+use serde_json::Value;
+use ureq::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
+use ureq::http::{HeaderValue, Method, Request, Response, StatusCode};
+use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use ureq::{Agent, Body};
-
-use crate::admin::view::Problem;
-use crate::config::admin;
 
 /// For each answer.
 const TIMEOUT: Duration = Duration::from_secs(10);
-const DEFAULT_CONFIG: &str = super::DEFAULT_CONFIG;
+/// To connect, where the answer has no end.
+const TO_CONNECT: Duration = Duration::from_secs(5);
+/// Longest line of a stream, in bytes.
+const LONGEST_LINE: u64 = 1024 * 1024;
 
-/// Where the gateway answers.
-#[derive(Debug, Args)]
-pub(super) struct Admin {
-    /// Where the admin API of the gateway answers, such as http://127.0.0.1:15680.
-    #[arg(long, value_name = "URL", env = "AMQP_GATEWAY_ADMIN")]
-    admin: Option<String>,
-    /// The configuration of the gateway: its admin.bind is asked where --admin is not given.
-    #[arg(long, value_name = "FILE", default_value = DEFAULT_CONFIG)]
-    config: PathBuf,
-}
+const LOG_IN: &str =
+    "log in with --admin https://user:password@HOST:PORT, AMQP_GATEWAY_ADMIN or AMQP_GATEWAY_TOKEN";
 
 /// A gateway that is asked.
-#[derive(Debug)]
 pub(super) struct Client {
     base: String,
+    login: Option<HeaderValue>,
     agent: Agent,
 }
 
-impl Admin {
-    /// Finds the gateway.
-    ///
-    /// # Errors
-    /// When nothing says where it is: tells how to.
-    pub(super) fn client(&self) -> Result<Client, String> {
-        let base = match &self.admin {
-            Some(url) => base(url)?,
-            None => self.configured()?,
-        };
-        let agent = Agent::config_builder()
+impl Client {
+    /// Of the gateway whose URLs begin with `base`; `authorities` are believed where it speaks TLS.
+    pub(super) fn new(
+        base: String,
+        login: Option<HeaderValue>,
+        authorities: Option<Vec<Certificate<'static>>>,
+    ) -> Self {
+        let mut config = Agent::config_builder()
             .timeout_global(Some(TIMEOUT))
             .http_status_as_error(false)
             .allow_non_standard_methods(true)
-            .proxy(None)
-            .build()
-            .into();
-        Ok(Client { base, agent })
-    }
-
-    fn configured(&self) -> Result<String, String> {
-        let advice = "name the gateway with --admin URL, AMQP_GATEWAY_ADMIN or --config FILE";
-        let bind = admin::bind(&self.config).map_err(|error| format!("{error}: {advice}"))?;
-        let file = self.config.display();
-        let mut address = bind.ok_or_else(|| format!("{file} has no [admin] bind: {advice}"))?;
-        // Bound everywhere, it answers here, too.
-        match address.ip() {
-            IpAddr::V4(Ipv4Addr::UNSPECIFIED) => address.set_ip(Ipv4Addr::LOCALHOST.into()),
-            IpAddr::V6(Ipv6Addr::UNSPECIFIED) => address.set_ip(Ipv6Addr::LOCALHOST.into()),
-            _ => {}
+            // A login is for this gateway alone.
+            .max_redirects(0)
+            .proxy(None);
+        if let Some(authorities) = authorities {
+            let tls = TlsConfig::builder()
+                .root_certs(RootCerts::new_with_certs(&authorities))
+                .unversioned_rustls_crypto_provider(Arc::new(aws_lc_rs::default_provider()));
+            config = config.tls_config(tls.build());
         }
-        Ok(format!("http://{address}"))
+        Self { base, login, agent: config.build().into() }
     }
-}
 
-/// The beginning of all URLs, from what was given: the scheme may be left out.
-fn base(url: &str) -> Result<String, String> {
-    let rest = url.strip_prefix("http://").unwrap_or(url).trim_end_matches('/');
-    match rest {
-        "" => Err("--admin: empty; give a URL such as http://127.0.0.1:15680".to_owned()),
-        _ if rest.contains("://") => {
-            Err(format!("--admin: {url}: only http:// is spoken in this build"))
-        }
-        _ => Ok(format!("http://{rest}")),
-    }
-}
-
-impl Client {
     /// GET
     ///
     /// # Errors
     /// When the gateway does not answer, or refuses: the reason.
     pub(super) fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, String> {
-        self.ask(Method::GET, path, String::new())
+        self.ask(Method::GET, path, String::new(), TIMEOUT)
     }
 
     /// Any other method; `body` is sent as JSON.
@@ -102,8 +72,56 @@ impl Client {
         path: &str,
         body: &impl Serialize,
     ) -> Result<T, String> {
+        self.send_for(method, path, body, TIMEOUT)
+    }
+
+    /// As [`Client::send`], for what takes longer.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub(super) fn send_for<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: &impl Serialize,
+        patience: Duration,
+    ) -> Result<T, String> {
         let body = serde_json::to_string(body).map_err(|error| error.to_string())?;
-        self.ask(method, path, body)
+        self.ask(method, path, body, patience)
+    }
+
+    /// Follows a stream of events: calls `each` with the data of each, until there are no more, or it says so.
+    ///
+    /// # Errors
+    /// As [`Client::get`], and those of `each`.
+    pub(super) fn follow<E: From<String>>(
+        &self,
+        path: &str,
+        mut each: impl FnMut(&str) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let url = format!("{}{path}", self.base);
+        let request = self.request(Method::GET, &url, "text/event-stream", String::new())?;
+        let request = self.agent.configure_request(request);
+        let request = request.timeout_global(None).timeout_connect(Some(TO_CONNECT)).build();
+        let answer = self.agent.run(request).map_err(|error| unanswered(&url, &error))?;
+        let mut answer = self.accepted(answer)?;
+        let mut lines = BufReader::new(answer.body_mut().as_reader());
+        let mut data = String::new();
+        loop {
+            let mut line = String::new();
+            let read = std::io::Read::take(&mut lines, LONGEST_LINE).read_line(&mut line);
+            if read.map_err(|error| unanswered(&url, &error))? == 0 {
+                return Ok(());
+            }
+            match line.trim_end_matches(['\r', '\n']) {
+                "" if !data.is_empty() => each(&std::mem::take(&mut data))?,
+                line => {
+                    if let Some(text) = line.strip_prefix("data:") {
+                        data.push_str(text.strip_prefix(' ').unwrap_or(text));
+                    }
+                }
+            }
+        }
     }
 
     fn ask<T: DeserializeOwned>(
@@ -111,31 +129,75 @@ impl Client {
         method: Method,
         path: &str,
         body: String,
+        patience: Duration,
     ) -> Result<T, String> {
         let url = format!("{}{path}", self.base);
-        let failed = |error: &dyn Display| format!("{url}: {error}; does the gateway run there?");
-        let request = Request::builder().method(method).uri(&url);
-        let request = request.header("content-type", "application/json").body(body);
-        let request = request.map_err(|error| format!("{url}: {error}"))?;
-        let mut response = self.agent.run(request).map_err(|error| failed(&error))?;
-        let text = response.body_mut().read_to_string().map_err(|error| failed(&error))?;
-        if !response.status().is_success() {
-            return Err(refusal(&response, &text));
-        }
+        let request = self.request(method, &url, "application/json", body)?;
+        let request = self.agent.configure_request(request).timeout_global(Some(patience)).build();
+        let answer = self.agent.run(request).map_err(|error| unanswered(&url, &error))?;
+        let mut answer = self.accepted(answer)?;
+        let text = answer.body_mut().with_config().limit(64 * 1024 * 1024).read_to_string();
+        let text = text.map_err(|error| unanswered(&url, &error))?;
         serde_json::from_str(&text)
             .map_err(|error| format!("{url}: not an answer of this API ({error})"))
     }
-}
 
-/// What the gateway has against it.
-fn refusal(response: &Response<Body>, text: &str) -> String {
-    match serde_json::from_str::<Problem>(text) {
-        Ok(problem) => problem.detail,
-        Err(_) => format!("the answer has status {}", response.status()),
+    fn request(
+        &self,
+        method: Method,
+        url: &str,
+        accept: &str,
+        body: String,
+    ) -> Result<Request<String>, String> {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(url)
+            .header(CONTENT_TYPE, "application/json")
+            .header(ACCEPT, accept);
+        if let Some(login) = &self.login {
+            request = request.header(AUTHORIZATION, login);
+        }
+        request.body(body).map_err(|error| format!("{url}: {error}"))
+    }
+
+    /// The answer, unless the gateway has something against it.
+    fn accepted(&self, mut answer: Response<Body>) -> Result<Response<Body>, String> {
+        let status = answer.status();
+        if status.is_success() {
+            return Ok(answer);
+        }
+        let text = answer.body_mut().read_to_string().unwrap_or_default();
+        let refusal = refusal(status, &text);
+        Err(match status {
+            StatusCode::UNAUTHORIZED if self.login.is_none() => {
+                format!("{}: a login is needed: {LOG_IN}", self.base)
+            }
+            StatusCode::UNAUTHORIZED => {
+                format!("{}: the login is not accepted: {refusal}", self.base)
+            }
+            StatusCode::FORBIDDEN if self.login.is_some() => {
+                format!("{refusal}\nThis login may not do it: {LOG_IN}, as somebody who may.")
+            }
+            _ => refusal,
+        })
     }
 }
 
-/// A name as a part of a path.
+fn unanswered(url: &str, error: &dyn Display) -> String {
+    format!("{url}: {error}; does the gateway run there?")
+}
+
+/// What the gateway has against it: the sentence, then all reasons, one a line.
+fn refusal(status: StatusCode, text: &str) -> String {
+    let problem: Value = serde_json::from_str(text).unwrap_or_default();
+    let Some(detail) = problem["detail"].as_str() else {
+        return format!("the answer has status {status}");
+    };
+    let reasons = problem["reasons"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    reasons.fold(detail.to_owned(), |text, reason| format!("{text}\n{}", reason.trim_end()))
+}
+
+/// A name as a part of a path or query.
 pub(super) fn part(name: &str) -> String {
     let kept = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
     name.bytes().fold(String::new(), |text, byte| match kept(byte) {
@@ -144,22 +206,33 @@ pub(super) fn part(name: &str) -> String {
     })
 }
 
+/// A path with its query; what is absent is left out.
+pub(super) fn query(path: &str, pairs: &[(&str, Option<String>)]) -> String {
+    let given = pairs.iter().filter_map(|(name, value)| Some((name, value.as_deref()?)));
+    let given: Vec<_> = given.map(|(name, value)| format!("{name}={}", part(value))).collect();
+    if given.is_empty() { path.to_owned() } else { format!("{path}?{}", given.join("&")) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_url_is_taken_with_and_without_its_scheme() {
-        for url in ["http://127.0.0.1:15680", "127.0.0.1:15680", "http://127.0.0.1:15680/"] {
-            assert_eq!(base(url).as_deref(), Ok("http://127.0.0.1:15680"));
-        }
-        assert!(base("https://gw").is_err_and(|error| error.contains("only http://")));
-        assert!(base("").is_err());
-    }
-
-    #[test]
     fn names_cannot_break_out_of_a_path() {
         assert_eq!(part("rabbit-1.a_b"), "rabbit-1.a_b");
         assert_eq!(part("a/b?c d"), "a%2Fb%3Fc%20d");
+        let pairs = [("a", Some("x&b=1".to_owned())), ("b", None), ("c", Some(String::new()))];
+        assert_eq!(query("/p", &pairs), "/p?a=x%26b%3D1&c=");
+        assert_eq!(query("/p", &[]), "/p");
+    }
+
+    #[test]
+    fn a_refusal_tells_its_reasons_one_by_one() {
+        let text =
+            r#"{"status": 422, "detail": "Not valid.", "reasons": ["a:1: no\n", "b:2: no"]}"#;
+        let refused = refusal(StatusCode::UNPROCESSABLE_ENTITY, text);
+        assert_eq!(refused, "Not valid.\na:1: no\nb:2: no");
+        let refused = refusal(StatusCode::BAD_GATEWAY, "<html>");
+        assert_eq!(refused, "the answer has status 502 Bad Gateway");
     }
 }

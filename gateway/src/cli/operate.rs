@@ -8,11 +8,13 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use serde_json::json;
+use serde::Serialize;
+use serde_json::json as value;
 use ureq::http::Method;
 
-use super::client::{Admin, Client, part};
-use crate::admin::view::{AdminState, Cluster, Node, NodeChange, Nodes, Rebalance};
+use super::client::{Client, part};
+use super::login::Admin;
+use crate::admin::view::{AdminState, Cluster, Clusters, Node, NodeChange, Nodes, Rebalance};
 
 /// How often it is asked how far a drain or rebalance is.
 const LOOK: Duration = Duration::from_millis(200);
@@ -33,6 +35,12 @@ impl From<io::Error> for Failed {
     fn from(error: io::Error) -> Self {
         Self::Output(error)
     }
+}
+
+/// Prints what a program reads.
+pub(super) fn json(out: &mut dyn Write, what: &impl Serialize) -> Result<(), Failed> {
+    let text = serde_json::to_string_pretty(what).map_err(|error| error.to_string())?;
+    Ok(writeln!(out, "{text}")?)
 }
 
 /// A node as operators name it: `cluster/node`.
@@ -74,9 +82,13 @@ impl NodeName {
 /// `nodes`
 #[derive(Debug, Args)]
 pub(super) struct ListNodes {
-    /// Print what the API answers, as JSON.
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    admin: Admin,
+}
+
+/// `clusters`
+#[derive(Debug, Args)]
+pub(super) struct ListClusters {
     #[command(flatten)]
     admin: Admin,
 }
@@ -120,18 +132,31 @@ pub(super) struct RebalanceCluster {
 impl ListNodes {
     pub(super) fn run(&self, out: &mut dyn Write) -> Result<(), Failed> {
         let client = self.admin.client()?;
-        if self.json {
-            let answer: serde_json::Value = client.get("/api/v1/nodes")?;
-            return Ok(writeln!(out, "{answer:#}")?);
+        if self.admin.json {
+            return json(out, &client.get::<serde_json::Value>("/api/v1/nodes")?);
         }
         let answer: Nodes = client.get("/api/v1/nodes")?;
         Ok(write!(out, "{}", super::table::nodes(&answer.nodes))?)
     }
 }
 
+impl ListClusters {
+    pub(super) fn run(&self, out: &mut dyn Write) -> Result<(), Failed> {
+        let client = self.admin.client()?;
+        if self.admin.json {
+            return json(out, &client.get::<serde_json::Value>("/api/v1/clusters")?);
+        }
+        let answer: Clusters = client.get("/api/v1/clusters")?;
+        Ok(write!(out, "{}", super::table::clusters(&answer.clusters))?)
+    }
+}
+
 impl OfNode {
     pub(super) fn set(&self, state: AdminState, out: &mut dyn Write) -> Result<(), Failed> {
         let node = self.change(&self.admin.client()?, state)?;
+        if self.admin.json {
+            return json(out, &node);
+        }
         let (name, state, sessions) = (&self.node, state.name(), node.sessions);
         Ok(writeln!(out, "{name}: {state}, {sessions} sessions on it")?)
     }
@@ -153,6 +178,9 @@ impl Drain {
         let (client, begun) = (self.of.admin.client()?, Instant::now());
         let name = &self.of.node;
         let mut node = self.of.change(&client, AdminState::Draining)?;
+        if self.no_wait && self.of.admin.json {
+            return json(out, &node);
+        }
         if self.no_wait {
             let sessions = node.sessions;
             return Ok(writeln!(out, "{name}: draining, {sessions} sessions on it")?);
@@ -162,7 +190,10 @@ impl Drain {
         while node.sessions > 0 {
             sleep(LOOK);
             // One that no name leads to any more is not listed once it is empty.
-            let Some(found) = self.of.find(&client)? else { break };
+            let Some(found) = self.of.find(&client)? else {
+                node.sessions = 0;
+                break;
+            };
             node = found;
             if node.admin_state != AdminState::Draining {
                 bar.abandon();
@@ -175,6 +206,9 @@ impl Drain {
             bar.set_position(total.saturating_sub(node.sessions) as u64);
         }
         bar.finish_and_clear();
+        if self.of.admin.json {
+            return json(out, &node);
+        }
         let took = begun.elapsed().as_secs_f64();
         Ok(writeln!(
             out,
@@ -190,8 +224,11 @@ impl RebalanceCluster {
             (&self.cluster, format!("/api/v1/clusters/{}", part(&self.cluster)));
         let path = format!("{of_cluster}/rebalance");
         let method = if self.stop { Method::DELETE } else { Method::POST };
-        let run: Rebalance = client.send(method, &path, &json!({}))?;
+        let run: Rebalance = client.send(method, &path, &value!({}))?;
         let Rebalance { planned, moved, rate, .. } = run;
+        if self.admin.json && (self.stop || planned == 0 || self.no_wait) {
+            return json(out, &run);
+        }
         if self.stop {
             return Ok(writeln!(out, "{name}: stopped, {moved} of {planned} sessions were moved")?);
         }
@@ -202,13 +239,17 @@ impl RebalanceCluster {
             return Ok(writeln!(out, "{name}: moving {planned} sessions, {rate} a second")?);
         }
         let bar = bar(&format!("{name}: {{pos}} of {{len}} sessions moved"), planned);
-        let mut moved = moved;
+        let mut last = run;
         while let Some(run) = client.get::<Cluster>(&of_cluster)?.rebalance {
-            moved = run.moved;
-            bar.set_position(moved as u64);
+            last = run;
+            bar.set_position(last.moved as u64);
             sleep(LOOK);
         }
         bar.finish_and_clear();
+        if self.admin.json {
+            return json(out, &last);
+        }
+        let moved = last.moved;
         let took = begun.elapsed().as_secs_f64();
         Ok(writeln!(out, "{name}: {moved} sessions moved in {took:.1} s")?)
     }

@@ -1,24 +1,31 @@
 //! Tables for people.
 
-use crate::admin::view::Node;
+use super::figures::plain;
 use crate::admin::view::vrrp::VirtualRouter;
+use crate::admin::view::{Cluster, Node};
+
+/// The heads of [`node_row`].
+pub(super) const NODE_HEAD: [&str; 7] =
+    ["NODE", "ADDRESS", "STATE", "HEALTH", "SESSIONS", "WEIGHT", "REMARKS"];
 
 /// The nodes, one a line, and what is to be said of each.
 pub(super) fn nodes(nodes: &[Node]) -> String {
-    let head = ["NODE", "ADDRESS", "STATE", "HEALTH", "SESSIONS", "WEIGHT", "REMARKS"];
-    let mut rows = vec![head.map(str::to_owned)];
-    rows.extend(nodes.iter().map(|node| {
-        [
-            format!("{}/{}", node.cluster, node.node),
-            node.address.clone(),
-            node.admin_state.name().to_owned(),
-            node.verdict.clone(),
-            node.sessions.to_string(),
-            node.weight.to_string(),
-            remarks(node).join("; "),
-        ]
-    }));
+    let mut rows = vec![NODE_HEAD.map(str::to_owned)];
+    rows.extend(nodes.iter().map(node_row));
     aligned(&rows)
+}
+
+/// One node, as a row.
+pub(super) fn node_row(node: &Node) -> [String; 7] {
+    [
+        format!("{}/{}", node.cluster, node.node),
+        node.address.clone(),
+        node.admin_state.name().to_owned(),
+        node.verdict.clone(),
+        node.sessions.to_string(),
+        node.weight.to_string(),
+        remarks(node).join("; "),
+    ]
 }
 
 fn remarks(node: &Node) -> Vec<String> {
@@ -47,6 +54,27 @@ fn remarks(node: &Node) -> Vec<String> {
         format!("{} {}{text}", check.check, check.outcome)
     }));
     remarks
+}
+
+/// The clusters, one a line.
+pub(super) fn clusters(clusters: &[Cluster]) -> String {
+    let head = ["CLUSTER", "BALANCE", "USABLE", "SESSIONS", "NODES", "REMARKS"];
+    let mut rows = vec![head.map(str::to_owned)];
+    rows.extend(clusters.iter().map(|cluster| {
+        let moved = cluster
+            .rebalance
+            .as_ref()
+            .map(|r| format!("{} of {} sessions moved", r.moved, r.planned));
+        [
+            cluster.cluster.clone(),
+            cluster.balance.clone(),
+            if cluster.usable { "yes" } else { "no" }.to_owned(),
+            cluster.sessions.to_string(),
+            cluster.nodes.join(" "),
+            moved.unwrap_or_default(),
+        ]
+    }));
+    aligned(&rows)
 }
 
 /// The virtual routers, one a line, and what is to be said of each.
@@ -91,7 +119,8 @@ fn remarks_on_router(router: &VirtualRouter) -> Vec<String> {
 }
 
 /// Columns as wide as they have to be, two spaces between them.
-fn aligned<const N: usize>(rows: &[[String; N]]) -> String {
+pub(super) fn aligned<const N: usize>(rows: &[[String; N]]) -> String {
+    let rows: Vec<_> = rows.iter().map(|row| row.each_ref().map(|cell| plain(cell))).collect();
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
     let widths: [usize; N] = std::array::from_fn(|column| width(column).unwrap_or(0));
     let line = |row: &[String; N]| {

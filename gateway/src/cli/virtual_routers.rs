@@ -5,11 +5,12 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use clap::{Args, Subcommand};
-use serde_json::json;
+use serde_json::json as value;
 use ureq::http::Method;
 
-use super::client::{Admin, Client, part};
-use super::operate::Failed;
+use super::client::{Client, part};
+use super::login::Admin;
+use super::operate::{Failed, json};
 use crate::admin::view::vrrp::{VirtualRouter, VirtualRouters};
 
 const ALL: &str = "/api/v1/virtual-routers";
@@ -24,9 +25,6 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(super) struct OfVirtualRouters {
     #[command(subcommand)]
     action: Option<Action>,
-    /// Print what the API answers, as JSON.
-    #[arg(long)]
-    json: bool,
     #[command(flatten)]
     admin: Admin,
 }
@@ -73,9 +71,8 @@ impl OfVirtualRouters {
 
     fn list(&self, out: &mut dyn Write) -> Result<(), Failed> {
         let client = self.admin.client()?;
-        if self.json {
-            let answer: serde_json::Value = client.get(ALL)?;
-            return Ok(writeln!(out, "{answer:#}")?);
+        if self.admin.json {
+            return json(out, &client.get::<serde_json::Value>(ALL)?);
         }
         let answer: VirtualRouters = client.get(ALL)?;
         Ok(write!(out, "{}", super::table::virtual_routers(&answer.virtual_routers))?)
@@ -88,11 +85,14 @@ impl OfVirtualRouter {
     }
 
     fn send(&self, client: &Client, what: &str) -> Result<VirtualRouter, String> {
-        client.send(Method::POST, &format!("{}/{what}", self.path()), &json!({}))
+        client.send(Method::POST, &format!("{}/{what}", self.path()), &value!({}))
     }
 
     fn reclaim(&self, out: &mut dyn Write) -> Result<(), Failed> {
         let router = self.send(&self.admin.client()?, "reclaim")?;
+        if self.admin.json {
+            return json(out, &router);
+        }
         let (name, priority) = (&self.name, router.effective_priority.unwrap_or(router.priority));
         Ok(writeln!(out, "{name}: reclaimed, priority {priority}")?)
     }
@@ -103,6 +103,9 @@ impl Release {
         let (client, begun) = (self.of.admin.client()?, Instant::now());
         let name = &self.of.name;
         let mut router = self.of.send(&client, "release")?;
+        if self.no_wait && self.of.admin.json {
+            return json(out, &router);
+        }
         if self.no_wait {
             return Ok(writeln!(out, "{name}: released, state {}", router.state)?);
         }
@@ -114,6 +117,9 @@ impl Release {
             }
             sleep(LOOK);
             router = client.get(&self.of.path())?;
+        }
+        if self.of.admin.json {
+            return json(out, &router);
         }
         let took = begun.elapsed().as_secs_f64();
         let peer = match &router.peer {

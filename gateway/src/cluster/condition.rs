@@ -151,6 +151,11 @@ impl Condition {
         self.row.load().as_deref().copied()
     }
 
+    /// It is not checked any more: how rounds came out is old.
+    pub fn forget_rounds(&self) {
+        self.row.store(None);
+    }
+
     /// A round of checks is over, that ran from `begun` to `ended`. Returns where the node stands now.
     pub fn round(&self, good: bool, begun: Instant, ended: Instant) -> Row {
         let row = Row::after(self.row(), good, begun, ended);

@@ -366,8 +366,14 @@ mod tests {
         let node = cluster.nodes()[0].clone();
         let first_round = |outcome| {
             let (text, at) = (None, std::time::SystemTime::now());
-            let check =
-                CheckReport { check: Check::Tcp, outcome, latency: Duration::ZERO, text, at };
+            let check = CheckReport {
+                check: Check::Tcp,
+                outcome,
+                latency: Duration::ZERO,
+                text,
+                at,
+                past: [].into(),
+            };
             let report = Report { asked: true, checks: vec![check], ..Report::default() };
             node.report.store(Arc::new(report));
         };

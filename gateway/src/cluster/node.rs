@@ -148,7 +148,8 @@ impl Node {
     }
 
     /// Is it a node of this section, as far as the address goes?
-    pub(super) fn is_of(&self, section: &model::Node) -> bool {
+    #[must_use]
+    pub fn is_of(&self, section: &model::Node) -> bool {
         self.section == section.name && self.configured == section.address
     }
 

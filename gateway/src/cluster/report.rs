@@ -36,6 +36,33 @@ pub struct CheckReport {
     pub text: Option<Arc<str>>,
     /// When it ended.
     pub at: SystemTime,
+    /// Those before it and itself, the oldest first, at most [`KEPT`].
+    pub past: Arc<[Past]>,
+}
+
+/// Results that are kept of each check: at the usual pace, the last minutes.
+pub const KEPT: usize = 120;
+
+/// A result that a check came to once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Past {
+    /// How it came out.
+    pub outcome: Outcome,
+    /// How long it took.
+    pub latency: Duration,
+    /// When it ended.
+    pub at: SystemTime,
+}
+
+impl CheckReport {
+    /// With what there was before it.
+    #[must_use]
+    pub fn after(self, before: Option<&Self>) -> Self {
+        let kept = before.map_or(&[][..], |before| &before.past);
+        let old = &kept[kept.len().saturating_sub(KEPT - 1)..];
+        let now = Past { outcome: self.outcome, latency: self.latency, at: self.at };
+        Self { past: old.iter().copied().chain([now]).collect(), ..self }
+    }
 }
 
 /// How a check came out.
@@ -89,4 +116,28 @@ pub enum Change {
     Alarm(bool),
     /// Queues would lose their majority without it, or would not any more.
     QuorumCritical(bool),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_latest_results_of_a_check_are_kept_the_oldest_first() {
+        let result = |millis| CheckReport {
+            check: Check::Amqp,
+            outcome: Outcome::Passed,
+            latency: Duration::from_millis(millis),
+            text: None,
+            at: SystemTime::UNIX_EPOCH,
+            past: [].into(),
+        };
+        let mut last = result(0).after(None);
+        for millis in 1..=KEPT as u64 {
+            last = result(millis).after(Some(&last));
+        }
+        assert_eq!(last.past.len(), KEPT);
+        assert_eq!(last.past[0].latency, Duration::from_millis(1));
+        assert_eq!(last.past[KEPT - 1].latency, last.latency);
+    }
 }

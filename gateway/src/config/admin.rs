@@ -11,21 +11,32 @@ use toml::de::{DeTable, DeValue};
 use super::environment::Environment;
 use super::{read, values};
 
-/// The `admin.bind` of the file at `path`; `None` if it has none.
+/// Where the admin API answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// `admin.bind`
+    pub bind: SocketAddr,
+    /// Is there a section `admin.tls`?
+    pub tls: bool,
+}
+
+/// What the file at `path` says of it; `None` if it has no `admin.bind`.
 ///
 /// # Errors
 /// Why it cannot be told, and what to do.
-pub fn bind(path: &Path) -> Result<Option<SocketAddr>, String> {
+pub fn place(path: &Path) -> Result<Option<Place>, String> {
     let failed = |what: &dyn std::fmt::Display| format!("{}: {what}", path.display());
     let bytes = read(path).map_err(|error| failed(&format!("cannot read it: {error}")))?;
     let text = std::str::from_utf8(&bytes).map_err(|error| failed(&error))?;
-    bind_in(text, &Environment::of_process()).map_err(|error| failed(&error))
+    place_in(text, &Environment::of_process()).map_err(|error| failed(&error))
 }
 
-fn bind_in(text: &str, environment: &Environment<'_>) -> Result<Option<SocketAddr>, String> {
+fn place_in(text: &str, environment: &Environment<'_>) -> Result<Option<Place>, String> {
     // A recovering parser makes the best of the rest.
     let (root, errors) = DeTable::parse_recoverable(text);
-    let bind = root.get_ref().get("admin").and_then(|admin| admin.get_ref().get("bind"));
+    let admin = root.get_ref().get("admin").map(|admin| admin.get_ref());
+    let tls = admin.is_some_and(|admin| admin.get("tls").is_some());
+    let bind = admin.and_then(|admin| admin.get("bind"));
     let Some(bind) = bind.map(|bind| bind.get_ref()) else {
         return match errors.first() {
             Some(error) => Err(format!("not TOML: {}", error.message())),
@@ -37,7 +48,8 @@ fn bind_in(text: &str, environment: &Environment<'_>) -> Result<Option<SocketAdd
     };
     let wrong = |message: &str, advice: &str| format!("admin.bind: {message}; {advice}");
     let bind = environment.expand(bind).map_err(|e| wrong(&e.message, &e.advice))?;
-    values::socket_address(&bind).map(Some).map_err(|e| wrong(&e.message, &e.advice))
+    let bind = values::socket_address(&bind).map_err(|e| wrong(&e.message, &e.advice))?;
+    Ok(Some(Place { bind, tls }))
 }
 
 #[cfg(test)]
@@ -47,11 +59,15 @@ mod tests {
     use super::*;
 
     fn bound(text: &str) -> Result<Option<SocketAddr>, String> {
+        found(text).map(|place| place.map(|place| place.bind))
+    }
+
+    fn found(text: &str) -> Result<Option<Place>, String> {
         let variable = |name: &str| (name == "HOST").then(|| "127.0.0.2".to_owned());
         let file = |_: &Path| Err(io::ErrorKind::PermissionDenied.into());
         let environment =
             Environment { variable: &variable, file: &file, host_name: String::new() };
-        bind_in(text, &environment)
+        place_in(text, &environment)
     }
 
     #[test]
@@ -62,6 +78,15 @@ mod tests {
             ["password = \"${NOT_SET}\"", "password_file = \"/root/secret\"", "unknown = 1"]
         {
             assert_eq!(bound(&format!("{text}{secret}\n")), Ok(address));
+        }
+    }
+
+    #[test]
+    fn a_section_for_tls_is_seen() {
+        let bind = "[admin]\nbind = \"127.0.0.1:15680\"\n";
+        for (rest, tls) in [("", false), ("tls.certificates = []", true), ("[admin.tls]\n", true)] {
+            let place = found(&format!("{bind}{rest}")).ok().flatten();
+            assert_eq!(place.map(|place| place.tls), Some(tls), "{rest}");
         }
     }
 

@@ -92,6 +92,8 @@ pub const TRACK_TIMEOUT: Duration = Duration::from_secs(2);
 pub const TRACK_RISE: u32 = 2;
 /// `vrrp.NAME.track.script.fall`
 pub const TRACK_FALL: u32 = 3;
+/// `admin.metrics_auth`
+pub const METRICS_AUTH: bool = false;
 /// The word that turns a duration or a feature off.
 pub const OFF: &str = "off";
 

@@ -10,11 +10,13 @@ pub use super::at::{At, Named, OffOr, OneOrMany, Secret};
 use super::defaults::{self, text};
 use super::model::{LogFormat, LogLevel};
 
+mod admin;
 mod cluster;
 mod listener;
 mod track;
 mod vrrp;
 
+pub use self::admin::{Admin, AdminToken, AdminUser};
 pub use self::cluster::{
     Admission, Cluster, ClusterTls, Health, Identity, Node, Passive, Rebalance, Script,
 };
@@ -45,7 +47,7 @@ pub struct File {
     pub vrrp: Option<Named<VirtualRouter>>,
     /// Who is told of what happens.
     pub notify: Option<Notify>,
-    /// Metrics and health endpoints. Without it there is no admin address.
+    /// For operators: console, API, metrics and health. Without it there is no admin address.
     pub admin: Option<Admin>,
 }
 
@@ -175,13 +177,4 @@ pub struct Reject {
     /// Reply text, at most 255 bytes.
     #[schemars(required, example = "closed for maintenance until Monday")]
     pub text: Option<At<String>>,
-}
-
-/// Metrics and health endpoints.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Admin {
-    /// IP address and port of the admin HTTP server.
-    #[schemars(required, example = "127.0.0.1:15680")]
-    pub bind: Option<At<String>>,
 }

@@ -4,8 +4,7 @@
 pub(super) const NOT_AVAILABLE: &str = "not available in this build";
 
 /// Paths; `*` is any one step: a name, or the position in a list.
-const LATER: &[&str] =
-    &["limits", "limit", "admin.tls", "admin.metrics_auth", "admin.user", "route.*.limits"];
+const LATER: &[&str] = &["limits", "limit", "route.*.limits"];
 
 /// Is the key at `path` one that this build does not have?
 pub(super) fn is_later_key(path: &[String]) -> bool {

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 /// The last step of the path of every secret.
-const SECRET_KEYS: [&str; 2] = ["password", "authentication"];
+const SECRET_KEYS: [&str; 4] = ["password", "password_hash", "hash", "authentication"];
 
 /// The value of a secret key; as far as it goes if it is not closed.
 static SECRET: LazyLock<Option<Regex>> = LazyLock::new(|| {
@@ -61,6 +61,8 @@ mod tests {
                 "{ username = 'u', password = '*', rise = 2 }",
             ),
             ("password = \"\"\"\na\nb\"\"\"\nrise = 2", "password = \"\"\"\n*\n*\"\"\"\nrise = 2"),
+            ("password_hash = '$a$b'", "password_hash = '****'"),
+            ("{ hash = \"sha256:00\" }", "{ hash = \"*********\" }"),
             ("authentication = 's' # x", "authentication = '*' # x"),
             ("password = hunter2, x", "password = *******, x"),
             ("password = \"never closed\nrise = 2", "password = \"************\nrise = 2"),

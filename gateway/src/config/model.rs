@@ -300,7 +300,7 @@ pub struct Admin {
 }
 
 /// `[[admin.user]]`: who may log in.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct AdminUser {
     /// Their name.
     pub name: Arc<str>,
@@ -311,7 +311,7 @@ pub struct AdminUser {
 }
 
 /// `[[admin.token]]`: a program that may use the API.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct AdminToken {
     /// Its name.
     pub name: Arc<str>,
@@ -319,6 +319,18 @@ pub struct AdminToken {
     pub hash: [u8; 32],
     /// What it may do.
     pub role: Role,
+}
+
+impl fmt::Debug for AdminUser {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AdminUser").field("name", &self.name).field("role", &self.role).finish()
+    }
+}
+
+impl fmt::Debug for AdminToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AdminToken").field("name", &self.name).field("role", &self.role).finish()
+    }
 }
 
 /// `role`: each may all that those before it may.

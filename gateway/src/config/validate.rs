@@ -1,5 +1,6 @@
 //! File types -> model: addresses, names that must exist, and what else a schema cannot say.
 
+mod admin;
 mod cluster;
 mod health;
 mod listener;
@@ -20,7 +21,7 @@ use super::defaults::{self, OFF};
 use super::diagnostic::Report;
 use super::environment::Environment;
 use super::file::{self, At, LogTarget, Named};
-use super::model::{Admin, Gateway, Log, LogFormat, LogLevel, LogOutput, Model};
+use super::model::{Gateway, Log, LogFormat, LogLevel, LogOutput, Model};
 use super::shape::Dropped;
 use super::values::{self, Fault};
 
@@ -54,7 +55,8 @@ pub(super) fn model(
     let gateway = gateway(&mut context, file.gateway.unwrap_or_default(), environment);
     let log = log(&mut context, file.log.unwrap_or_default());
     listener::warn_unreachable(&mut context, &listeners, &routes);
-    let (listeners, admin_bind) = listener::listeners(&mut context, &listeners, file.admin);
+    let (listeners, mut bound) = listener::listeners(&mut context, &listeners);
+    let admin = file.admin.and_then(|file| admin::admin(&mut context, &file, &mut bound));
     route::warn_unheard(&mut context, &routes, &listeners);
     let routes = route::routes(&mut context, &routes);
     let clusters = cluster::clusters(&mut context, &clusters, (&listeners, &routes));
@@ -67,13 +69,7 @@ pub(super) fn model(
         clusters,
         virtual_routers: vrrp::virtual_routers(&mut context, &virtual_routers),
         email: vrrp::email(&mut context, file.notify.and_then(|notify| notify.email)),
-        admin: admin_bind.map(|bind| Admin {
-            bind,
-            certificates: Vec::new(),
-            metrics_auth: false,
-            users: Vec::new(),
-            tokens: Vec::new(),
-        }),
+        admin,
     }
 }
 

@@ -1,5 +1,6 @@
 //! Texts of the file -> values of the model: addresses, networks, durations, names, patterns.
 
+mod account;
 mod address;
 mod notify;
 mod vrrp;
@@ -13,6 +14,7 @@ use ipnet::IpNet;
 use super::defaults::text as duration_text;
 use super::model::CIPHER_SUITES;
 use super::pattern::Pattern;
+pub(super) use account::{account_name, is_cheap, password_hash, token_hash};
 pub(super) use address::{
     management_url, node_address, server_address, server_name, socket_address,
 };

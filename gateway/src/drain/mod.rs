@@ -7,6 +7,7 @@ pub mod balance;
 pub mod moved;
 pub mod pace;
 
+mod rerouting;
 mod run;
 mod wanted;
 
@@ -22,12 +23,15 @@ use tracing::{info, warn};
 use crate::cluster::Cluster;
 use crate::cluster::condition::{Fitness, Verdict};
 use crate::cluster::node::Node;
-use crate::config::model::{ClusterName, Strategy};
+use crate::config::model::{ClusterName, Model, Strategy};
+use crate::route::RouteTable;
 use crate::session::Shared;
-use crate::session::registry::{Order, Session};
+use crate::session::registry::{Order, Session, SessionFacts};
+use crate::session::routed::Way;
 use crate::telemetry::events::{Kind, Severity, What};
 use moved::Moved;
 use pace::{Closing, STEP};
+use rerouting::Rerouting;
 use run::{Census, Run, Step};
 
 /// How often the nodes are looked at while nothing is to be done.
@@ -41,7 +45,6 @@ const WORTH: usize = 20;
 #[derive(Debug)]
 pub struct Keeper {
     shared: Arc<Shared>,
-    drain_rate: NonZeroU32,
     state: Mutex<State>,
     wake: Notify,
 }
@@ -50,6 +53,7 @@ pub struct Keeper {
 struct State {
     nodes: HashMap<NodeKey, OfNode>,
     clusters: HashMap<ClusterName, OfCluster>,
+    rerouting: Option<Rerouting>,
 }
 
 /// Cluster, name, address, and whether it is behind others: when its address or its priority in DNS changes, a node becomes
@@ -108,10 +112,25 @@ pub enum Refused {
 }
 
 impl Keeper {
-    /// For the sessions of a gateway; nodes are drained at `drain_rate` sessions a second.
+    /// For the sessions of a gateway.
     #[must_use]
-    pub fn new(shared: Arc<Shared>, drain_rate: NonZeroU32) -> Self {
-        Self { shared, drain_rate, state: Mutex::default(), wake: Notify::new() }
+    pub fn new(shared: Arc<Shared>) -> Self {
+        Self { shared, state: Mutex::default(), wake: Notify::new() }
+    }
+
+    /// Another configuration is in force. Closes sessions that lead elsewhere by it; returns how many those are, and those
+    /// on nodes that are gone.
+    pub fn reloaded(&self) -> usize {
+        let snapshot = self.shared.snapshot.load();
+        let rerouting = Rerouting::begin(&snapshot, &self.shared.registry);
+        let removed = |cluster: &Arc<Cluster>| {
+            let gone = cluster.gone().into_iter().filter(|node| !cluster.configures(node));
+            gone.map(|node| node.sessions()).sum::<usize>()
+        };
+        let count = rerouting.left() + snapshot.all_clusters().map(removed).sum::<usize>();
+        self.state().rerouting = Some(rerouting);
+        self.look();
+        count
     }
 
     /// Does what is to be done, for ever.
@@ -123,6 +142,25 @@ impl Keeper {
                 () = self.wake.notified() => {}
             }
         }
+    }
+
+    /// How many sessions this configuration would close; and those that are `also` to be closed.
+    pub fn would_close(&self, model: &Model, also: impl Fn(&Session) -> bool) -> usize {
+        let (routes, mut count) = (RouteTable::new(model), 0);
+        let stays = |node: &Node| {
+            let cluster = model.clusters.iter().find(|cluster| cluster.name == node.cluster);
+            cluster.is_some_and(|cluster| cluster.nodes.iter().any(|section| node.is_of(section)))
+        };
+        self.shared.registry.each(|session| {
+            let closes = |facts: &SessionFacts| {
+                !stays(&facts.node)
+                    || !routes.has_listener(&session.arrival.listener)
+                    || session.way(&routes) == Way::Another
+                    || also(session)
+            };
+            count += usize::from(session.facts().is_some_and(closes));
+        });
+        count
     }
 
     /// Looks at the nodes now: an operator has changed something.
@@ -177,7 +215,7 @@ impl Keeper {
     /// Nodes are drained, and sessions closed, so many a second.
     #[must_use]
     pub fn drain_rate(&self) -> NonZeroU32 {
-        self.drain_rate
+        self.shared.snapshot.load().drain_rate
     }
 
     fn tell(&self, kind: Kind, subject: &str, text: String) {
@@ -194,14 +232,15 @@ impl Keeper {
         let mut state = self.state();
         let mut busy = false;
         let mut known = HashSet::new();
-        for cluster in snapshot.clusters.values() {
+        for cluster in snapshot.all_clusters() {
             for node in cluster.nodes().iter() {
                 known.insert(key(node));
                 let closing = self.step_closing(cluster, node, &mut state, now);
                 busy |= closing;
                 self.note_return(cluster, node, &mut state, now, closing);
             }
-            // What an operator has begun goes on, though no name leads there any more.
+            // What an operator has begun goes on, though no name leads there any more; and whoever is on a node that the
+            // configuration has no more is to leave it.
             for node in cluster.gone().iter().filter(|node| node.sessions() > 0) {
                 known.insert(key(node));
                 busy |= self.step_closing(cluster, node, &mut state, now);
@@ -209,6 +248,15 @@ impl Keeper {
             busy |= self.step_rebalance(cluster, &mut state, now);
         }
         state.nodes.retain(|node, _| known.contains(node));
+        let is_there =
+            |name: &ClusterName| snapshot.all_clusters().any(|cluster| cluster.name == *name);
+        state.clusters.retain(|name, _| is_there(name));
+        if let Some(rerouting) = &mut state.rerouting {
+            match rerouting.step(&snapshot, &self.shared.registry, now) {
+                true => busy = true,
+                false => state.rerouting = None,
+            }
+        }
         busy
     }
 
@@ -222,13 +270,14 @@ impl Keeper {
     ) -> bool {
         let of_node = state.nodes.entry(key(node)).or_default();
         let wanted = wanted::order(node, cluster, now);
+        let drain_rate = self.shared.snapshot.load().drain_rate;
         if of_node.closing.as_ref().map(|(closing, _)| closing.order) != wanted {
             let sessions = node.sessions();
             let text = log_change(node, of_node.closing.as_ref(), wanted, sessions);
             if let Some(text) = text {
                 self.tell(Kind::Node, &format!("{}/{}", node.cluster, node.name), text);
             }
-            let closing = |order| wanted::closing(order, cluster, self.drain_rate, sessions);
+            let closing = |order| wanted::closing(order, cluster, drain_rate, sessions);
             of_node.empty_told = false;
             of_node.closing = wanted.map(|order| (closing(order), sessions));
         }
@@ -304,6 +353,12 @@ impl Keeper {
             return false;
         };
         let Some(under_way) = run else { return false };
+        if is_fixed(cluster.model.balance) {
+            info!(cluster = %cluster.name, moved = under_way.moved, "rebalance ends: clients would come back to where they were");
+            *run = None;
+            cluster.set_rebalancing(false);
+            return false;
+        }
         let step = under_way.step(cluster, &self.shared.registry, moved, now);
         let moved = under_way.moved;
         let how = match step {

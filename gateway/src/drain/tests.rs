@@ -85,7 +85,7 @@ impl Stage {
             taps: crate::session::tap::Taps::default(),
         });
         let cluster = shared.snapshot.load().clusters.values().next().unwrap().clone();
-        let keeper = Keeper::new(shared, model.gateway.drain_rate);
+        let keeper = Keeper::new(shared);
         let now = Instant::now();
         Self { keeper, cluster, sessions: HashMap::new(), told: vec![], coming: vec![], now }
     }
@@ -120,6 +120,7 @@ impl Stage {
             vhost: Some("orders".into()),
             software: Software::default(),
             handshake: (Duration::ZERO, Duration::ZERO),
+            routed: Default::default(),
         }));
         let session = Arc::new(session);
         registry.insert(session.clone());

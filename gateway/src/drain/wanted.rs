@@ -22,6 +22,9 @@ const DOWN_WITHIN: Duration = Duration::from_millis(300);
 /// off. A node that only clients found to be down keeps its sessions until its checks fail, too. The operator's word counts
 /// always.
 pub(super) fn order(node: &Arc<Node>, cluster: &Cluster, now: Instant) -> Option<Order> {
+    if !cluster.configures(node) {
+        return Some(Order::NodeRemoved);
+    }
     let condition = &node.condition;
     let (says, row) = (condition.says(), condition.row());
     let failing = row.filter(|row| !row.is_good());
@@ -51,6 +54,7 @@ pub(super) fn in_words(order: Order) -> &'static str {
     match order {
         Order::NodeDown => "it is down",
         Order::NodeMaintenance => "its broker is in maintenance",
+        Order::NodeRemoved => "it has been removed",
         _ => "it is being drained",
     }
 }

@@ -33,11 +33,17 @@ pub(super) async fn drive(
     gateway: Arc<str>,
     stop: CancellationToken,
 ) {
-    let health = news.cluster.model.health.clone();
-    let mut questions = Questions::new(&node, &news.cluster, &gateway);
+    let cluster = news.cluster();
+    let health = cluster.model.health.clone();
+    let mut questions = Questions::new(&node, &cluster, &gateway);
     let mut judge = Judge::new(node.clone(), health.clone(), news.clone());
+    let site = Site::of(&node, &cluster).filter(|_| health.checks.contains(&Check::Management));
+    drop(cluster);
+    if site.is_none() {
+        news.unasked(&node);
+    }
     let rounds = Box::pin(judge.rounds(&mut questions));
-    let views = Box::pin(views(&node, &health, &news));
+    let views = Box::pin(views(&node, site, &health, &news));
     tokio::select! {
         () = rounds => {}
         () = views => {}
@@ -158,7 +164,8 @@ struct Judge {
 
 impl Judge {
     fn new(node: Arc<Node>, health: Arc<Health>, news: Arc<News>) -> Self {
-        let machine = Machine::new(Rules::from(&*health));
+        let (verdict, says) = (node.condition.verdict(), node.condition.says());
+        let machine = Machine::resumed(Rules::from(&*health), verdict, says.maintenance);
         Self { node, health, news, machine, last: HashMap::new(), out_of_service: false }
     }
 
@@ -284,7 +291,7 @@ impl Judge {
                 .or_else(version)
                 .or_else(|| old.version.clone()),
             asked: true,
-            checks: done.iter().map(|done| CheckReport::clone(&done.report)).collect(),
+            checks: done.iter().map(|done| after(&old, &done.report)).collect(),
             ..Report::clone(&old)
         };
         self.node.report.store(Arc::new(report));
@@ -318,6 +325,11 @@ impl Judge {
     }
 }
 
+/// A result, behind those that its check came to before.
+fn after(old: &Report, new: &CheckReport) -> CheckReport {
+    new.clone().after(old.checks.iter().find(|before| before.check == new.check))
+}
+
 /// What speaks against the node.
 fn against(done: &[Done], vouched: bool) -> String {
     let counts = |done: &&Done| {
@@ -338,9 +350,7 @@ fn is_vouched_for(check: Check, wrong: &Wrong, vouched: bool) -> bool {
 }
 
 /// Asks a node how it sees its cluster, again and again. This may hang, and has a pace of its own.
-async fn views(node: &Arc<Node>, health: &Health, news: &News) {
-    let site = Site::of(node, &news.cluster);
-    let site = site.filter(|_| health.checks.contains(&Check::Management));
+async fn views(node: &Arc<Node>, site: Option<Site>, health: &Health, news: &News) {
     let Some(site) = site else { return std::future::pending().await };
     let mut probe = ViewProbe::new(site, health.login.as_ref());
     loop {

@@ -77,6 +77,12 @@ impl Machine {
         Self { rules, verdict: Verdict::Unknown, good: 0, bad: 0, failures, maintenance: false }
     }
 
+    /// A machine that goes on where another one stood: of whose node that is known, and whether it is in maintenance.
+    #[must_use]
+    pub fn resumed(rules: Rules, verdict: Verdict, maintenance: bool) -> Self {
+        Self { verdict, maintenance, ..Self::new(rules) }
+    }
+
     /// What is known of the node.
     #[must_use]
     pub fn verdict(&self) -> Verdict {

@@ -11,7 +11,8 @@ mod driver;
 mod news;
 mod watch;
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::broadcast;
@@ -20,6 +21,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::cluster::Cluster;
 use crate::cluster::report::HealthEvent;
+use crate::config::model::ClusterName;
 use crate::telemetry::metrics::Metrics;
 
 /// Events kept for a subscriber that is slow; one that misses some looks at the nodes themselves.
@@ -34,8 +36,16 @@ pub struct Health {
     gateway: Arc<str>,
     metrics: Arc<Metrics>,
     events: broadcast::Sender<HealthEvent>,
+    watched: Mutex<HashMap<ClusterName, Watched>>,
     stop: CancellationToken,
     tasks: TaskTracker,
+}
+
+/// A cluster that is watched.
+#[derive(Debug)]
+struct Watched {
+    news: Arc<news::News>,
+    stop: CancellationToken,
 }
 
 impl Health {
@@ -43,7 +53,8 @@ impl Health {
     #[must_use]
     pub fn new(gateway: Arc<str>, metrics: Arc<Metrics>) -> Self {
         let (events, _) = broadcast::channel(BACKLOG);
-        Self { gateway, metrics, events, stop: CancellationToken::new(), tasks: TaskTracker::new() }
+        let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+        Self { gateway, metrics, events, watched: Mutex::default(), stop, tasks }
     }
 
     /// What is news about nodes, from now on.
@@ -52,11 +63,30 @@ impl Health {
         self.events.subscribe()
     }
 
-    /// Watches the nodes of a cluster, also those it gets later, on the present runtime.
+    /// Watches the nodes of a cluster, also those it gets later, on the present runtime. If one of that name is watched
+    /// already, this one has come in its place: what is known of the nodes that both have stays, and checks whose settings
+    /// are the same go on.
     pub fn watch(&self, cluster: Arc<Cluster>) {
+        let mut watched = self.watched();
+        if let Some(Watched { news, .. }) = watched.get(&cluster.name) {
+            return news.follow(cluster);
+        }
+        let (name, stop) = (cluster.name.clone(), self.stop.child_token());
         let news = news::News::new(cluster, self.metrics.clone(), self.events.clone());
-        let watching = watch::watch(Arc::new(news), self.gateway.clone(), self.stop.child_token());
-        self.tasks.spawn(watching);
+        let news = Arc::new(news);
+        self.tasks.spawn(watch::watch(news.clone(), self.gateway.clone(), stop.clone()));
+        watched.insert(name, Watched { news, stop });
+    }
+
+    /// Watches the cluster of that name no more, and leaves its brokers in order.
+    pub fn leave(&self, name: &ClusterName) {
+        if let Some(Watched { stop, .. }) = self.watched().remove(name) {
+            stop.cancel();
+        }
+    }
+
+    fn watched(&self) -> MutexGuard<'_, HashMap<ClusterName, Watched>> {
+        self.watched.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Stops watching; leaves the brokers in order, or after [`GOODBYE`] without.

@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use tokio::sync::broadcast;
+use arc_swap::ArcSwap;
+use tokio::sync::{Notify, broadcast};
 use tracing::{error, info, warn};
 
 use super::partition::{self, View};
@@ -24,7 +25,9 @@ const HOLDS: Duration = Duration::from_secs(90);
 /// One cluster, and what its nodes say of each other.
 #[derive(Debug)]
 pub(super) struct News {
-    pub(super) cluster: Arc<Cluster>,
+    cluster: ArcSwap<Cluster>,
+    /// There is another one.
+    pub(super) replaced: Notify,
     pub(super) metrics: Arc<Metrics>,
     events: broadcast::Sender<HealthEvent>,
     /// By the node's name in the configuration, with the time when it said so.
@@ -39,7 +42,20 @@ impl News {
         metrics: Arc<Metrics>,
         events: broadcast::Sender<HealthEvent>,
     ) -> Self {
-        Self { cluster, metrics, events, seen: Mutex::default(), lost: AtomicBool::new(false) }
+        let (cluster, replaced) = (ArcSwap::new(cluster), Notify::new());
+        let (seen, lost) = (Mutex::default(), AtomicBool::new(false));
+        Self { cluster, replaced, metrics, events, seen, lost }
+    }
+
+    /// The cluster, as it is configured now.
+    pub(super) fn cluster(&self) -> Arc<Cluster> {
+        self.cluster.load_full()
+    }
+
+    /// The cluster has come in the place of the one before.
+    pub(super) fn follow(&self, cluster: Arc<Cluster>) {
+        self.cluster.store(cluster);
+        self.replaced.notify_one();
     }
 
     /// The verdict on a node is another.
@@ -125,6 +141,29 @@ impl News {
         self.look_at_cluster();
     }
 
+    /// A node is not checked any more: it is used as one of which nothing is known.
+    pub(super) fn unchecked(&self, node: &Arc<Node>) {
+        self.seen().remove(&node.name);
+        node.condition.forget_rounds();
+        self.says(node, |says| *says = BrokerSays::default());
+        node.report.store(Arc::default());
+        let before = node.condition.set_verdict(Verdict::Unknown);
+        let (cluster, name) = (&node.cluster, &node.name);
+        info!(%cluster, node = %name, "node is not checked any more");
+        if before == Verdict::Down {
+            self.tell(node, Change::Up);
+        }
+        self.look_at_cluster();
+    }
+
+    /// The management API of a node is not asked any more: what it said is old.
+    pub(super) fn unasked(&self, node: &Arc<Node>) {
+        self.seen().remove(&node.name);
+        self.says(node, |says| {
+            *says = BrokerSays { maintenance: says.maintenance, ..BrokerSays::default() }
+        });
+    }
+
     /// How a node sees its cluster at `now`; `None` = it does not say. Then what it said last holds for a while: that it
     /// does not say does not bring it back to its cluster.
     pub(super) fn sees(&self, node: &Arc<Node>, seen: Option<Seen>, now: Instant) {
@@ -155,7 +194,7 @@ impl News {
             condition.fitness() < Fitness::Unfit
                 && condition.row().is_some_and(|row| row.is_good() && row.is_older_than(failing))
         };
-        let nodes = self.cluster.nodes();
+        let nodes = self.cluster().nodes();
         for other in nodes.iter().filter(|other| !Arc::ptr_eq(other, node)).filter(may_show) {
             other.notices.ask();
         }
@@ -169,7 +208,7 @@ impl News {
     }
 
     fn judge_sides(&self) {
-        let nodes = self.cluster.nodes();
+        let nodes = self.cluster().nodes();
         let views: Vec<Option<View>> = {
             let seen = self.seen();
             nodes.iter().map(|node| Some(seen.get(&node.name)?.0.view.clone())).collect()
@@ -181,12 +220,12 @@ impl News {
 
     /// Says loudly when the last healthy node goes, and when one is back.
     fn look_at_cluster(&self) {
-        let nodes = self.cluster.nodes();
+        let nodes = self.cluster().nodes();
         let lost = !nodes.iter().any(|node| node.condition.fitness() < Fitness::Unfit);
         if self.lost.swap(lost, Ordering::Relaxed) == lost {
             return;
         }
-        let cluster = &self.cluster.name;
+        let cluster = &self.cluster().name;
         match lost {
             true => error!(
                 %cluster, nodes = nodes.len(),

@@ -35,7 +35,20 @@ pub struct Login<'a> {
     pub user: Option<&'a str>,
     /// Client properties.
     pub properties: &'a Table,
+    /// Its `connection_name`, where that stands apart from the others.
+    pub connection_name: Option<&'a str>,
 }
+
+impl Login<'_> {
+    fn text(&self, key: &str) -> Option<&str> {
+        let apart = self.connection_name.filter(|_| key == "connection_name");
+        apart.or_else(|| self.properties.text(key))
+    }
+}
+
+/// A route, by its position among all, from 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RouteId(pub u32);
 
 /// What the routes say to some facts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,7 +104,7 @@ impl RouteTable {
     /// for that.
     #[must_use]
     pub fn decide(&self, facts: &Facts<'_>) -> Decision {
-        match self.first_match(facts) {
+        match self.first_match(facts).0 {
             Decision::To(target)
                 if facts.vhost.is_none() && self.by_vhost.contains(&target.cluster) =>
             {
@@ -105,10 +118,28 @@ impl RouteTable {
     /// decide, the listener's default does.
     #[must_use]
     pub fn decide_without_more(&self, facts: &Facts<'_>) -> Decision {
+        self.settle(facts).0
+    }
+
+    /// The same, and the route that says so; without one it is the listener that names its cluster, or does not.
+    #[must_use]
+    pub fn settle(&self, facts: &Facts<'_>) -> (Decision, Option<RouteId>) {
         match self.first_match(facts) {
-            Decision::NeedsMore => self.default_decision(facts),
+            (Decision::NeedsMore, _) => (self.default_decision(facts), None),
             decided => decided,
         }
+    }
+
+    /// Is there such a listener?
+    #[must_use]
+    pub fn has_listener(&self, listener: &ListenerName) -> bool {
+        self.defaults.iter().any(|(name, _)| name == listener)
+    }
+
+    /// Does any route ask for client properties?
+    #[must_use]
+    pub fn asks_for_properties(&self) -> bool {
+        self.routes.iter().any(|route| !route.conditions.client_property.is_empty())
     }
 
     /// Every cluster that a session on this listener may still reach.
@@ -127,16 +158,16 @@ impl RouteTable {
         clusters
     }
 
-    fn first_match(&self, facts: &Facts<'_>) -> Decision {
+    fn first_match(&self, facts: &Facts<'_>) -> (Decision, Option<RouteId>) {
         let mut open: Vec<&RouteAction> = Vec::new();
-        for route in &self.routes {
+        for (route, id) in self.routes.iter().zip(0..) {
             match holds(&route.conditions, facts) {
                 Holds::No => {}
                 Holds::Unknown => open.push(&route.action),
-                Holds::Yes => return agreed(&open, decision(&route.action)),
+                Holds::Yes => return (agreed(&open, decision(&route.action)), Some(RouteId(id))),
             }
         }
-        agreed(&open, self.default_decision(facts))
+        (agreed(&open, self.default_decision(facts)), None)
     }
 
     fn default_of(&self, listener: &ListenerName) -> Option<&ClusterName> {
@@ -192,7 +223,7 @@ fn holds(conditions: &Conditions, facts: &Facts<'_>) -> Holds {
         None => Holds::Unknown,
     });
     let of_properties = client_property.iter().map(|(key, pattern)| match facts.login {
-        Some(login) => known(login.properties.text(key).is_some_and(|text| pattern.matches(text))),
+        Some(login) => known(login.text(key).is_some_and(|text| pattern.matches(text))),
         None => Holds::Unknown,
     });
     let of_vhost = vhost.as_ref().map(|pattern| match facts.vhost {

@@ -62,7 +62,7 @@ impl Session {
     }
 
     fn at_start_ok<'a>(&'a self, user: &'a str) -> Facts<'a> {
-        let login = Login { user: Some(user), properties: &self.properties };
+        let login = Login { user: Some(user), properties: &self.properties, connection_name: None };
         Facts { login: Some(login), ..self.at_accept() }
     }
 

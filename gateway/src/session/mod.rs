@@ -2,6 +2,7 @@
 
 pub mod end;
 pub mod registry;
+pub mod routed;
 
 mod bytes;
 mod close;
@@ -45,6 +46,7 @@ use opaque::Opaque;
 use open::{Handshake, Opening};
 use registry::{Registry, Session, SessionFacts};
 use relay::{Flow, Relay, Watch};
+use routed::Routed;
 use search::Search;
 use tap::Taps;
 
@@ -230,7 +232,7 @@ impl Live {
             Opening::Opened { node, lease, opened, facts } => {
                 self.heard_now(opened.tune.heartbeat);
                 self.shared.metrics.opened(facts.handshake.0 + facts.handshake.1);
-                self.session.opened(facts);
+                self.opened(facts);
                 self.shared.taps.opened(&self.session);
                 let rest = (opened.client_rest, opened.node_rest);
                 let spoken = (Protocol::Amqp091, Some(opened.tune));
@@ -286,14 +288,23 @@ impl Live {
         rest: (Vec<u8>, Vec<u8>),
     ) -> Begun {
         self.heard_now(0);
-        self.session.opened(Box::new(SessionFacts {
+        self.opened(Box::new(SessionFacts {
             node: lease.node().clone(),
             user: None,
             vhost: None,
             software: registry::Software::default(),
             handshake: (Duration::ZERO, self.session.arrival.accepted.elapsed()),
+            routed: Routed::default(),
         }));
         self.begin(ends, lease, (protocol, None), rest).await
+    }
+
+    /// The handshake is over.
+    fn opened(&self, facts: Box<SessionFacts>) {
+        self.session.opened(facts);
+        // Only now, so that no reload in between is missed.
+        let snapshot = self.shared.snapshot.load();
+        self.session.note_route(&snapshot.routes, snapshot.revision);
     }
 
     /// Both peers have just been heard. To be noted before the session counts as open: from then on it may be found silent.

@@ -20,6 +20,7 @@ use tracing::info;
 use super::end::{End, Phase, Who};
 use super::io::poll_take;
 use super::registry::{Order, Session, SessionFacts, Software};
+use super::routed::Routed;
 use super::search::Search;
 use super::{Shared, close};
 use crate::cluster::Cluster;
@@ -67,6 +68,8 @@ pub(super) struct Handshake<'a> {
     external: bool,
     /// No node was to be had: the client is led to open, where it can be told so.
     parked: bool,
+    /// The vhost that is opened in place of the client's.
+    rename_vhost: Option<Arc<str>>,
     /// Nodes that dropped the connection after start-ok without a word.
     dropped: u32,
     /// When the client had said all it had to say.
@@ -110,6 +113,7 @@ impl<'a> Handshake<'a> {
             leg: None,
             external: false,
             parked: false,
+            rename_vhost: None,
             dropped: 0,
             client_done: None,
         }
@@ -197,15 +201,18 @@ impl<'a> Handshake<'a> {
         if stage == Stage::Open {
             self.parked = false;
         }
+        // It may have been replaced since the client was asked something.
+        self.snapshot = self.shared.snapshot.load_full();
         let facts = Facts {
             listener: &self.session.arrival.listener,
             source: self.session.arrival.client.ip(),
             sni: self.session.arrival.sni.as_deref(),
             common_name: self.session.arrival.common_name(),
-            login: self
-                .bridge
-                .hello()
-                .map(|h| Login { user: h.user.as_deref(), properties: &h.properties }),
+            login: self.bridge.hello().map(|hello| Login {
+                user: hello.user.as_deref(),
+                properties: &hello.properties,
+                connection_name: None,
+            }),
             vhost: self.bridge.vhost(),
         };
         let decision = match (self.parked, stage) {
@@ -224,6 +231,7 @@ impl<'a> Handshake<'a> {
                 self.map_login(&cluster)?;
                 self.search = Some(Search::new(cluster));
                 self.bridge.decided(target.rename_vhost.as_deref());
+                self.rename_vhost = target.rename_vhost;
                 Ok(())
             }
             Decision::Rejected(reason) if stage == Stage::Open => {
@@ -344,6 +352,7 @@ impl<'a> Handshake<'a> {
             vhost: self.bridge.vhost().map(Arc::from),
             software: hello.map(Software::of).unwrap_or_default(),
             handshake: (client_done - self.session.arrival.accepted, now - client_done),
+            routed: Routed::new(self.rename_vhost.take(), hello, &self.shared.registry.keepsakes),
         };
         let bridge = std::mem::replace(&mut self.bridge, Bridge::new(Vec::new()));
         Ok(Opening::Opened { node, lease, opened: bridge.into_opened(), facts: Box::new(facts) })

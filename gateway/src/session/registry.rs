@@ -11,6 +11,7 @@ use atomic_waker::AtomicWaker;
 use dashmap::DashMap;
 
 use super::held::Held;
+use super::routed::{Keepsakes, Routed};
 use super::tap::Tapped;
 use crate::cluster::node::Node;
 use crate::stream::arrival::Arrival;
@@ -55,6 +56,8 @@ pub struct SessionFacts {
     pub software: Software,
     /// From accept to the last word of the client, and from there to open-ok.
     pub handshake: (Duration, Duration),
+    /// Which way it went, and what else routes ask for.
+    pub routed: Routed,
 }
 
 /// What the client properties say of the client's software.
@@ -69,7 +72,7 @@ pub struct Software {
 
 impl Software {
     /// Longest text kept of one property, in bytes.
-    const LONGEST: usize = 256;
+    pub(super) const LONGEST: usize = 256;
 
     /// Reads client properties.
     #[must_use]
@@ -241,9 +244,17 @@ impl Session {
 pub struct Registry {
     sessions: DashMap<SessionId, Arc<Session>>,
     next: AtomicU64,
+    /// Client properties that sessions have in common.
+    pub(super) keepsakes: Keepsakes,
 }
 
 impl Registry {
+    /// The number that was given last.
+    #[must_use]
+    pub fn last_id(&self) -> SessionId {
+        SessionId(self.next.load(Ordering::Relaxed))
+    }
+
     /// A number for a new session.
     pub fn next_id(&self) -> SessionId {
         SessionId(self.next.fetch_add(1, Ordering::Relaxed) + 1)

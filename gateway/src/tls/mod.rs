@@ -42,6 +42,8 @@ use crate::telemetry::names as metric_names;
 pub struct Tls {
     /// Of the listeners with TLS.
     pub listeners: HashMap<ListenerName, Arc<Termination>>,
+    /// Of the admin address, if it has any.
+    pub admin: Option<Arc<Termination>>,
     /// Of the clusters.
     pub clusters: HashMap<ClusterName, OfCluster>,
     /// What hardly is as it was meant.
@@ -98,7 +100,7 @@ impl Tls {
 
     /// Tells until when its certificates are valid. Of those with the same name the first end counts.
     pub fn report(&self, scrape: &mut Scrape<'_>) {
-        let of_listeners = self.listeners.values().flat_map(|listener| {
+        let of_listeners = self.listeners.values().chain(&self.admin).flat_map(|listener| {
             let certificates = listener.certificates().into_iter();
             certificates.map(|leaf| {
                 ((Some(listener.listener().0.clone()), None, leaf.name), leaf.not_after)
@@ -143,6 +145,10 @@ pub fn prepare(model: &Model) -> Result<Tls, Vec<TlsProblem>> {
         if let Some(made) = Termination::new(&listener.name, section, alpn, &mut findings) {
             tls.listeners.insert(listener.name.clone(), Arc::new(made));
         }
+    }
+    let of_admin = model.admin.iter().map(|admin| &admin.certificates[..]);
+    if let Some(certificates) = of_admin.filter(|certificates| !certificates.is_empty()).next() {
+        tls.admin = Termination::of_admin(certificates, &mut findings).map(Arc::new);
     }
     for cluster in &model.clusters {
         tls.clusters.insert(cluster.name.clone(), of_cluster(cluster, &mut findings));

@@ -12,7 +12,7 @@ use super::pair::{self, Leaf, Occasion, Pair};
 use super::problem::{About, Fault, Findings, Refused};
 use super::suites;
 use super::trust::{self, Clients, MadeOf};
-use crate::config::model::{ListenerName, ListenerTls, TlsVersion};
+use crate::config::model::{Certificate, ClientAuth, ListenerName, ListenerTls, TlsVersion};
 
 /// What becomes of the protocols that clients offer (ALPN, RFC 7301).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,7 +60,31 @@ impl Termination {
         alpn: Alpn,
         findings: &mut Findings,
     ) -> Option<Self> {
-        let section = format!("listener.{listener}.tls");
+        Self::of_section(format!("listener.{listener}.tls"), listener, model, alpn, findings)
+    }
+
+    /// That of the admin address, as [`Termination::new`]. Its name stands in for that of a listener.
+    pub(super) fn of_admin(certificates: &[Certificate], findings: &mut Findings) -> Option<Self> {
+        let model = ListenerTls {
+            certificates: certificates.to_vec(),
+            min_version: TlsVersion::Tls12,
+            cipher_suites: Vec::new(),
+            client_auth: ClientAuth::None,
+            client_ca: None,
+            client_crl: Vec::new(),
+            strict_sni: false,
+        };
+        let name = ListenerName("admin".into());
+        Self::of_section("admin.tls".to_owned(), &name, &Arc::new(model), Alpn::Http11, findings)
+    }
+
+    fn of_section(
+        section: String,
+        listener: &ListenerName,
+        model: &Arc<ListenerTls>,
+        alpn: Alpn,
+        findings: &mut Findings,
+    ) -> Option<Self> {
         let provider = suites::provider(&model.cipher_suites);
         let key = format!("{section}.certificates");
         let mut load = |named| pair::load(&key, named, &provider, Occasion::Start, findings);

@@ -243,7 +243,7 @@ impl Of {
 
 /// All that is watched, with its files.
 fn all_of(tls: &Tls) -> impl Iterator<Item = (Of, Vec<PathBuf>)> {
-    let listeners = tls.listeners.values().flat_map(|listener| {
+    let listeners = tls.listeners.values().chain(&tls.admin).flat_map(|listener| {
         let certificates = listener.model().certificates.iter().enumerate();
         let certificates = certificates.map(|(position, certificate)| {
             (Of::Listener(listener.clone(), position), of_certificate(certificate))
@@ -268,6 +268,8 @@ pub(super) fn first_look(model: &Model) -> Files {
     for section in model.listeners.iter().filter_map(|listener| listener.tls.as_ref()) {
         files.look_at_all(files_of_listener(section));
     }
+    let of_admin = model.admin.iter().flat_map(|admin| &admin.certificates);
+    files.look_at_all(of_admin.flat_map(of_certificate).collect());
     for section in model.clusters.iter().filter_map(|cluster| cluster.tls.as_ref()) {
         files.look_at_all(files_of_cluster(section));
     }

@@ -1,8 +1,10 @@
 //! What the API says of itself, as OpenAPI 3.1. Paths and shapes come from the handlers; what holds for all of them is
 //! added here.
 
+use std::collections::HashSet;
+
 use utoipa::OpenApi;
-use utoipa::openapi::path::Operation;
+use utoipa::openapi::path::{Operation, ParameterIn};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder};
 use utoipa::openapi::security::{SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{Content, HttpMethod, PathItem, Ref, RefOr, Response};
@@ -33,7 +35,7 @@ const COOKIE: &str = "Set by `POST /api/v1/login`, for browsers. Changes need th
         (name = "virtual-routers", description = "Addresses shared with other gateways"),
         (name = "config", description = "The configuration: look, check, reload, roll back"),
         (name = "events", description = "What happened"),
-        (name = "login", description = "Who may do what"),
+        (name = "logins", description = "Who may do what"),
     ),
 )]
 struct Base;
@@ -91,6 +93,24 @@ fn refusals(method: &HttpMethod, operation: &mut Operation) {
             response.content.entry(PROBLEM_JSON.to_owned()).or_insert(RefOr::T(problem));
         }
     }
+}
+
+/// The paths that take a query.
+pub(super) fn queried(document: &utoipa::openapi::OpenApi) -> HashSet<String> {
+    let takes = |operation: &Operation| {
+        let mut given = operation.parameters.iter().flatten();
+        given.any(
+            |given| matches!(given, RefOr::T(given) if given.parameter_in == ParameterIn::Query),
+        )
+    };
+    let mut paths = HashSet::new();
+    for (path, item) in &document.paths.paths {
+        let all = [&item.get, &item.post, &item.put, &item.patch, &item.delete];
+        if all.into_iter().flatten().any(takes) {
+            paths.insert(path.clone());
+        }
+    }
+    paths
 }
 
 fn operations(item: &mut PathItem) -> Vec<(HttpMethod, &mut Operation)> {

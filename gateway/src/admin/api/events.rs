@@ -61,10 +61,12 @@ async fn events(
     within_bounds(&query)?;
     query.after = last_seen(&headers)?.or(query.after);
     if choose(&headers, &[EVENT_STREAM, JSON])? == JSON {
-        let events = kept(&log, &query).iter().map(|event| shown(event)).collect();
+        let events = chosen(log.since(0), &query).iter().map(|event| shown(event)).collect();
         return Ok(Json(Events { events }).into_response());
     }
-    let stream = line.place()?.hold(follow(log, query), caller);
+    let hello = stream::iter([sse::Event::default().retry(RETRY).comment("events")]);
+    let news = follow(log, &query).map(|news| told(&news));
+    let stream = line.place()?.hold(hello.chain(news), caller);
     let keep_alive = KeepAlive::new().interval(KEEP_ALIVE);
     Ok(Sse::new(stream.map(Ok::<_, Infallible>)).keep_alive(keep_alive).into_response())
 }
@@ -88,9 +90,8 @@ fn last_seen(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
     })
 }
 
-/// What is kept and chosen by `query`, the oldest first.
-fn kept(log: &EventLog, query: &EventQuery) -> Vec<Arc<events::Event>> {
-    let mut kept = log.since(0);
+/// What `query` chooses of all that is kept, the oldest first.
+fn chosen(mut kept: Vec<Arc<events::Event>>, query: &EventQuery) -> Vec<Arc<events::Event>> {
     // A number that was never given is one of an earlier process: nothing of this one was seen.
     let known = kept.last().map_or(0, |last| last.id);
     let after = query.after.filter(|after| *after <= known);
@@ -105,15 +106,23 @@ fn fits(event: &events::Event, kind: Option<EventKind>) -> bool {
 }
 
 /// What is kept, then what happens.
-fn follow(log: Arc<EventLog>, query: EventQuery) -> impl Stream<Item = sse::Event> {
+fn follow(log: Arc<EventLog>, query: &EventQuery) -> impl Stream<Item = News> + use<> {
     // First, so that what happens between the two is not missed.
     let news = log.subscribe();
-    let waiting: VecDeque<_> = kept(&log, &query).into();
-    let last = log.since(0).last().map_or(0, |event| event.id);
+    let kept = log.since(0);
+    let last = kept.last().map_or(0, |event| event.id);
+    let waiting: VecDeque<_> = chosen(kept, query).into();
     let reader = Reader { log, news, waiting, kind: query.kind, last };
-    let hello = sse::Event::default().retry(RETRY).comment("events");
-    let told = stream::unfold(reader, async |mut reader| Some((reader.next().await?, reader)));
-    stream::iter([hello]).chain(Box::pin(told))
+    stream::unfold(reader, async |mut reader| Some((reader.next().await?, reader)))
+}
+
+/// What somebody who follows events is told.
+#[derive(Debug, PartialEq, Eq)]
+enum News {
+    /// It happened.
+    Happened(Arc<events::Event>),
+    /// So many have happened that are not kept any more.
+    Missed(u64),
 }
 
 /// Somebody who follows events.
@@ -123,21 +132,21 @@ struct Reader {
     /// Those that it has not had yet.
     waiting: VecDeque<Arc<events::Event>>,
     kind: Option<EventKind>,
-    /// The last one that went into `waiting` or was told.
+    /// The last one that was looked at.
     last: u64,
 }
 
 impl Reader {
-    async fn next(&mut self) -> Option<sse::Event> {
+    async fn next(&mut self) -> Option<News> {
         loop {
             if let Some(event) = self.waiting.pop_front() {
-                return Some(told(&event));
+                return Some(News::Happened(event));
             }
             match self.news.recv().await {
                 Ok(event) if event.id > self.last => {
                     self.last = event.id;
                     if fits(&event, self.kind) {
-                        return Some(told(&event));
+                        return Some(News::Happened(event));
                     }
                 }
                 Ok(_) => {}
@@ -147,19 +156,26 @@ impl Reader {
         }
     }
 
-    /// Reads again what is kept; says how many are lost.
-    fn catch_up(&mut self) -> sse::Event {
+    /// Reads again what is kept.
+    fn catch_up(&mut self) -> News {
         self.news = self.log.subscribe();
         let kept = self.log.since(self.last);
         let first = kept.first().map_or(self.last + 1, |event| event.id);
         let missed = first - self.last - 1;
         self.last = kept.last().map_or(self.last, |event| event.id);
         self.waiting = kept.into_iter().filter(|event| fits(event, self.kind)).collect();
-        sse::Event::default().event("lagged").data(format!(r#"{{"missed":{missed}}}"#))
+        News::Missed(missed)
     }
 }
 
-fn told(event: &events::Event) -> sse::Event {
+fn told(news: &News) -> sse::Event {
+    let event = match news {
+        News::Happened(event) => event,
+        News::Missed(count) => {
+            let data = format!(r#"{{"missed":{count}}}"#);
+            return sse::Event::default().event("lagged").data(data);
+        }
+    };
     let data = serde_json::to_string(&shown(event)).unwrap_or_default();
     sse::Event::default().id(event.id.to_string()).event(kind_of(event.what.kind).1).data(data)
 }
@@ -200,5 +216,68 @@ fn kind_of(kind: events::Kind) -> (EventKind, &'static str) {
         events::Kind::Login => (EventKind::Login, "login"),
         events::Kind::Certificate => (EventKind::Certificate, "certificate"),
         events::Kind::Gateway => (EventKind::Gateway, "gateway"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::telemetry::events::{Kind, Severity, What};
+
+    fn add(log: &EventLog, kind: Kind, count: usize) {
+        for _ in 0..count {
+            log.add(What::new(kind, Severity::Info, "main/r1", "down"));
+        }
+    }
+
+    fn id(news: Option<News>) -> u64 {
+        match news {
+            Some(News::Happened(event)) => event.id,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_slow_reader_is_told_what_it_missed_and_goes_on_with_what_is_kept() {
+        let log = Arc::new(EventLog::default());
+        add(&log, Kind::Node, 3);
+        let mut stream = Box::pin(follow(log.clone(), &EventQuery::default()));
+        assert_eq!(id(stream.next().await), 1);
+        add(&log, Kind::Node, KEPT + 7);
+        assert_eq!((id(stream.next().await), id(stream.next().await)), (2, 3));
+        assert_eq!(stream.next().await, Some(News::Missed(7)));
+        for expected in 11..=KEPT as u64 + 10 {
+            assert_eq!(id(stream.next().await), expected);
+        }
+        add(&log, Kind::Node, 1);
+        assert_eq!(id(stream.next().await), KEPT as u64 + 11, "and each just once");
+    }
+
+    #[tokio::test]
+    async fn whoever_comes_back_gets_all_that_came_after_and_others_the_latest() {
+        let log = Arc::new(EventLog::default());
+        add(&log, Kind::Node, 2 * FEW);
+        let first = async |after: Option<u64>, limit: Option<usize>| {
+            let query = EventQuery { after, limit, kind: None };
+            id(Box::pin(follow(log.clone(), &query)).next().await)
+        };
+        assert_eq!(first(None, None).await, FEW as u64 + 1);
+        assert_eq!(first(Some(5), None).await, 6);
+        assert_eq!(first(Some(5), Some(10)).await, 2 * FEW as u64 - 9);
+        let never_given = Some(1_000_000);
+        assert_eq!(first(never_given, None).await, FEW as u64 + 1, "that was another process");
+    }
+
+    #[tokio::test]
+    async fn other_kinds_are_left_out_before_and_after() {
+        let log = Arc::new(EventLog::default());
+        add(&log, Kind::Node, 1);
+        add(&log, Kind::Config, 1);
+        let query = EventQuery { kind: Some(EventKind::Config), ..EventQuery::default() };
+        let mut stream = Box::pin(follow(log.clone(), &query));
+        assert_eq!(id(stream.next().await), 2);
+        add(&log, Kind::Node, 1);
+        add(&log, Kind::Config, 1);
+        assert_eq!(id(stream.next().await), 4);
     }
 }

@@ -12,7 +12,7 @@ mod tap;
 mod traffic;
 mod virtual_routers;
 
-use std::net::SocketAddr;
+use std::sync::Arc;
 
 use axum::extract::DefaultBodyLimit;
 use axum::http::header::CONTENT_TYPE;
@@ -24,20 +24,20 @@ use utoipa_axum::router::OpenApiRouter;
 
 use super::Sources;
 use super::accept::{JSON, json_only};
-use super::extract::MAX_BODY;
-use super::guard::guard;
+use super::extract::{MAX_BODY, no_query};
 use super::problem::Problem;
 
 type Answer<T> = Result<Json<T>, Problem>;
 
-/// The API of the admin server that is bound to `bound`.
-pub(super) fn router(sources: &Sources, bound: SocketAddr) -> Router {
+/// The API.
+pub(super) fn router(sources: &Sources) -> Router {
     let operator = &sources.operator;
+    let logins = login::Desk { auth: sources.auth.clone(), gateway: sources.name.clone() };
     let mut json = Router::new()
         .merge(plain(nodes::router()).with_state(operator.clone()))
         .merge(plain(clusters::router()).with_state(operator.clone()))
         .merge(plain(virtual_routers::router()).with_state(operator.clone()))
-        .merge(plain(login::router()));
+        .merge(plain(login::router()).with_state(logins));
     if let Some(observer) = &sources.observer {
         json = json
             .merge(plain(status::router()).with_state(observer.clone()))
@@ -50,21 +50,23 @@ pub(super) fn router(sources: &Sources, bound: SocketAddr) -> Router {
     let streams = plain(events::router())
         .with_state(sources.events.clone())
         .merge(plain(tap::router()).with_state(sources.tapping.clone()));
-    let text = text();
+    let document = document();
+    let queried = Arc::new(document::queried(&document));
+    let text = text(&document);
     let document = async move || ([(CONTENT_TYPE, JSON)], text.clone());
     json.route_layer(from_fn(json_only))
         .merge(streams)
-        .route_layer(from_fn_with_state(bound, guard))
+        .route_layer(from_fn_with_state(queried, no_query))
         .route("/api/openapi.json", get(document))
         .layer(DefaultBodyLimit::max(MAX_BODY))
 }
 
-/// `/api/openapi.json`, as it is kept in `docs`, too.
-pub(super) fn text() -> String {
-    serde_json::to_string_pretty(&document()).unwrap_or_default() + "\n"
+fn text(document: &OpenApi) -> String {
+    serde_json::to_string_pretty(document).unwrap_or_default() + "\n"
 }
 
-fn document() -> OpenApi {
+/// What is at `/api/openapi.json`, and kept in `docs`, too.
+pub(super) fn document() -> OpenApi {
     let mut document = document::base();
     for part in [
         status::router().into_openapi(),

@@ -126,7 +126,12 @@ impl Operator for Desk {
 }
 
 /// Status and body of the answer to a request with these headers and this body.
-fn send(server: &AdminServer, request: &str, headers: &[&str], body: &str) -> (u16, Value) {
+pub(super) fn send(
+    server: &AdminServer,
+    request: &str,
+    headers: &[&str],
+    body: &str,
+) -> (u16, Value) {
     let mut stream = connect(server);
     let headers: String = headers.iter().map(|header| format!("{header}\r\n")).collect();
     let length = body.len();
@@ -145,11 +150,16 @@ fn send(server: &AdminServer, request: &str, headers: &[&str], body: &str) -> (u
     (status, serde_json::from_str(body).unwrap())
 }
 
-const PROGRAM: &[&str] = &["Host: 127.0.0.1:15680", "Content-Type: application/json"];
+pub(super) const PROGRAM: &[&str] = &["Host: 127.0.0.1:15680", "Content-Type: application/json"];
 const NODE: &str = "PATCH /api/v1/nodes/main/n1";
 
 /// Status and detail of a refusal.
-fn refused(server: &AdminServer, request: &str, headers: &[&str], body: &str) -> (u16, String) {
+pub(super) fn refused(
+    server: &AdminServer,
+    request: &str,
+    headers: &[&str],
+    body: &str,
+) -> (u16, String) {
     let (status, problem) = send(server, request, headers, body);
     assert_eq!(problem["status"], status);
     (status, problem["detail"].as_str().unwrap().to_owned())

@@ -123,7 +123,6 @@ fn deep_nesting_is_refused() {
 
 #[test]
 fn a_text_that_is_not_utf_8_is_refused_at_its_place() {
-    let environment = Environment { variable: &|_| None, file: &secrets, host_name: String::new() };
     let problems = decode(b"[log]\nlevel = \"\xff\"\n".to_vec(), "f").unwrap_err();
     assert_eq!((problems[0].line, problems[0].column), (2, 10));
     assert!(problems[0].message.contains("not UTF-8"));

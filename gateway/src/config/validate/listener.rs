@@ -1,4 +1,4 @@
-//! `[listener.NAME]` and the address of `[admin]`: whatever this process binds.
+//! `[listener.NAME]`, and all that this process binds.
 
 mod protocol;
 
@@ -13,18 +13,14 @@ use crate::config::file::{self, At};
 use crate::config::model::{ClusterName, Listener, ListenerName, ProxyIn};
 use crate::config::values;
 
-/// The listeners, and the admin address if there is one.
+/// The listeners, and what they bind.
 pub(super) fn listeners(
     context: &mut Context<'_, '_>,
     files: &[(At<String>, file::Listener)],
-    admin: Option<file::Admin>,
-) -> (Vec<Listener>, Option<SocketAddr>) {
+) -> (Vec<Listener>, Bound) {
     let mut bound = Bound(Vec::new());
     let listeners = files.iter().map(|(name, file)| listener(context, name, file, &mut bound));
-    let listeners = listeners.collect();
-    let admin =
-        admin.and_then(|admin| admin.bind).and_then(|text| bound.add(context, "admin.bind", &text));
-    (listeners, admin)
+    (listeners.collect(), bound)
 }
 
 /// Warns of listeners that refuse whoever arrives.
@@ -108,10 +104,11 @@ fn trusted_proxies(
 }
 
 /// Every address bound so far, with its place in the file.
-struct Bound(Vec<(SocketAddr, Range<usize>)>);
+pub(super) struct Bound(Vec<(SocketAddr, Range<usize>)>);
 
 impl Bound {
-    fn add(
+    /// The address that is written there, unless something else is bound to it.
+    pub(super) fn add(
         &mut self,
         context: &mut Context<'_, '_>,
         key: &str,

@@ -147,7 +147,8 @@ pub(super) fn of_cluster(
     ClusterTls { ca, server_name, certificate: own }
 }
 
-fn certificate(
+/// A certificate in the list `key`.
+pub(super) fn certificate(
     context: &mut Context<'_, '_>,
     key: &str,
     file: &At<file::Certificate>,

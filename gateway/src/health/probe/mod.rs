@@ -126,8 +126,14 @@ pub async fn timed(
         Err(wrong) => (wrong.outcome, Some(wrong.text.clone()), Some(wrong)),
     };
     let text = text.map(|text| text.as_str().into());
-    let report =
-        CheckReport { check, outcome, latency: begun.elapsed(), text, at: SystemTime::now() };
+    let report = CheckReport {
+        check,
+        outcome,
+        latency: begun.elapsed(),
+        text,
+        at: SystemTime::now(),
+        past: [].into(),
+    };
     Done { report, wrong }
 }
 

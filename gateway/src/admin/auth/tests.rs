@@ -1,0 +1,1 @@
+//! Logins as a whole.

@@ -1,0 +1,175 @@
+//! Which way a session went, and whether it would go there again: routes may be others by now.
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use amqp_codec::handshake::server::Hello;
+use amqp_codec::table::Table;
+
+use super::registry::{Session, SessionFacts, Software};
+use crate::route::{Decision, Facts, Login, RouteId, RouteTable};
+
+/// Most bytes that are kept of a client's properties.
+const MOST: usize = 4096;
+
+/// Which way a session went, and what routes ask for beside what else is known of it.
+#[derive(Debug, Default)]
+pub struct Routed {
+    /// The vhost that was opened in place of the client's.
+    rename_vhost: Option<Arc<str>>,
+    properties: Properties,
+    /// The revision of the configuration that it was held against last, and the position of its route from 1: 32 bits each.
+    by: AtomicU64,
+}
+
+/// What is kept of the client properties.
+#[derive(Debug, Default)]
+enum Properties {
+    /// Nothing, for nobody has read them: AMQP 1.0, or another protocol.
+    #[default]
+    Unread,
+    /// Nothing, for they are too large.
+    TooLarge,
+    /// All texts but those of [`Software`].
+    Texts(Arc<Table>),
+}
+
+impl Routed {
+    /// A session whose client properties were read.
+    pub(super) fn new(
+        rename_vhost: Option<Arc<str>>,
+        hello: Option<&Hello>,
+        all: &Keepsakes,
+    ) -> Self {
+        let properties = match hello.map(|hello| all.keep(&hello.properties)) {
+            None => Properties::Unread,
+            Some(None) => Properties::TooLarge,
+            Some(Some(texts)) => Properties::Texts(texts),
+        };
+        Self { rename_vhost, properties, by: AtomicU64::new(0) }
+    }
+
+    /// The route that leads it by the configuration in force; `None` if its listener does.
+    #[must_use]
+    pub fn route(&self) -> Option<RouteId> {
+        let position = self.by.load(Ordering::Relaxed) as u32;
+        position.checked_sub(1).map(RouteId)
+    }
+
+    fn note(&self, revision: u64, route: Option<RouteId>) {
+        let position = route.map_or(0, |RouteId(position)| position.saturating_add(1));
+        self.by.store(revision << 32 | u64::from(position), Ordering::Relaxed);
+    }
+
+    fn was_held_against(&self, revision: u64) -> bool {
+        self.by.load(Ordering::Relaxed) >> 32 == revision & u64::from(u32::MAX)
+    }
+}
+
+/// What becomes of a session by some routes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// It goes where it went, by this route or that of its listener.
+    Same(Option<RouteId>),
+    /// It would go elsewhere, or nowhere.
+    Another,
+    /// There is no telling.
+    Unknown,
+}
+
+impl Session {
+    /// Is it to be held against the routes of this revision still, if it is open?
+    #[must_use]
+    pub fn is_unrouted(&self, revision: u64) -> bool {
+        self.facts().is_some_and(|facts| !facts.routed.was_held_against(revision))
+    }
+
+    /// Holds it against the routes of a revision. Does its way lead elsewhere?
+    pub fn hold_against(&self, routes: &RouteTable, revision: u64) -> bool {
+        let Some(facts) = self.facts() else { return false };
+        let way = self.way(routes);
+        match way {
+            Way::Same(route) => facts.routed.note(revision, route),
+            Way::Another | Way::Unknown => facts.routed.note(revision, facts.routed.route()),
+        }
+        way == Way::Another
+    }
+
+    /// It is open: notes its route. If that leads elsewhere by now, whoever looks for such sessions finds it.
+    pub(super) fn note_route(&self, routes: &RouteTable, revision: u64) {
+        if self.way(routes) != Way::Another {
+            self.hold_against(routes, revision);
+        }
+    }
+
+    /// What these routes say to it, once it is open. Whether there is its listener is not asked.
+    #[must_use]
+    pub fn way(&self, routes: &RouteTable) -> Way {
+        let Some(facts) = self.facts() else { return Way::Unknown };
+        let (nothing, routed) = (Table::default(), &facts.routed);
+        let properties = match &routed.properties {
+            Properties::TooLarge if routes.asks_for_properties() => return Way::Unknown,
+            Properties::TooLarge => Some(&nothing),
+            Properties::Texts(texts) => Some(&**texts),
+            Properties::Unread => None,
+        };
+        if !routes.has_listener(&self.arrival.listener) {
+            return Way::Unknown;
+        }
+        let login = properties.map(|properties| Login {
+            user: facts.user.as_deref(),
+            properties,
+            connection_name: facts.software.connection_name.as_deref(),
+        });
+        let asked = Facts {
+            listener: &self.arrival.listener,
+            source: self.arrival.client.ip(),
+            sni: self.arrival.sni.as_deref(),
+            common_name: self.arrival.common_name(),
+            login,
+            vhost: facts.vhost.as_deref(),
+        };
+        match routes.settle(&asked) {
+            (Decision::To(target), route) if facts.went_to(&target) => Way::Same(route),
+            _ => Way::Another,
+        }
+    }
+}
+
+impl SessionFacts {
+    fn went_to(&self, target: &crate::route::Target) -> bool {
+        self.node.cluster == target.cluster && self.routed.rename_vhost == target.rename_vhost
+    }
+}
+
+/// Client properties, each once: most clients of a gateway are of a few programs.
+#[derive(Debug, Default)]
+pub(super) struct Keepsakes(Mutex<Kept>);
+
+#[derive(Debug, Default)]
+struct Kept {
+    tables: HashSet<Arc<Table>>,
+    /// When there are so many, those that no session has any more are thrown away.
+    sweep_at: usize,
+}
+
+impl Keepsakes {
+    /// The texts of a client's properties, but for its name, which is kept with the session. `None` if they are too large.
+    fn keep(&self, properties: &Table) -> Option<Arc<Table>> {
+        let name = properties.text("connection_name");
+        let apart = name.is_some_and(|name| name.len() <= Software::LONGEST);
+        let texts = properties.texts(apart.then_some("connection_name"), MOST)?;
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = kept.tables.get(&texts) {
+            return Some(known.clone());
+        }
+        if kept.tables.len() >= kept.sweep_at {
+            kept.tables.retain(|table| Arc::strong_count(table) > 1);
+            kept.sweep_at = kept.tables.len() * 2 + 64;
+        }
+        let texts = Arc::new(texts);
+        kept.tables.insert(texts.clone());
+        Some(texts)
+    }
+}
