@@ -2,7 +2,7 @@
 
 import { useState } from "preact/hooks";
 import { post, remove, url } from "../api/client";
-import type { ActiveLogin, AdminToken, AdminUser, AdminUsers, MadeToken, Role } from "../api/schema";
+import type { ActiveLogin, AdminToken, AdminUser, AdminUsers, MadeToken, Role } from "../api/types";
 import { Action } from "../components/action";
 import { Badge, Empty, Moment, PageHead, Section, Waiting } from "../components/basics";
 import { confirm } from "../components/confirm";

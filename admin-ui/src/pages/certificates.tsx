@@ -1,6 +1,6 @@
 // The certificates in use, and how long they last.
 
-import type { Certificate, Certificates as List } from "../api/schema";
+import type { Certificate, Certificates as List } from "../api/types";
 import { Badge, Empty, Facts, Moment, PageHead, Waiting, type Tone } from "../components/basics";
 import { sorted, Table, useTableState, type Column } from "../components/table";
 import { t, word } from "../i18n";

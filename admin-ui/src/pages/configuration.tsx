@@ -2,7 +2,7 @@
 
 import { useState } from "preact/hooks";
 import { post, url } from "../api/client";
-import type { Change, Checked, Config, ConfigProblem, Diff, Reloaded, Revision, RevisionText } from "../api/schema";
+import type { Change, Checked, Config, ConfigProblem, Diff, Reloaded, Revision, RevisionText } from "../api/types";
 import { Action } from "../components/action";
 import { Badge, Empty, Facts, Moment, PageHead, Section, Waiting } from "../components/basics";
 import { DiffText } from "../components/diff-text";

@@ -2,7 +2,7 @@
 
 import { useEffect, useState } from "preact/hooks";
 import { follow, type StreamState } from "../api/stream";
-import type { Event, EventKind } from "../api/schema";
+import type { Event, EventKind } from "../api/types";
 import { Badge, Empty, Moment, PageHead, severityTone } from "../components/basics";
 import { Table, useTableState, type Column } from "../components/table";
 import { t } from "../i18n";
@@ -25,9 +25,12 @@ export function Events({ query }: PageProps) {
 
   useEffect(() => {
     setEvents([]);
-    return follow<Event>("events", { kind, limit: KEPT }, KINDS, {
-      event: (event) =>
-        setEvents((before) => (before.some((one) => one.id === event.id) ? before : [event, ...before].slice(0, KEPT))),
+    return follow<Event>("events", { kind, limit: KEPT }, {
+      event: (event) => {
+        // The notice of a gap has no number: what was missed follows it.
+        if (typeof event.id !== "number") return;
+        setEvents((before) => (before.some((one) => one.id === event.id) ? before : [event, ...before].slice(0, KEPT)));
+      },
       state: setStream,
     });
   }, [kind]);

@@ -1,7 +1,7 @@
 // The virtual routers of this gateway: who has the shared addresses, how it came to that, and moving them.
 
 import { post, url } from "../api/client";
-import type { VirtualRouter, VirtualRouters } from "../api/schema";
+import type { VirtualRouter, VirtualRouters } from "../api/types";
 import { Action } from "../components/action";
 import { Ago, Badge, Empty, Facts, Moment, PageHead, RouterState, Section, Waiting } from "../components/basics";
 import { confirm } from "../components/confirm";

@@ -2,7 +2,7 @@
 
 import { useState } from "preact/hooks";
 import { patch, url } from "../api/client";
-import type { Check, Node } from "../api/schema";
+import type { Check, Node } from "../api/types";
 import { Action } from "../components/action";
 import { Ago, Badge, Empty, Facts, Moment, PageHead, Section, Waiting } from "../components/basics";
 import { Chart } from "../components/chart";

@@ -1,7 +1,7 @@
 // Clusters and their nodes: how they are, and taking them in and out of service.
 
 import { patch, post, remove, url } from "../api/client";
-import type { AdminState, Cluster, Clusters, Node, Nodes as NodeList } from "../api/schema";
+import type { AdminState, Cluster, Clusters, Node, Nodes as NodeList } from "../api/types";
 import { Action } from "../components/action";
 import { Badge, Empty, Facts, PageHead, Section, Waiting } from "../components/basics";
 import { confirm } from "../components/confirm";

@@ -1,6 +1,6 @@
 // Who uses what: vhosts and users, their rates, what was refused, and where they are led.
 
-import type { Share, User, Users, Vhost, Vhosts as VhostList } from "../api/schema";
+import type { Share, User, Users, Vhost, Vhosts as VhostList } from "../api/types";
 import { Empty, PageHead, Section, Waiting } from "../components/basics";
 import { Pager, sorted, Table, useTableState, type Column } from "../components/table";
 import { byteRate, count, duration, rate, t } from "../i18n";

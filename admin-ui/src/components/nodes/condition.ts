@@ -1,6 +1,6 @@
 // How a node is, in a word or two.
 
-import type { Node } from "../../api/schema";
+import type { Node } from "../../api/types";
 import { t } from "../../i18n";
 import type { Tone } from "../basics";
 

@@ -1,6 +1,6 @@
 // What a rebalance would move: the same sums as the gateway makes when it begins.
 
-import type { Node } from "../../api/schema";
+import type { Node } from "../../api/types";
 
 export interface Share {
   node: string;
