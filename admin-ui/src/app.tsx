@@ -112,11 +112,13 @@ function Frame() {
       <Navigation at={at} open={open} onOpen={setOpen} />
       <div class="beside">
         <StaleBanner />
-        <main id="main" ref={main} tabIndex={-1}>
-          {page ? <page.View key={path} parts={at.parts.slice(page.path.length)} query={at.query} /> : <NotFound />}
-        </main>
+        <div class="content">
+          <UserMenu />
+          <main id="main" ref={main} tabIndex={-1}>
+            {page ? <page.View key={path} parts={at.parts.slice(page.path.length)} query={at.query} /> : <NotFound />}
+          </main>
+        </div>
       </div>
-      <UserMenu />
     </div>
   );
 }

@@ -30,6 +30,7 @@ pub mod testssl;
 pub mod tls;
 pub mod vrrp_lab;
 pub mod wait;
+pub mod watching;
 
 pub use gateway_process::GatewayProcess;
 pub use name_server::NameServer;

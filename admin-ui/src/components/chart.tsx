@@ -4,7 +4,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import { language, t, time } from "../i18n";
-import { themes } from "../state/prefs";
+import { letters, themes } from "../state/prefs";
 import { useStore } from "../state/store";
 
 export interface Line {
@@ -33,7 +33,9 @@ export interface ChartProps {
 
 const POWERS_OF_TWO = Array.from({ length: 48 }, (_, i) => 2 ** i);
 
-export function Chart({ title, at, lines, height = 120, format, atLeast = 1, binary = false }: ChartProps) {
+export function Chart({ title, at, lines, height: plain = 120, format, atLeast = 1, binary = false }: ChartProps) {
+  const scale = letters();
+  const height = Math.round(plain * scale);
   const host = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
   const [cursor, setCursor] = useState<number | null>(null);
@@ -47,7 +49,7 @@ export function Chart({ title, at, lines, height = 120, format, atLeast = 1, bin
     if (!element) return undefined;
     const colors = getComputedStyle(document.documentElement);
     const color = (name: string) => colors.getPropertyValue(name).trim();
-    const axis = { stroke: color("--dim"), font: `11px ${color("--sans")}`, grid: { stroke: color("--grid"), width: 1 } };
+    const axis = { stroke: color("--dim"), font: `${11 * scale}px ${color("--sans")}`, grid: { stroke: color("--grid"), width: 1 } };
     const made = new uPlot(
       {
         width: Math.max(element.clientWidth, 80),
@@ -57,9 +59,9 @@ export function Chart({ title, at, lines, height = 120, format, atLeast = 1, bin
         cursor: { y: false, drag: { x: false, y: false }, points: { size: 6 } },
         scales: { y: { range: (_, __, max) => [0, Math.max(max ?? 0, atLeast) * 1.08] } },
         axes: [
-          { ...axis, space: 70, size: 22, ticks: { show: false }, values: (_, ticks) => ticks.map(clock) },
+          { ...axis, space: 70 * scale, size: 22 * scale, ticks: { show: false }, values: (_, ticks) => ticks.map(clock) },
           {
-            ...axis, space: 28, size: 58, gap: 4, ticks: { show: false }, ...(binary ? { incrs: POWERS_OF_TWO } : {}),
+            ...axis, space: 28 * scale, size: 58 * scale, gap: 4, ticks: { show: false }, ...(binary ? { incrs: POWERS_OF_TWO } : {}),
             values: (_, ticks) => ticks.map((tick) => format(tick)),
           },
         ],

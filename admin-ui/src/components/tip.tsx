@@ -1,6 +1,7 @@
 // A word of explanation beside what is pointed at or in focus. One for the whole console, above everything.
 
 import type { ComponentChildren } from "preact";
+import { useEffect } from "preact/hooks";
 import { store, useStore } from "../state/store";
 
 const shown = store<{ text: string; left: number; top: number } | null>(null);
@@ -9,6 +10,7 @@ const hide = () => shown.set(null);
 
 /** Shows `text` for its children; nothing without a text. */
 export function Tip({ text, children }: { text: string | null | undefined; children: ComponentChildren }) {
+  useEffect(() => hide, []);
   const show = (event: Event) => {
     if (!text || !(event.currentTarget instanceof HTMLElement)) return;
     const at = event.currentTarget.getBoundingClientRect();

@@ -45,8 +45,9 @@ export function UserMenu() {
     <div class="user" ref={host}>
       <button
         ref={button} type="button" class="user-button" aria-expanded={open} aria-controls="user-panel"
-        aria-label={`${t("user.menu")}: ${who.name}, ${word("role", who.role)}`} onClick={() => setOpen(!open)}
+        onClick={() => setOpen(!open)}
       >
+        <span class="unseen">{t("user.menu")}: </span>
         <span class="user-name">{who.name}</span>
         <span class="user-role">{word("role", who.role)}</span>
       </button>

@@ -100,7 +100,8 @@ export const en = {
   "overview.stopping": "The gateway is stopping: it takes no new sessions and closes those it has.",
   "overview.path": "The way of sessions",
   "overview.path_lead": "In the boxes: sessions. On the lines: messages a second, both ways.",
-  "overview.path_empty": "No listeners are configured. Add a [[listener]] and a [[cluster]] to the configuration, then reload.",
+  "overview.path_empty": "No listeners are configured.",
+  "overview.path_empty_more": "Add a [listener.NAME] and a [cluster.NAME] to the configuration, then reload it.",
   "overview.listeners": "Listeners",
   "overview.routes": "Routes",
   "overview.clusters": "Clusters",
@@ -182,6 +183,7 @@ export const en = {
   "sessions.close_body":
     "The client {client} gets connection.close with code 320 (CONNECTION_FORCED) at a frame boundary. Client libraries that recover connect again at once; nothing that was confirmed is lost, and unacknowledged deliveries are delivered again.",
   "sessions.close_all": "Close {total} …",
+  "sessions.close_all_do": { one: "Close {count} session", other: "Close {count} sessions" },
   "sessions.close_all_none": "Close all …",
   "sessions.close_all_why": "Set a filter first: all sessions at once are not closed from here.",
   "sessions.close_all_title": { one: "Close {count} session?", other: "Close {count} sessions?" },

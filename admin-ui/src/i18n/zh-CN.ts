@@ -96,7 +96,8 @@ export const zhCN: Record<TextKey, Text> = {
   "overview.stopping": "网关正在停止：不再接受新会话，并关闭现有会话。",
   "overview.path": "会话的路径",
   "overview.path_lead": "方框中是会话数；线上是每秒消息数（双向）。",
-  "overview.path_empty": "没有配置监听器。请在配置中加入 [[listener]] 和 [[cluster]]，然后重新加载。",
+  "overview.path_empty": "没有配置监听器。",
+  "overview.path_empty_more": "请在配置中加入 [listener.NAME] 和 [cluster.NAME]，然后重新加载。",
   "overview.listeners": "监听器",
   "overview.routes": "路由",
   "overview.clusters": "集群",
@@ -178,6 +179,7 @@ export const zhCN: Record<TextKey, Text> = {
   "sessions.close_body":
     "客户端 {client} 会在帧边界收到代码为 320（CONNECTION_FORCED）的 connection.close。会自动恢复的客户端库会立即重连；已确认的消息不会丢失，未确认的投递会重新投递。",
   "sessions.close_all": "关闭 {total} 个…",
+  "sessions.close_all_do": { one: "关闭 {count} 个会话", other: "关闭 {count} 个会话" },
   "sessions.close_all_none": "全部关闭…",
   "sessions.close_all_why": "请先设置筛选条件：这里不能一次关闭所有会话。",
   "sessions.close_all_title": { one: "关闭 {count} 个会话？", other: "关闭 {count} 个会话？" },

@@ -35,7 +35,7 @@ export function Overview() {
           {!topology.data ? (
             <Skeleton height={320} />
           ) : topology.data.places.length === 0 ? (
-            <Empty title={t("overview.path_empty")} />
+            <Empty title={t("overview.path_empty")}>{t("overview.path_empty_more")}</Empty>
           ) : (
             <Way topology={topology.data} />
           )}
@@ -80,7 +80,7 @@ function Alarms({ status }: { status: Status }) {
   const { alarms, not_ready, ready, stopping } = status;
   const fine = alarms.length === 0 && ready && !stopping;
   return (
-    <div class={`panel alarms ${fine ? "fine" : ""}`} aria-live="polite">
+    <div class={fine ? "panel alarms fine" : "panel alarms"} aria-live="polite">
       {fine && (
         <p class="all-good">
           <Aspect tone="good" /> <strong>{t("overview.no_alarms")}</strong>{" "}

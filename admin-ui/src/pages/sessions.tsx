@@ -67,7 +67,7 @@ export function Sessions({ query }: PageProps) {
               )
             }
           />
-          <Pager page={Math.min(state.page, pages ?? 1)} size={PAGE_SIZE} total={data.filtered} />
+          {data.filtered > 0 && <Pager page={Math.min(state.page, pages ?? 1)} size={PAGE_SIZE} total={data.filtered} />}
         </>
       )}
     </>
@@ -106,7 +106,7 @@ function CloseAll(props: { filter: Record<string, string>; found: number; onClos
           <p>{t("sessions.close_all_body")}</p>
         </>
       ),
-      action: t("sessions.close_all", { total: found }),
+      action: t("sessions.close_all_do", { count: found }),
       danger: true,
     });
     if (!sure) return;

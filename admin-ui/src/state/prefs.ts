@@ -42,3 +42,6 @@ export const themes = {
     repaint.set(repaint.get() + 1);
   },
 };
+
+/** How much larger letters are than on most pages: very wide screens and readers enlarge them. */
+export const letters = () => (parseFloat(getComputedStyle(document.documentElement).fontSize) || 14) / 14;

@@ -9,6 +9,7 @@ pub mod view;
 mod accept;
 mod api;
 mod caller;
+mod console;
 mod extract;
 mod line;
 mod problem;

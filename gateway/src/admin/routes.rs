@@ -7,15 +7,15 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::http::header::{HeaderName, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS};
-use axum::http::{HeaderValue, Method, StatusCode, Uri};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use axum::middleware::{from_fn, from_fn_with_state, map_response};
-use axum::response::{Html, IntoResponse, Response};
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde_json::json;
 
 use super::auth::{Gate, guard};
 use super::problem::{Problem, complete};
-use super::{Sources, api};
+use super::{Sources, api, console};
 
 const PROMETHEUS_TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
@@ -28,13 +28,13 @@ pub(super) fn router(sources: Sources, bound: SocketAddr) -> Router {
     let gate = Arc::new(Gate { auth: sources.auth.clone(), bound });
     let api = api::router(&sources);
     Router::new()
-        .route("/", get(async || Html(admin_ui::INDEX)))
         .route("/metrics", get(metrics))
         .route("/health/live", get(live))
         .route("/health/ready", get(ready))
         .with_state(sources)
         .merge(api)
-        .fallback(not_found)
+        .merge(console::router())
+        .fallback(file_or_nothing)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(from_fn_with_state(gate, guard))
         .layer(from_fn(complete))
@@ -58,8 +58,11 @@ async fn ready(State(sources): State<Sources>) -> Response {
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).with_reasons(reasons).into_response()
 }
 
-async fn not_found(uri: Uri) -> Problem {
-    Problem::new(StatusCode::NOT_FOUND, format!("There is nothing at {}.", uri.path()))
+async fn file_or_nothing(method: Method, uri: Uri, headers: HeaderMap) -> Response {
+    let path = uri.path().trim_start_matches('/');
+    let file = [Method::GET, Method::HEAD].contains(&method).then(|| console::file(path, &headers));
+    let nothing = || Problem::unknown(format!("There is nothing at /{path}.")).into_response();
+    file.flatten().unwrap_or_else(nothing)
 }
 
 async fn method_not_allowed(method: Method, uri: Uri) -> Problem {

@@ -39,7 +39,7 @@ const PLAIN: &str = "HTTP/1.1 400 Bad Request\r\nContent-Type: application/probl
 /// For the head of a request, and for the next one on an idle connection.
 pub(super) const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 /// After that a connection ends with its present answer, or with its stream.
-pub(super) const LIFETIME: Duration = Duration::from_secs(if cfg!(test) { 2 } else { 60 });
+pub(super) const LIFETIME: Duration = Duration::from_secs(if cfg!(test) { 6 } else { 60 });
 /// A peer that takes nothing for so long is gone, or as good as that; streams would wait for it for ever.
 const SILENCE: Duration = Duration::from_secs(30);
 /// For the last answer of a connection, at its end or at that of the server.

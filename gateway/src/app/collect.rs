@@ -1,6 +1,6 @@
 //! Folds what the hot path counts into each scrape.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use amqp_codec::frame::method;
@@ -42,7 +42,11 @@ impl Gateway {
             }
         });
         let board = self.board.clone();
-        metrics.add_collector(move |scrape| virtual_routers(scrape, &board));
+        let seen = Mutex::default();
+        metrics.add_collector(move |scrape| {
+            let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+            virtual_routers(scrape, &board, &mut seen);
+        });
         let shared = Arc::downgrade(&self.shared);
         let seen = Mutex::default();
         metrics.add_collector(move |scrape| {
@@ -160,9 +164,24 @@ fn nodes(scrape: &mut Scrape<'_>, shared: &Shared, seen: &mut Seen) {
     scrape.gauge(&names::CONFIG_REVISION, &[], snapshot.revision as f64);
 }
 
-fn virtual_routers(scrape: &mut Scrape<'_>, board: &Board) {
-    for (router, known) in board.routers().iter().zip(board.known()) {
+/// `seen`: names of earlier scrapes.
+fn virtual_routers(scrape: &mut Scrape<'_>, board: &Board, seen: &mut BTreeSet<Arc<str>>) {
+    let routers = board.list();
+    // One that is gone is told with 0 once more: else it would stay as it was.
+    seen.retain(|name| {
+        routers.iter().any(|(router, _)| router.name == *name) || {
+            for state in State::ALL {
+                scrape.gauge(&names::VRRP_STATE, &[name, state.name()], 0.0);
+            }
+            for alarm in Alarm::ALL {
+                scrape.gauge(&names::VRRP_ALARM, &[name, alarm.name()], 0.0);
+            }
+            false
+        }
+    });
+    for (router, known) in routers {
         let name = &*router.name;
+        seen.insert(router.name.clone());
         if let Some(status) = &known.status {
             for state in State::ALL {
                 let is = f64::from(u8::from(state == status.state));

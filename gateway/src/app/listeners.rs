@@ -6,12 +6,15 @@
 use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use futures_util::future::join_all;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::observe::Door;
 use crate::config::model::{self, ListenerName, Model, Protocol, ProxyOut};
 use crate::gate::Gate;
 use crate::http;
@@ -19,15 +22,23 @@ use crate::listener::entrance::Entrance;
 use crate::listener::{self, Listener, Place};
 use crate::tls::Tls;
 
+/// How long those who wait at an address that goes may take to be accepted.
+const LAST_CLIENTS: Duration = Duration::from_secs(2);
+
 /// A listener, for whoever shows it or watches over it.
 #[derive(Debug, Clone)]
-#[allow(dead_code, reason = "all of it is for the API to show")]
 pub(super) struct Known {
     /// What the configuration says of it.
-    pub(super) model: Arc<model::Listener>,
+    model: Arc<model::Listener>,
     pub(super) listener: Listener,
-    /// Where it accepts.
-    pub(super) addresses: Vec<SocketAddr>,
+}
+
+impl Known {
+    /// As it is shown.
+    pub(super) fn door(&self) -> Door {
+        let Listener { gate, accepting, .. } = self.listener.clone();
+        Door { model: model::Listener::clone(&self.model), gate, accepting }
+    }
 }
 
 /// The listeners there are now, in the order of the configuration.
@@ -88,7 +99,7 @@ enum PlannedPlace {
     New(Place, Place),
 }
 
-/// What is bound: as configured, and of whose sockets each address is.
+/// What places are made of.
 pub(super) struct Ground<'a> {
     /// Sockets for each address.
     pub(super) workers: usize,
@@ -216,7 +227,8 @@ impl Listeners {
                 gone.insert(running.model.name.clone());
             }
         }
-        join_all(ending.iter().map(TaskTracker::wait)).await;
+        // Whoever goes on to come in crowds keeps no reload waiting.
+        let _ = timeout(LAST_CLIENTS, join_all(ending.iter().map(TaskTracker::wait))).await;
         gone
     }
 
@@ -283,8 +295,7 @@ impl Running {
     }
 
     fn known(&self) -> Known {
-        let addresses = self.places.iter().map(Place::address).collect();
-        Known { model: self.model.clone(), listener: self.listener.clone(), addresses }
+        Known { model: self.model.clone(), listener: self.listener.clone() }
     }
 }
 

@@ -6,6 +6,7 @@ mod collect;
 mod drain;
 mod files;
 mod listeners;
+mod observe;
 mod operator;
 mod privileges;
 mod reload;
@@ -29,11 +30,13 @@ use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 use tracing::{Dispatch, info, warn};
 
 use arrive::Hall;
-use listeners::{Ground, Listeners, Start};
+use listeners::{Ground, Known, Listeners, Start};
+use observe::{Lookout, Sights};
 use reload::Steward;
 use signals::Signals;
 
 use crate::admin::auth::{Accounts, Auth};
+use crate::admin::operator::observe::Observer;
 use crate::admin::{self, AdminError, AdminServer, Sources};
 use crate::cluster::Cluster;
 use crate::cluster::lookup::Lookup;
@@ -52,6 +55,7 @@ use crate::session::{Ended, Shared};
 use crate::snapshot::Snapshot;
 use crate::stream::shared::SharedAddresses;
 use crate::telemetry::access::AccessLog;
+use crate::telemetry::events::{Kind, Severity, What};
 use crate::telemetry::log::{self, FilterError, LevelSwitch};
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::output::SinkError;
@@ -161,6 +165,10 @@ struct Gateway {
     board: Arc<Board>,
     /// Moves them; empty until VRRP runs.
     hand: Arc<OnceLock<Hand>>,
+    /// Changes them, once the gateway serves.
+    routers: Option<Arc<vrrp::Routers>>,
+    /// Whoever looks at sessions and traffic.
+    lookout: Option<Arc<Lookout>>,
     /// Who may do what at the admin address.
     auth: Arc<Auth>,
     admin: Option<AdminServer>,
@@ -225,6 +233,8 @@ fn start(begin: Begin<'_>, logs: &Logs<'_>) -> Result<(), StartError> {
         addresses,
         board: Arc::new(Board::new(&model.virtual_routers)),
         hand: Arc::default(),
+        routers: None,
+        lookout: None,
         auth,
         admin: None,
         http: None,
@@ -237,6 +247,7 @@ fn start(begin: Begin<'_>, logs: &Logs<'_>) -> Result<(), StartError> {
             () = signals.stop(sink) => true,
         };
         gateway.collect(sink);
+        gateway.lookout = Some(gateway.look_out(sink));
         let mut steward = Steward::new(&gateway, (path, text), &model);
         if let Some(bound) = bound {
             gateway.admin = Some(bound.start(gateway.sources(&steward))?);
@@ -246,19 +257,18 @@ fn start(begin: Begin<'_>, logs: &Logs<'_>) -> Result<(), StartError> {
         let (loops, http) = gateway.listeners.follow(plan);
         gateway.serve_http(&model, http);
         gateway.accept(loops);
-        let telling = vrrp::tell(&gateway, &model);
-        let warden = match stopped {
-            true => None,
-            false => vrrp::start(&gateway, thread, dispatch).await.map_err(StartError::Vrrp)?,
-        };
+        let routers = Arc::new(vrrp::Routers::new(&gateway, &model));
+        gateway.routers = Some(routers.clone());
+        let telling = routers.tell();
+        if !stopped {
+            routers.start(thread, dispatch).await.map_err(StartError::Vrrp)?;
+        }
         info!("ready");
+        gateway.tell(format!("started, version {}", env!("CARGO_PKG_VERSION")));
         if !stopped {
             steward.run(&mut gateway, &mut signals, logs).await;
         }
-        let hurried = match warden {
-            Some(warden) => vrrp::stop(warden, signals.stop(sink)).await,
-            None => false,
-        };
+        let hurried = routers.stop(signals.stop(sink)).await;
         telling.end();
         let model = steward.in_force();
         tokio::join!(gateway.stop(&model, sink, signals, hurried), telling.done());
@@ -289,6 +299,31 @@ impl Gateway {
         }
     }
 
+    /// Begins to look at sessions and traffic.
+    fn look_out(&self, sink: &Sink) -> Arc<Lookout> {
+        let (shared, stopping) = (self.shared.clone(), self.stop_accepting.clone());
+        let (tls, dropped) = (self.tls.clone(), sink.handle());
+        let listening = self.listeners.known();
+        let sights = Sights {
+            doors: Arc::new(move || Arc::new(listening.load().iter().map(Known::door).collect())),
+            tls: Arc::new(move || tls.load_full()),
+            gate: self.gate.clone(),
+            keeper: self.keeper.clone(),
+            board: self.board.clone(),
+            not_ready: Arc::new(move || watch::not_ready(&shared, &stopping)),
+            dropped: Arc::new(move || dropped.dropped()),
+            stopping: self.stop_accepting.clone(),
+            shared: self.shared.clone(),
+        };
+        Lookout::start(sights, self.health.subscribe(), &self.tasks)
+    }
+
+    /// Tells what happens to the gateway as a whole.
+    fn tell(&self, text: String) {
+        let name = self.shared.name.to_string();
+        self.shared.events.add(What::new(Kind::Gateway, Severity::Info, name, text));
+    }
+
     fn sources(&self, steward: &Steward) -> Sources {
         let (metrics, shared) = (self.shared.metrics.clone(), self.shared.clone());
         let stop = self.stop_accepting.clone();
@@ -305,7 +340,7 @@ impl Gateway {
             metrics: Arc::new(move || metrics.render()),
             not_ready: Arc::new(move || watch::not_ready(&shared, &stop)),
             operator: Arc::new(desk),
-            observer: None,
+            observer: self.lookout.clone().map(|lookout| lookout as Arc<dyn Observer>),
             configurator: Some(Arc::new(steward.desk())),
             tapping: Arc::new(tap::Tapper { shared: self.shared.clone() }),
             events: self.shared.events.clone(),
@@ -417,6 +452,7 @@ impl Gateway {
         self.arrivals.wait().await;
         let (rate, timeout) = (model.gateway.drain_rate, model.gateway.drain_timeout);
         let sessions = self.shared.registry.len();
+        self.tell(format!("stopping: {sessions} sessions are closed"));
         info!(sessions, %rate, ?timeout, "stopping: closing sessions with 320; a second signal cuts them");
         let second = async {
             if !hurried {

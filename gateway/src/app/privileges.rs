@@ -20,6 +20,28 @@ pub(super) fn part(model: &Model) -> Result<Option<Thread>, StartError> {
     Ok(Some(thread))
 }
 
+/// May virtual routers still be begun with, in a gateway that was started without any?
+///
+/// # Errors
+/// Why not, and what to do.
+pub(super) fn late() -> Result<(), String> {
+    capabilities::for_vrrp().map(drop).map_err(|missing| {
+        format!(
+            "vrrp: this gateway was started without any [vrrp.NAME], and {missing}; then restart it: until then no address \
+             is shared, and all else of the configuration is in force"
+        )
+    })
+}
+
+/// Starts the thread that virtual routers take, for a gateway that was started without any. The other threads keep what
+/// they may do: nobody can take it from them.
+pub(super) fn part_late() -> Result<Thread, StartError> {
+    let thread = Thread::start()?;
+    thread.ask(capabilities::keep)?.map_err(not_kept)?;
+    thread.ask(capabilities::confine)?.map_err(not_kept)?;
+    Ok(thread)
+}
+
 /// Takes on `gateway.user` and `gateway.group`, if given, for all threads of the process. A log file that only root may
 /// open cannot be reopened afterwards.
 ///

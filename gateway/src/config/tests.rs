@@ -14,7 +14,7 @@ use std::time::Duration;
 use super::model::{
     Check, Health, LogFormat, LogLevel, LogOutput, NodeAddress, OnDown, RouteAction, Strategy,
 };
-use super::{Environment, Outcome, defaults, file, parse};
+use super::{Environment, Outcome, defaults, file, model, parse};
 
 const SMALLEST: &str = "\
 [listener.amqp]
@@ -92,7 +92,18 @@ fn every_key_of_listener_cluster_and_admin_reaches_the_model() {
     assert_eq!((&*listener.name.0, &listener.bind), ("zulu", &bind));
     assert_eq!(listener.cluster.as_ref().unwrap().to_string(), "main");
     assert_eq!(listener.max_connections, Some(5));
-    assert_eq!(model.admin.unwrap().bind, "127.0.0.1:15680".parse().unwrap());
+    let admin = model.admin.unwrap();
+    assert_eq!(admin.bind, "127.0.0.1:15680".parse().unwrap());
+    assert_eq!((admin.certificates.len(), admin.metrics_auth), (1, true));
+    let (user, token) = (&admin.users[0], &admin.tokens[0]);
+    assert_eq!((&*user.name, user.role), ("ops", crate::config::model::Role::Operator));
+    assert!(user.password_hash.starts_with("$argon2id$"));
+    assert_eq!(
+        (&*token.name, token.hash[0], token.role),
+        ("prometheus", 0x31, crate::config::model::Role::Viewer)
+    );
+    let shown = format!("{admin:?}");
+    assert!(!shown.contains("argon2") && !shown.contains("hash"), "{shown}");
     let cluster = &model.clusters[0];
     assert_eq!((cluster.balance, cluster.retry), (Strategy::RandomTwo, 0));
     assert_eq!(cluster.connect_timeout, Duration::from_millis(250));

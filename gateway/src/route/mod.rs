@@ -1,5 +1,7 @@
 //! Routes: from the facts of a session to a decision, as early as the facts allow. Pure.
 
+mod by_vhost;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -99,6 +101,12 @@ impl RouteTable {
         }
     }
 
+    /// The routes, in the order in which they are asked.
+    #[must_use]
+    pub fn routes(&self) -> &[Route] {
+        &self.routes
+    }
+
     /// First match wins. A route whose conditions hang on facts still to come delays the decision only if it would
     /// decide otherwise than what stands behind it; and whatever they decide, a cluster that goes by the vhost waits
     /// for that.
@@ -175,17 +183,21 @@ impl RouteTable {
     }
 
     fn default_decision(&self, facts: &Facts<'_>) -> Decision {
-        match self.default_of(facts.listener) {
+        self.default_at(facts.listener, facts.vhost)
+    }
+
+    fn default_at(&self, listener: &ListenerName, vhost: Option<&str>) -> Decision {
+        match self.default_of(listener) {
             Some(cluster) => Decision::To(Target { cluster: cluster.clone(), rename_vhost: None }),
-            None => Decision::Rejected(no_route(facts)),
+            None => Decision::Rejected(no_route(listener, vhost)),
         }
     }
 }
 
-fn no_route(facts: &Facts<'_>) -> CloseReason {
-    let cause = match facts.vhost {
-        Some(vhost) => format!("no route for vhost '{vhost}' on listener {}", facts.listener),
-        None => format!("no route on listener {}", facts.listener),
+fn no_route(listener: &ListenerName, vhost: Option<&str>) -> CloseReason {
+    let cause = match vhost {
+        Some(vhost) => format!("no route for vhost '{vhost}' on listener {listener}"),
+        None => format!("no route on listener {listener}"),
     };
     CloseReason::new(ReplyCode::NOT_ALLOWED, &cause)
 }

@@ -5,11 +5,19 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use arc_swap::ArcSwap;
 use tokio_util::sync::CancellationToken;
 
 /// All addresses that this gateway shares with others.
 #[derive(Debug, Default)]
-pub struct SharedAddresses(HashMap<IpAddr, Arc<Shared>>);
+pub struct SharedAddresses(ArcSwap<HashMap<IpAddr, Entry>>);
+
+#[derive(Debug, Clone)]
+struct Entry {
+    shared: Arc<Shared>,
+    /// Is it shared no more, and known only for the connections that it has?
+    retired: bool,
+}
 
 #[derive(Debug, Default)]
 struct Shared {
@@ -23,26 +31,46 @@ impl SharedAddresses {
     /// These addresses.
     #[must_use]
     pub fn new(addresses: impl IntoIterator<Item = IpAddr>) -> Self {
-        Self(addresses.into_iter().map(|address| (address, Arc::default())).collect())
+        let these = Self::default();
+        these.set(addresses);
+        these
+    }
+
+    /// These are shared from now on. Those that are not any more stay known until the next time, and for as long as somebody is
+    /// connected: they have yet to be lost.
+    pub fn set(&self, addresses: impl IntoIterator<Item = IpAddr>) {
+        let before = self.0.load();
+        let shared = |address| before.get(&address).map(|entry| entry.shared.clone());
+        let entry = |address| {
+            (address, Entry { shared: shared(address).unwrap_or_default(), retired: false })
+        };
+        let mut all: HashMap<_, _> = addresses.into_iter().map(entry).collect();
+        for (address, entry) in &**before {
+            if !entry.retired || entry.shared.live.load(Ordering::Relaxed) > 0 {
+                let retired = Entry { retired: true, ..entry.clone() };
+                all.entry(*address).or_insert(retired);
+            }
+        }
+        self.0.store(Arc::new(all));
     }
 
     /// Are there none?
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.0.load().is_empty()
     }
 
     /// Is it one of them?
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
-        self.0.contains_key(&address.to_canonical())
+        self.0.load().get(&address.to_canonical()).is_some_and(|entry| !entry.retired)
     }
 
     /// A connection was made to `address`; `None` if that is not shared. While it leaves, the connection is lost at once.
     #[must_use]
     pub fn arrive(&self, address: IpAddr) -> Option<Here> {
         let address = address.to_canonical();
-        let shared = self.0.get(&address)?.clone();
+        let shared = self.0.load().get(&address)?.shared.clone();
         shared.live.fetch_add(1, Ordering::Relaxed);
         let lost = shared.lost.lock().unwrap_or_else(PoisonError::into_inner).clone();
         Some(Here { address, shared, lost, left: AtomicBool::new(false) })
@@ -50,14 +78,14 @@ impl SharedAddresses {
 
     /// The addresses leave: tells all connections to them, also those that come until [`SharedAddresses::welcome`].
     pub fn lose(&self, addresses: &[IpAddr]) {
-        for shared in addresses.iter().filter_map(|address| self.0.get(address)) {
+        for shared in self.of(addresses) {
             shared.lost.lock().unwrap_or_else(PoisonError::into_inner).cancel();
         }
     }
 
     /// Connections may come again.
     pub fn welcome(&self, addresses: &[IpAddr]) {
-        for shared in addresses.iter().filter_map(|address| self.0.get(address)) {
+        for shared in self.of(addresses) {
             let mut lost = shared.lost.lock().unwrap_or_else(PoisonError::into_inner);
             if lost.is_cancelled() {
                 *lost = CancellationToken::new();
@@ -68,8 +96,12 @@ impl SharedAddresses {
     /// Connections to them that are there.
     #[must_use]
     pub fn live(&self, addresses: &[IpAddr]) -> usize {
-        let shared = addresses.iter().filter_map(|address| self.0.get(address));
-        shared.map(|shared| shared.live.load(Ordering::Relaxed)).sum()
+        self.of(addresses).iter().map(|shared| shared.live.load(Ordering::Relaxed)).sum()
+    }
+
+    fn of(&self, addresses: &[IpAddr]) -> Vec<Arc<Shared>> {
+        let all = self.0.load();
+        addresses.iter().filter_map(|one| Some(all.get(one)?.shared.clone())).collect()
     }
 }
 
@@ -132,5 +164,30 @@ mod tests {
         drop(here);
         drop(late);
         assert_eq!((addresses.live(&[ours]), addresses.live(&[other])), (0, 1));
+    }
+
+    #[test]
+    fn an_address_that_is_shared_no_more_is_known_until_its_connections_are_gone() {
+        let [stays, goes, comes] = [1, 2, 3].map(|last| IpAddr::from([10, 0, 0, last]));
+        let addresses = SharedAddresses::new([stays, goes]);
+        let before = addresses.arrive(stays).expect("shared");
+        let here = addresses.arrive(goes).expect("shared");
+        addresses.set([stays, comes]);
+        assert!(
+            addresses.contains(stays) && addresses.contains(comes) && !addresses.contains(goes)
+        );
+        assert_eq!(addresses.live(&[stays, goes]), 2);
+        addresses.lose(&[goes]);
+        assert!(here.lost().is_cancelled() && !before.lost().is_cancelled());
+        assert!(addresses.arrive(goes).expect("still known").lost().is_cancelled());
+        addresses.set([stays, comes]);
+        assert_eq!(addresses.live(&[goes]), 1);
+        drop(here);
+        addresses.set([stays]);
+        assert!(addresses.arrive(goes).is_none());
+        addresses.set([]);
+        drop(before);
+        addresses.set([]);
+        assert!(addresses.is_empty());
     }
 }

@@ -57,6 +57,24 @@ pub struct Seen {
     pub loaded_at: SystemTime,
 }
 
+#[cfg(test)]
+impl Leaf {
+    /// One that ends then.
+    pub(crate) fn sample(name: &str, not_after: SystemTime) -> Self {
+        let seen = Seen {
+            sans: Vec::new(),
+            issuer: "CN=ca".to_owned(),
+            serial: "01".to_owned(),
+            key_type: "ed25519".to_owned(),
+            fingerprint: "00".to_owned(),
+            file: "server.pem".into(),
+            loaded_at: SystemTime::UNIX_EPOCH,
+        };
+        let (host_names, not_before) = (Vec::new(), SystemTime::UNIX_EPOCH);
+        Self { name: name.into(), host_names, not_before, not_after, seen: Arc::new(seen) }
+    }
+}
+
 /// What is to be done with a certificate that is not valid now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Occasion {

@@ -17,9 +17,19 @@ const HISTORY: usize = 100;
 /// All virtual routers of this gateway.
 #[derive(Debug)]
 pub struct Board {
-    routers: Vec<Arc<VirtualRouter>>,
-    known: Mutex<Vec<Known>>,
+    entries: Mutex<Vec<Entry>>,
     news: broadcast::Sender<News>,
+}
+
+/// A virtual router, by its name.
+#[derive(Debug)]
+struct Entry {
+    router: Arc<VirtualRouter>,
+    /// What it is called in [`super::talk`]: its own id, and those it had before, while these hand over.
+    ids: Vec<usize>,
+    /// Has it left the configuration?
+    removed: bool,
+    known: Known,
 }
 
 /// What is known of a virtual router.
@@ -59,29 +69,74 @@ pub enum News {
     Transition(Arc<VirtualRouter>, Transition),
     /// A misconfiguration was noticed (with what is wrong), or is over (`None`).
     Alarm(Arc<VirtualRouter>, Alarm, Option<String>),
+    /// These are the virtual routers from now on, with those that hand over because they have left the configuration.
+    Routers(Vec<Arc<VirtualRouter>>),
 }
 
 impl Board {
-    /// The virtual routers of a configuration, of which nothing is known yet.
+    /// The virtual routers of a configuration, of which nothing is known yet. Their positions are their ids.
     #[must_use]
     pub fn new(routers: &[VirtualRouter]) -> Self {
-        Self {
-            routers: routers.iter().cloned().map(Arc::new).collect(),
-            known: Mutex::new(vec![Known::default(); routers.len()]),
-            news: broadcast::channel(NEWS).0,
+        let board = Self { entries: Mutex::default(), news: broadcast::channel(NEWS).0 };
+        board.change(routers.iter().cloned().map(Arc::new).enumerate());
+        board
+    }
+
+    /// The virtual routers of the configuration, in its order.
+    #[must_use]
+    pub fn routers(&self) -> Vec<Arc<VirtualRouter>> {
+        let entries = self.lock();
+        let there = entries.iter().filter(|entry| !entry.removed);
+        there.map(|entry| entry.router.clone()).collect()
+    }
+
+    /// They, and what is known of each.
+    #[must_use]
+    pub fn list(&self) -> Vec<(Arc<VirtualRouter>, Known)> {
+        let entries = self.lock();
+        let there = entries.iter().filter(|entry| !entry.removed);
+        there.map(|entry| (entry.router.clone(), entry.known.clone())).collect()
+    }
+
+    /// These are the virtual routers from now on, in the order of the configuration, each with its id. What is known of a
+    /// name stays known. Those that are not among them stay until they are [`Word::Gone`].
+    pub fn change(&self, routers: impl IntoIterator<Item = (usize, Arc<VirtualRouter>)>) {
+        let mut entries = self.lock();
+        let mut before = std::mem::take(&mut *entries);
+        for (id, router) in routers {
+            let known = before.iter().position(|entry| entry.router.name == router.name);
+            let mut entry = match known {
+                Some(at) => Entry { router, removed: false, ..before.remove(at) },
+                None => Entry { router, ids: vec![], removed: false, known: Known::default() },
+            };
+            entry.ids.retain(|former| *former != id);
+            entry.ids.push(id);
+            entries.push(entry);
+        }
+        entries.extend(before.into_iter().map(|entry| Entry { removed: true, ..entry }));
+        self.tell_routers(&entries);
+    }
+
+    /// One with this id hands nothing over any more.
+    fn gone(&self, id: usize) {
+        let mut entries = self.lock();
+        entries.iter_mut().for_each(|entry| entry.ids.retain(|other| *other != id));
+        let count = entries.len();
+        entries.retain(|entry| !(entry.removed && entry.ids.is_empty()));
+        if entries.len() < count {
+            self.tell_routers(&entries);
         }
     }
 
-    /// In the order of the configuration; positions in [`super::talk`] are positions here.
+    /// Those of [`Board::routers`], and those that still hand over.
     #[must_use]
-    pub fn routers(&self) -> &[Arc<VirtualRouter>] {
-        &self.routers
+    pub fn all_routers(&self) -> Vec<Arc<VirtualRouter>> {
+        self.lock().iter().map(|entry| entry.router.clone()).collect()
     }
 
-    /// What is known of each, in the same order.
-    #[must_use]
-    pub fn known(&self) -> Vec<Known> {
-        self.lock().clone()
+    fn tell_routers(&self, entries: &[Entry]) {
+        let routers = entries.iter().map(|entry| entry.router.clone()).collect();
+        let _ = self.news.send(News::Routers(routers));
     }
 
     /// Transitions and alarms from now on.
@@ -95,11 +150,11 @@ impl Board {
         self.note(word, at, true);
     }
 
-    /// Tells everybody of the last transition of the virtual router at this position: not all before it were told.
+    /// Tells everybody of the last transition of the virtual router with this id: not all before it were told.
     pub fn tell_last(&self, router: usize) {
-        let last = self.lock().get(router).and_then(|known| known.history.last().cloned());
-        if let (Some(of), Some(last)) = (self.routers.get(router), last) {
-            let _ = self.news.send(News::Transition(of.clone(), last));
+        let last = self.with(router, |known| known.history.last().cloned());
+        if let Some((of, Some(last))) = last {
+            let _ = self.news.send(News::Transition(of, last));
         }
     }
 
@@ -107,8 +162,8 @@ impl Board {
     pub fn note(&self, word: &Word, at: SystemTime, tells: bool) {
         let news = match word {
             Word::Status(statuses) => {
-                for (known, status) in self.lock().iter_mut().zip(statuses) {
-                    known.learn(status);
+                for status in statuses {
+                    self.with(status.router, |known| known.learn(status));
                 }
                 None
             }
@@ -120,12 +175,16 @@ impl Board {
                     reason: reason.clone(),
                     at,
                 };
-                self.with(*router, |known| known.note(transition.clone()));
-                self.routers.get(*router).map(|of| News::Transition(of.clone(), transition))
+                let of = self.with(*router, |known| known.note(transition.clone()));
+                of.map(|(of, ())| News::Transition(of, transition))
             }
             Word::Alarm { router, alarm, text } => {
-                self.with(*router, |known| known.raise(*alarm, text.clone()));
-                self.routers.get(*router).map(|of| News::Alarm(of.clone(), *alarm, text.clone()))
+                let of = self.with(*router, |known| known.raise(*alarm, text.clone()));
+                of.map(|(of, ())| News::Alarm(of, *alarm, text.clone()))
+            }
+            Word::Gone { router } => {
+                self.gone(*router);
+                None
             }
             _ => None,
         };
@@ -135,14 +194,19 @@ impl Board {
         }
     }
 
-    fn with(&self, router: usize, change: impl FnOnce(&mut Known)) {
-        if let Some(known) = self.lock().get_mut(router) {
-            change(known);
-        }
+    /// Does it with what is known of the virtual router with this id, if there is one.
+    fn with<T>(
+        &self,
+        id: usize,
+        change: impl FnOnce(&mut Known) -> T,
+    ) -> Option<(Arc<VirtualRouter>, T)> {
+        let mut entries = self.lock();
+        let entry = entries.iter_mut().find(|entry| entry.ids.contains(&id))?;
+        Some((entry.router.clone(), change(&mut entry.known)))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Known>> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Vec<Entry>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -195,7 +259,15 @@ mod tests {
         let counters = Counters { sent, errors, ..Counters::default() };
         let state = State::Active;
         let (released, holds) = (false, true);
-        Word::Status(vec![Status { state, priority: 100, released, holds, peer: None, counters }])
+        Word::Status(vec![Status {
+            router: 0,
+            state,
+            priority: 100,
+            released,
+            holds,
+            peer: None,
+            counters,
+        }])
     }
 
     #[test]
@@ -209,7 +281,7 @@ mod tests {
         ] {
             board.hear(&word, UNIX_EPOCH);
         }
-        let totals = board.known().remove(0).totals;
+        let totals = board.list().remove(0).1.totals;
         assert_eq!(totals.sent, 12);
         assert_eq!(totals.errors, [("checksum".to_owned(), 2), ("ttl".to_owned(), 5)]);
     }
@@ -223,8 +295,45 @@ mod tests {
                 Word::Transition { router: 0, from, to, priority: 100, reason: String::new() };
             board.hear(&word, UNIX_EPOCH);
         }
-        let known = board.known().remove(0);
+        let known = board.list().remove(0).1;
         assert_eq!((known.history.len(), known.transitions["active"]), (HISTORY, 150));
+    }
+
+    #[test]
+    fn what_is_known_of_a_name_outlives_a_change_and_one_that_was_removed_stays_until_it_is_gone() {
+        let board = Board::new(&[router("a"), router("b")]);
+        let mut news = board.subscribe();
+        let say = |router, to| {
+            let (from, reason) = (State::Active, String::new());
+            let word = Word::Transition { router, from, to, priority: 100, reason };
+            board.hear(&word, UNIX_EPOCH);
+        };
+        let names = |routers: &[Arc<VirtualRouter>]| {
+            routers.iter().map(|router| router.name.to_string()).collect::<Vec<_>>().join(" ")
+        };
+        say(0, State::Active);
+        board.change([(2, Arc::new(router("c"))), (3, Arc::new(router("a")))]);
+        assert_eq!(names(&board.routers()), "c a");
+        assert_eq!(names(&board.all_routers()), "c a b");
+        say(0, State::Initialize);
+        say(3, State::Backup);
+        say(1, State::Initialize);
+        let history = board.list().remove(1).1.history;
+        let states: Vec<_> = history.iter().map(|transition| transition.to).collect();
+        assert_eq!(states, [State::Active, State::Initialize, State::Backup]);
+        board.hear(&Word::Gone { router: 0 }, UNIX_EPOCH);
+        board.hear(&Word::Gone { router: 1 }, UNIX_EPOCH);
+        assert_eq!(names(&board.all_routers()), "c a");
+        let mut told = Vec::new();
+        while let Ok(news) = news.try_recv() {
+            told.push(match news {
+                News::Transition(of, transition) => format!("{} {}", of.name, transition.to.name()),
+                News::Routers(routers) => names(&routers),
+                News::Alarm(..) => panic!("no alarm"),
+            });
+        }
+        let last = ["c a b", "a initialize", "a backup", "b initialize", "c a"];
+        assert_eq!(told, [&["a active"][..], &last].concat());
     }
 
     #[test]
@@ -234,7 +343,7 @@ mod tests {
         let say = |text: Option<&str>| {
             let text = text.map(str::to_owned);
             board.hear(&Word::Alarm { router: 0, alarm: Alarm::TwoOwners, text }, UNIX_EPOCH);
-            board.known()[0].alarms.clone()
+            board.list()[0].1.alarms.clone()
         };
         assert_eq!(say(Some("first")), [(Alarm::TwoOwners, "first".to_owned())]);
         assert_eq!(say(Some("second")), [(Alarm::TwoOwners, "second".to_owned())]);

@@ -21,11 +21,14 @@ pub const LONGEST_LINE: usize = 16 * 1024 * 1024;
 pub enum Order {
     /// The first word: everything the VRRP process has to know.
     Start(Setup),
+    /// The configuration is another now: these are all virtual routers. Those that are not known yet begin once those that
+    /// are not among them have handed their addresses over and are [`Word::Gone`].
+    Change(Change),
     /// The gateway lives. Answered with [`Word::Beat`].
     Beat(u64),
     /// What the tracked things of a virtual router cost right now.
     Track {
-        /// The position of the virtual router in [`Setup::routers`].
+        /// Its [`Router::id`].
         router: usize,
         /// What is taken off its priority.
         penalty: u8,
@@ -34,17 +37,17 @@ pub enum Order {
     },
     /// An operator wants the addresses on the peer.
     Release {
-        /// The position.
+        /// Its [`Router::id`].
         router: usize,
     },
     /// And has them back if the priority says so.
     Reclaim {
-        /// The position.
+        /// Its [`Router::id`].
         router: usize,
     },
     /// The connections of the addresses that [`Word::Leaving`] named have had their last word.
     Closed {
-        /// The position.
+        /// Its [`Router::id`].
         router: usize,
     },
     /// The gateway stops: hand all addresses over, and end.
@@ -54,18 +57,29 @@ pub enum Order {
 /// What the VRRP process is told at its start.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Setup {
-    /// The virtual routers.
+    /// The virtual routers, each with its own id.
     pub routers: Vec<Router>,
     /// Silence of the gateway after which it counts as dead.
     pub patience: Duration,
-    /// Routers that were active when the process before this one died: their addresses are given up at once, with
+    /// Ids of routers that were active when the process before this one died: their addresses are given up at once, with
     /// priority 0.
     pub orphaned: Vec<usize>,
-    /// Routers that were active until a moment ago: they go on as if nothing had been.
+    /// Ids of routers that were active until a moment ago: they go on as if nothing had been.
     pub resumed: Vec<usize>,
     /// Settings of the kernel that such a process had changed, with what they were before: [`Word::Changed`].
     pub changed: BTreeMap<PathBuf, String>,
-    /// How the gateway sees each virtual router right now: nobody takes an address that he would give up at once.
+    /// How the gateway sees each virtual router right now, in the same order: nobody takes an address that he would give up at once.
+    pub standings: Vec<Standing>,
+}
+
+/// What the VRRP process is told when the configuration changes.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Change {
+    /// As [`Setup::routers`]. One with a known id is changed in its place.
+    pub routers: Vec<Router>,
+    /// As [`Setup::patience`].
+    pub patience: Duration,
+    /// As [`Setup::standings`]; it counts for those that begin.
     pub standings: Vec<Standing>,
 }
 
@@ -79,9 +93,11 @@ pub struct Standing {
 }
 
 /// A virtual router, as far as the VRRP process needs it; see [`VirtualRouter`].
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs)]
 pub struct Router {
+    /// What it is called in orders and words. None is given twice in the life of a gateway.
+    pub id: usize,
     pub name: String,
     pub interface: String,
     pub virtual_router_id: u8,
@@ -103,14 +119,17 @@ pub struct Router {
     pub interfaces: Vec<(String, Option<u8>)>,
 }
 
-impl From<&VirtualRouter> for Router {
-    fn from(of: &VirtualRouter) -> Self {
+impl Router {
+    /// The one of the configuration, with this id.
+    #[must_use]
+    pub fn new(id: usize, of: &VirtualRouter) -> Self {
         use crate::config::model::Cost;
         let weight = |cost: Cost| match cost {
             Cost::Weight(weight) => Some(weight),
             Cost::Fault => None,
         };
         Self {
+            id,
             name: of.name.to_string(),
             interface: of.interface.to_string(),
             virtual_router_id: of.virtual_router_id,
@@ -136,6 +155,24 @@ impl From<&VirtualRouter> for Router {
                 .collect(),
         }
     }
+
+    /// May it become this one in its place, without giving its addresses up? Else the one has to end, and the other to begin.
+    #[must_use]
+    pub fn becomes(&self, other: &Self) -> bool {
+        let place = |of: &Self| (of.interface.clone(), of.virtual_router_id, of.virtual_mac);
+        let owns = |of: &Self| of.priority == u8::MAX;
+        let is_ipv6 = |of: &Self| of.addresses.first().map(|own| own.address.is_ipv6());
+        let other_prefix = |own: &VirtualAddress| {
+            let same = |new: &VirtualAddress| new.address == own.address;
+            other.addresses.iter().any(|new| same(new) && new != own)
+        };
+        place(self) == place(other)
+            && self.version == other.version
+            && is_ipv6(self) == is_ipv6(other)
+            && owns(self) == owns(other)
+            && (!owns(self) || self.addresses == other.addresses)
+            && !self.addresses.iter().any(other_prefix)
+    }
 }
 
 /// What the VRRP process says.
@@ -158,7 +195,7 @@ pub enum Word {
     },
     /// A virtual router changed its state.
     Transition {
-        /// The position.
+        /// Its [`Router::id`].
         router: usize,
         /// Before.
         from: State,
@@ -172,19 +209,24 @@ pub enum Word {
     /// The addresses of a virtual router are about to be removed: their connections are to be closed now.
     /// The removal waits for [`Order::Closed`], but not for long if `linger`, and not at all otherwise.
     Leaving {
-        /// The position.
+        /// Its [`Router::id`].
         router: usize,
         /// Are they still there for a moment, so that a close reaches the clients?
         linger: bool,
     },
     /// A misconfiguration was noticed, or is over.
     Alarm {
-        /// The position.
+        /// Its [`Router::id`].
         router: usize,
         /// Which one.
         alarm: Alarm,
         /// What is wrong, with its cure; `None` = over.
         text: Option<String>,
+    },
+    /// It left the configuration, and its addresses are off: nothing more is said of it.
+    Gone {
+        /// Its [`Router::id`].
+        router: usize,
     },
     /// A setting of the kernel was changed: if this process dies, the next one has to put it back in the end.
     Changed {
@@ -312,6 +354,8 @@ impl Alarm {
 /// How a virtual router is.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Status {
+    /// Its [`Router::id`].
+    pub router: usize,
     /// Its state.
     pub state: State,
     /// The effective priority.

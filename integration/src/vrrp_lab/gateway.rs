@@ -105,6 +105,45 @@ impl Gateway {
         Ok(gateway_process::sum(&body, name, labels))
     }
 
+    /// Puts this configuration into its file, has it read by SIGHUP, and waits until that is in force.
+    ///
+    /// # Errors
+    /// When it is refused, or nothing is said of it: carries the log.
+    pub fn reload(&mut self, config: &str) -> Result<()> {
+        let said = self.order_reload(config)?;
+        if !said.contains("configuration in force") && !said.contains("configuration unchanged") {
+            bail!("{said}\n{}", self.log());
+        }
+        Ok(())
+    }
+
+    /// The same with a configuration that is not valid: waits until it is refused.
+    ///
+    /// # Errors
+    /// When it is not: carries the log.
+    pub fn refuses(&mut self, config: &str) -> Result<()> {
+        let said = self.order_reload(config)?;
+        if !said.contains("configuration refused") {
+            bail!("{said}\n{}", self.log());
+        }
+        Ok(())
+    }
+
+    fn order_reload(&mut self, config: &str) -> Result<String> {
+        const OUTCOMES: [&str; 3] =
+            ["configuration in force", "configuration unchanged", "configuration refused"];
+        let outcomes = |log: &str| -> Vec<String> {
+            let is_one = |line: &&str| OUTCOMES.iter().any(|outcome| line.contains(outcome));
+            log.lines().filter(is_one).map(str::to_owned).collect()
+        };
+        let before = outcomes(&self.log()).len();
+        std::fs::write(self.process.dir().join("gateway.toml"), config)?;
+        self.process.signal(Signal::HUP)?;
+        wait(Duration::from_secs(20), || outcomes(&self.log()).len() > before);
+        let said = outcomes(&self.log()).into_iter().nth(before);
+        said.with_context(|| format!("nothing is said of the reload:\n{}", self.log()))
+    }
+
     /// The id of its VRRP process.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod admission;
+mod api_schema;
 mod balance;
 mod blocked;
 mod browser;
@@ -38,6 +39,7 @@ mod reload_nodes;
 mod shared;
 mod silence;
 mod strangers;
+mod tap;
 mod tcp;
 mod tls;
 mod tls_nodes;
@@ -50,6 +52,7 @@ mod vrrp_lab;
 mod vrrp_member;
 mod vrrp_publisher;
 mod vrrp_questions;
+mod vrrp_reload;
 mod vrrp_s02;
 mod vrrp_s03_s05;
 mod vrrp_s06;

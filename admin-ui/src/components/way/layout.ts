@@ -2,6 +2,7 @@
 
 import type { Flow, Place, Topology } from "../../api/types";
 
+/** Of a box, where letters are as large as on most pages. */
 export const BOX_HEIGHT = 66;
 const HEAD = 26;
 const ROW_GAP = 14;
@@ -25,7 +26,21 @@ export interface Line {
 }
 export interface Picture { columns: { kind: string; x: number; width: number }[]; boxes: Box[]; lines: Line[]; height: number }
 
-export function layout({ places, flows }: Topology, width: number): Picture {
+/** `scale` = how much larger letters are than on most pages. */
+export function layout(topology: Topology, width: number, scale = 1): Picture {
+  const { columns, boxes, lines, height } = unscaled(topology, width / scale);
+  const point = ({ x, y }: { x: number; y: number }) => ({ x: x * scale, y: y * scale });
+  return {
+    columns: columns.map((column) => ({ ...column, x: column.x * scale, width: column.width * scale })),
+    boxes: boxes.map((box) => ({ ...box, ...point(box), width: box.width * scale })),
+    lines: lines.map(({ label, ...line }) => ({
+      ...line, from: point(line.from), to: point(line.to), ...(label ? { label: point(label) } : {}),
+    })),
+    height: height * scale,
+  };
+}
+
+function unscaled({ places, flows }: Topology, width: number): Picture {
   const kinds = KINDS.filter((kind) => places.some((place) => place.kind === kind));
   const n = Math.max(kinds.length, 1);
   const boxWidth = Math.min(WIDEST_BOX, Math.floor((width - NARROWEST_GAP * (n - 1)) / n));

@@ -3,6 +3,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { Flow, Place, Topology } from "../../api/types";
 import { count, rate, t, type TextKey } from "../../i18n";
+import { letters } from "../../state/prefs";
 import { href } from "../../state/router";
 import { Aspect, Badge, toneOf } from "../basics";
 import { BOX_HEIGHT, type Box, curve, KINDS, layout, type Line, NARROWEST, pace, thickness } from "./layout";
@@ -15,6 +16,7 @@ const TITLES: Record<string, TextKey> = {
 export function Way({ topology }: { topology: Topology }) {
   const host = useRef<HTMLDivElement>(null);
   const [width, setWidth] = useState(0);
+  const scale = letters();
   useEffect(() => {
     const element = host.current;
     if (!element) return undefined;
@@ -26,7 +28,8 @@ export function Way({ topology }: { topology: Topology }) {
   }, []);
   return (
     <div class="way" ref={host}>
-      {width > 0 && (width < NARROWEST ? <List topology={topology} /> : <Drawn topology={topology} width={width} />)}
+      {width > 0 &&
+        (width < NARROWEST * scale ? <List topology={topology} /> : <Drawn topology={topology} width={width} scale={scale} />)}
     </div>
   );
 }
@@ -47,11 +50,11 @@ function inWords(place: Place, topology: Topology): string {
   const out = topology.flows
     .filter((flow) => flow.from === place.id && flow.sessions > 0)
     .map((flow) => `${t("overview.to", { name: names.get(flow.to) ?? flow.to })} ${rate(messages(flow))}`);
-  return [`${place.name}: ${place.state}`, t("overview.sessions_n", { count: place.sessions }), ...out].join(", ");
+  return [t("overview.sessions_n", { count: place.sessions }), ...out].join(", ");
 }
 
-function Drawn({ topology, width }: { topology: Topology; width: number }) {
-  const picture = layout(topology, width);
+function Drawn({ topology, width, scale }: { topology: Topology; width: number; scale: number }) {
+  const picture = layout(topology, width, scale);
   return (
     <div class="way-drawn" style={{ height: `${picture.height}px` }}>
       {picture.columns.map(({ kind, x, width: wide }) => (
@@ -70,7 +73,7 @@ function Drawn({ topology, width }: { topology: Topology; width: number }) {
         ))}
       </svg>
       {picture.boxes.map((box) => (
-        <PlaceBox key={box.place.id} box={box} words={inWords(box.place, topology)} />
+        <PlaceBox key={box.place.id} box={box} height={BOX_HEIGHT * scale} words={inWords(box.place, topology)} />
       ))}
     </div>
   );
@@ -90,12 +93,12 @@ function Track({ line }: { line: Line }) {
   );
 }
 
-function PlaceBox({ box: { place, x, y, width }, words }: { box: Box; words: string }) {
+function PlaceBox({ box: { place, x, y, width }, height, words }: { box: Box; height: number; words: string }) {
   const tone = toneOf(place.health);
   return (
     <a
-      class={`place ${tone}`} href={leads(place)} aria-label={words}
-      style={{ left: `${x}px`, top: `${y}px`, width: `${width}px`, height: `${BOX_HEIGHT}px` }}
+      class={`place ${tone}`} href={leads(place)}
+      style={{ left: `${x}px`, top: `${y}px`, width: `${width}px`, height: `${height}px` }}
       title={`${place.name}\n${place.state}\n${place.note}`}
     >
       <span class="place-name">
@@ -107,6 +110,7 @@ function PlaceBox({ box: { place, x, y, width }, words }: { box: Box; words: str
       </span>
       <span class={`place-state ${tone}`}>{place.state}</span>
       <span class="place-note">{place.note}</span>
+      <span class="unseen">{words}</span>
     </a>
   );
 }

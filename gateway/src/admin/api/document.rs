@@ -5,9 +5,13 @@ use std::collections::HashSet;
 
 use utoipa::OpenApi;
 use utoipa::openapi::path::{Operation, ParameterIn};
+use utoipa::openapi::request_body::{RequestBody, RequestBodyBuilder};
+use utoipa::openapi::schema::AdditionalProperties;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder};
 use utoipa::openapi::security::{SecurityRequirement, SecurityScheme};
-use utoipa::openapi::{Content, HttpMethod, PathItem, Ref, RefOr, Response};
+use utoipa::openapi::{
+    Content, HttpMethod, ObjectBuilder, PathItem, Ref, RefOr, Required, Response, Schema,
+};
 
 use crate::admin::problem::PROBLEM_JSON;
 use crate::admin::view::session::SortKey;
@@ -35,7 +39,7 @@ const COOKIE: &str = "Set by `POST /api/v1/login`, for browsers. Changes need th
         (name = "virtual-routers", description = "Addresses shared with other gateways"),
         (name = "config", description = "The configuration: look, check, reload, roll back"),
         (name = "events", description = "What happened"),
-        (name = "logins", description = "Who may do what"),
+        (name = "login", description = "Who may do what"),
     ),
 )]
 struct Base;
@@ -59,8 +63,23 @@ pub(super) fn complete(document: &mut utoipa::openapi::OpenApi) {
     for item in document.paths.paths.values_mut() {
         for (method, operation) in operations(item) {
             refusals(&method, operation);
+            if method == HttpMethod::Post && operation.request_body.is_none() {
+                operation.request_body = Some(RefOr::T(empty_body()));
+            }
         }
     }
+}
+
+/// Of changes that leave nothing to choose.
+fn empty_body() -> RequestBody {
+    let object =
+        ObjectBuilder::new().additional_properties(Some(AdditionalProperties::FreeForm(false)));
+    let content = Content::new(Some(RefOr::T(Schema::Object(object.build()))));
+    RequestBodyBuilder::new()
+        .description(Some("None, or an empty object"))
+        .content("application/json", content)
+        .required(Some(Required::False))
+        .build()
 }
 
 /// The problems that any operation may answer with, and the body of all of them.
@@ -70,6 +89,7 @@ fn refusals(method: &HttpMethod, operation: &mut Operation) {
         ("400", "The path, the query or the body cannot be read, or is out of bounds"),
         ("401", "Log in first"),
         ("403", "The role does not allow it, or the request comes from a foreign page"),
+        ("429", "Too many attempts to log in have failed; `Retry-After` says how long to wait"),
         ("406", "The header Accept does not take what is answered"),
     ];
     let with_body = [

@@ -106,14 +106,17 @@ async fn whoami(State(desk): State<Desk>, Extension(who): Extension<Who>) -> Jso
 }
 
 /// Who may log in, and who has
-#[utoipa::path(get, path = "/api/v1/admin/users", tag = "login", responses((status = 200, body = AdminUsers)))]
+#[utoipa::path(
+    get, path = "/api/v1/admin/users", operation_id = "admin_users", tag = "login",
+    responses((status = 200, body = AdminUsers)),
+)]
 async fn users(State(desk): State<Desk>, Extension(who): Extension<Who>) -> Json<AdminUsers> {
     Json(desk.auth.users(who.login))
 }
 
 /// End a login
 #[utoipa::path(
-    delete, path = "/api/v1/admin/logins/{id}", tag = "login",
+    delete, path = "/api/v1/admin/logins/{id}", operation_id = "end_login", tag = "login",
     params(("id" = u64, Path, description = "Its number")),
     responses((status = 204, description = "It has ended"), (status = 404, description = "There is no such login")),
 )]

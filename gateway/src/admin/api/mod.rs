@@ -61,7 +61,7 @@ pub(super) fn router(sources: &Sources) -> Router {
         .layer(DefaultBodyLimit::max(MAX_BODY))
 }
 
-fn text(document: &OpenApi) -> String {
+pub(super) fn text(document: &OpenApi) -> String {
     serde_json::to_string_pretty(document).unwrap_or_default() + "\n"
 }
 

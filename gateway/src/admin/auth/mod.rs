@@ -291,5 +291,13 @@ pub(super) fn rfc3339(at: SystemTime) -> String {
     humantime::format_rfc3339_millis(at).to_string()
 }
 
+/// Methods and paths of all changes that roles are given for.
+#[cfg(test)]
+pub(super) fn listed_changes() -> Vec<(String, String)> {
+    roles::TABLE.iter().map(|(method, path, _)| ((*method).into(), (*path).into())).collect()
+}
+
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(super) use tests::{hash, section};

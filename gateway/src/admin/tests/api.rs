@@ -126,7 +126,12 @@ impl Operator for Desk {
 }
 
 /// Status and body of the answer to a request with these headers and this body.
-fn send(server: &AdminServer, request: &str, headers: &[&str], body: &str) -> (u16, Value) {
+pub(super) fn send(
+    server: &AdminServer,
+    request: &str,
+    headers: &[&str],
+    body: &str,
+) -> (u16, Value) {
     let mut stream = connect(server);
     let headers: String = headers.iter().map(|header| format!("{header}\r\n")).collect();
     let length = body.len();
@@ -145,11 +150,16 @@ fn send(server: &AdminServer, request: &str, headers: &[&str], body: &str) -> (u
     (status, serde_json::from_str(body).unwrap())
 }
 
-const PROGRAM: &[&str] = &["Host: 127.0.0.1:15680", "Content-Type: application/json"];
+pub(super) const PROGRAM: &[&str] = &["Host: 127.0.0.1:15680", "Content-Type: application/json"];
 const NODE: &str = "PATCH /api/v1/nodes/main/n1";
 
 /// Status and detail of a refusal.
-fn refused(server: &AdminServer, request: &str, headers: &[&str], body: &str) -> (u16, String) {
+pub(super) fn refused(
+    server: &AdminServer,
+    request: &str,
+    headers: &[&str],
+    body: &str,
+) -> (u16, String) {
     let (status, problem) = send(server, request, headers, body);
     assert_eq!(problem["status"], status);
     (status, problem["detail"].as_str().unwrap().to_owned())
@@ -158,7 +168,7 @@ fn refused(server: &AdminServer, request: &str, headers: &[&str], body: &str) ->
 #[test]
 fn nodes_and_clusters_are_listed_and_found_by_name() {
     let server = start(sources());
-    let get = |path: &str| send(&server, &format!("GET {path}"), &["Host: x"], "");
+    let get = |path: &str| send(&server, &format!("GET {path}"), &["Host: localhost"], "");
     let (status, all) = get("/api/v1/nodes");
     assert_eq!(status, 200);
     assert_eq!(get("/api/v1/nodes/main/n1"), (200, all["nodes"][0].clone()));
@@ -239,13 +249,15 @@ fn web_pages_and_foreign_names_change_nothing() {
         assert_eq!(status, expected, "{headers:?}");
         assert!(detail.contains(text), "{headers:?}: {detail}");
     }
-    assert_eq!(send(&server, "GET /api/v1/nodes/main/n1", &["Host: x"], "").1["weight"], 1);
+    let read = "GET /api/v1/nodes/main/n1";
+    assert_eq!(send(&server, read, &["Host: evil.example"], "").0, 403, "not even read");
+    assert_eq!(send(&server, read, &[local], "").1["weight"], 1);
     let own = [local, json, "Origin: http://localhost:15680"];
     assert_eq!(send(&server, NODE, &own, body).0, 200);
 }
 
 #[test]
-fn an_address_that_others_reach_shows_all_and_changes_nothing() {
+fn an_address_that_others_reach_shows_and_changes_nothing_without_logins() {
     let server = bind("0.0.0.0:0".parse().unwrap(), false).unwrap().start(sources()).unwrap();
     let port = server.address().port();
     let ask = |request: &str, headers: &[&str], body: &str| {
@@ -259,11 +271,14 @@ fn an_address_that_others_reach_shows_all_and_changes_nothing() {
         stream.read_to_string(&mut answer).unwrap();
         answer
     };
-    let answer = ask(NODE, PROGRAM, r#"{"weight":9}"#);
-    assert!(answer.starts_with("HTTP/1.1 403 ") && answer.contains("no logins"), "{answer}");
-    assert!(answer.contains("127.0.0.1:15680"), "what to do: {answer}");
-    let answer = ask("GET /api/v1/nodes", &["Host: x"], "");
-    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains(r#""weight":1"#), "{answer}");
+    for answer in [ask(NODE, PROGRAM, r#"{"weight":9}"#), ask("GET /api/v1/nodes", PROGRAM, "")] {
+        assert!(
+            answer.starts_with("HTTP/1.1 403 ") && answer.contains("Nobody can log in"),
+            "{answer}"
+        );
+        assert!(answer.contains("[[admin.user]]"), "what to do: {answer}");
+    }
+    assert!(ask("GET /health/live", PROGRAM, "").starts_with("HTTP/1.1 200 "));
 }
 
 #[test]

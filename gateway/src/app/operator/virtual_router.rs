@@ -1,6 +1,6 @@
 //! Virtual routers, as the admin API shows and moves them.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use super::time;
 use crate::admin::operator::Refusal;
@@ -12,7 +12,7 @@ use crate::vrrp::warden::Hand;
 
 /// All of them.
 pub(super) fn all(board: &Board) -> Vec<VirtualRouter> {
-    board.routers().iter().zip(board.known()).map(|(router, known)| view(router, &known)).collect()
+    board.list().iter().map(|(router, known)| view(router, known)).collect()
 }
 
 /// Tells the VRRP process what is wished of one of them; how it is at that moment.
@@ -20,14 +20,14 @@ pub(super) fn wish(
     board: &Board,
     hand: &OnceLock<Hand>,
     name: &str,
-    tell: impl FnOnce(&Hand, usize),
+    tell: impl FnOnce(&Hand, &Arc<str>),
 ) -> Result<VirtualRouter, Refusal> {
-    let position = board.routers().iter().position(|router| &*router.name == name);
+    let router = board.routers().into_iter().find(|router| &*router.name == name);
     let unknown = || Refusal::Unknown(format!("There is no virtual router {name}."));
-    let position = position.ok_or_else(unknown)?;
+    let router = router.ok_or_else(unknown)?;
     let idle = || Refusal::Conflict(format!("Virtual router {name}: VRRP does not run yet."));
-    tell(hand.get().ok_or_else(idle)?, position);
-    all(board).into_iter().nth(position).ok_or_else(unknown)
+    tell(hand.get().ok_or_else(idle)?, &router.name);
+    all(board).into_iter().find(|router| router.virtual_router == name).ok_or_else(unknown)
 }
 
 fn view(router: &model::VirtualRouter, known: &Known) -> VirtualRouter {
@@ -106,6 +106,7 @@ mod tests {
         let address = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2));
         board.hear(
             &Word::Status(vec![Status {
+                router: 0,
                 state: State::Active,
                 priority: 110,
                 released: false,

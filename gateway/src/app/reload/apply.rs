@@ -44,6 +44,7 @@ pub(super) struct Prepared {
     admin: AdminPlan,
     log: Opened,
     level: bool,
+    routers: Option<vrrp::Plan>,
 }
 
 /// What becomes of the admin address.
@@ -70,8 +71,8 @@ impl Steps<'_> {
         let mut wrong = |text: String| problems.push(words::problem(&file, text, ""));
         let files_are_wrong = tls.is_none();
         let tls = tls.unwrap_or_default();
-        let addresses = vrrp::addresses(model);
-        let shares = |address: IpAddr| addresses.contains(address);
+        let routers = gateway.routers.as_ref().map(|routers| routers.prepare(model));
+        let shares = |address: IpAddr| routers.as_ref().is_some_and(|plan| plan.shares(address));
         let ground = Ground {
             workers: gateway.workers.all().len(),
             shares: &shares,
@@ -95,7 +96,7 @@ impl Steps<'_> {
         let lookup = Lookup::new(model.gateway.name_servers.clone());
         discover_new(&now, &snapshot, &lookup).await;
         let level = before.log.level != model.log.level;
-        Ok(Prepared { tls: Arc::new(tls), snapshot, listeners, admin, log, level })
+        Ok(Prepared { tls: Arc::new(tls), snapshot, listeners, admin, log, level, routers })
     }
 }
 
@@ -139,6 +140,11 @@ async fn discover_new(now: &Snapshot, next: &Snapshot, lookup: &Lookup) {
 }
 
 impl Prepared {
+    /// Virtual routers that cannot be begun with before a restart, and why.
+    pub(super) fn waits(&self) -> Option<&str> {
+        self.routers.as_ref().and_then(vrrp::Plan::needs_restart)
+    }
+
     /// Puts it in force. Returns how many sessions are being closed.
     pub(super) async fn commit(
         self,
@@ -147,7 +153,7 @@ impl Prepared {
         model: &Model,
         steward: &Steward,
     ) -> usize {
-        let Self { tls, snapshot, listeners, admin, log, level } = self;
+        let Self { tls, snapshot, listeners, admin, log, level, routers } = self;
         let sessions_closed = gateway.keeper.would_close(model, |_| false);
         files::raise_limit(model);
         // First, so that whoever has waited there goes where the old routes lead.
@@ -173,6 +179,9 @@ impl Prepared {
             access.switch(model.log.access);
         }
         change_admin(gateway, admin, model, steward);
+        if let (Some(changes), Some(plan)) = (gateway.routers.clone(), routers) {
+            changes.apply(plan, &logs.dispatch).await;
+        }
         leaving.close(gateway, model.gateway.drain_rate);
         gateway.keeper.reloaded();
         sessions_closed

@@ -28,7 +28,6 @@ use crate::config::diff::Change;
 use crate::config::model::Model;
 use crate::session::Shared;
 use crate::telemetry::events::{Kind, Severity, What as Event};
-use apply::Prepared;
 use candidate::Candidate;
 pub(in crate::app) use desk::Desk;
 use desk::{Answer, Known, Order, What};
@@ -124,7 +123,7 @@ impl Steward {
             Err(problems) => return Err(self.refused(who, problems)),
         };
         let before = self.desk.known().in_force.clone();
-        let changes = candidate.changes(&before.model);
+        let mut changes = candidate.changes(&before.model);
         if candidate.text == before.text && candidate.model == before.written {
             return Ok(self.unchanged(&who, &changes, candidate.problems));
         }
@@ -139,22 +138,18 @@ impl Steward {
                 return Err(self.refused(who, problems));
             }
         };
-        let sessions_closed = self.commit(gateway, logs, prepared, &model).await;
+        if let Some(why) = prepared.waits() {
+            let of_vrrp = |change: &&mut Change| change.section.starts_with("vrrp.");
+            changes.iter_mut().filter(of_vrrp).for_each(|change| change.needs_restart = true);
+            let file = self.desk.path().display().to_string();
+            problems.push(words::warning(&file, why.to_owned()));
+        }
+        let sessions_closed = prepared.commit(gateway, logs, &model, self).await;
         let in_force = InForce { text: text.clone(), written, model };
         self.desk.known().in_force = Arc::new(in_force);
         self.applied(text, who, &changes, &problems, sessions_closed);
         let changes = changes.iter().map(words::change).collect();
         Ok(Reloaded { revision, changes, problems, sessions_closed })
-    }
-
-    async fn commit(
-        &self,
-        gateway: &mut Gateway,
-        logs: &Logs<'_>,
-        prepared: Prepared,
-        model: &Model,
-    ) -> usize {
-        prepared.commit(gateway, logs, model, self).await
     }
 
     /// The configuration that is meant, or what is wrong with it.

@@ -25,6 +25,11 @@ pub(super) fn problem(file: &str, message: String, advice: &str) -> ConfigProble
     ConfigProblem { file: file.to_owned(), line: 0, column: 0, severity, message, advice }
 }
 
+/// Something that an operator should know.
+pub(super) fn warning(file: &str, message: String) -> ConfigProblem {
+    ConfigProblem { severity: "warning".to_owned(), ..problem(file, message, "") }
+}
+
 /// On one line.
 pub(super) fn in_words(problem: &ConfigProblem) -> String {
     let ConfigProblem { file, line, column, message, advice, .. } = problem;

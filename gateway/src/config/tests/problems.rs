@@ -1,5 +1,6 @@
 //! Each rule, with the place it is reported at and the advice that comes with it.
 
+mod admin;
 mod health;
 mod http;
 mod later;

@@ -37,6 +37,30 @@ impl Routers {
         self.members.len() - 1
     }
 
+    /// Takes one out, which must have stopped: those behind it move up by one.
+    pub fn remove(&mut self, index: usize) {
+        if index < self.members.len() {
+            self.members.remove(index);
+        }
+    }
+
+    /// Moves the router at `index` to another sync group. Those that it leaves no longer have its faults, those it comes to
+    /// have them from now on; it follows them with the next event.
+    pub fn regroup(
+        &mut self,
+        index: usize,
+        group: Option<String>,
+        now: Now,
+        out: &mut Vec<(usize, Action)>,
+    ) {
+        let former = self.group_of(index);
+        self.members[index].group = group;
+        for at in former.into_iter().take(2) {
+            let failing = self.members[at].failing;
+            self.step(at, Event::Fault(failing), now, out);
+        }
+    }
+
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -17,10 +17,10 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::broadcast::{self, error::RecvError};
-use tokio::sync::mpsc;
-use tokio::task::JoinSet;
+use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tracing::warn;
 
 use super::board::{Board, News, Transition};
@@ -36,89 +36,111 @@ const QUEUE: usize = 256;
 /// At the end of the gateway, for what is still to be told.
 const FAREWELL: Duration = Duration::from_secs(5);
 
-/// Tells whoever the configuration names of what happens from this call on, until `stop` and what was queued is told.
-///
-/// Returns at once where nobody is to be told.
+/// Tells whoever the configuration names of what happens from this call on, until `stop` and what was queued is told. Who
+/// that is follows the board, and `email`.
 pub fn run(
     gateway: Arc<str>,
-    board: &Board,
-    email: Option<Email>,
+    board: &Arc<Board>,
+    email: watch::Receiver<Option<Email>>,
     health: broadcast::Receiver<HealthEvent>,
     stop: CancellationToken,
 ) -> impl Future<Output = ()> + use<> {
     // Before the first poll, so that nothing is missed in between.
-    let news = board.subscribe();
-    let routers = board.routers().to_vec();
+    let (news, routers, board) = (board.subscribe(), board.all_routers(), board.clone());
     async move {
-        let mut tasks = JoinSet::new();
-        let desk = Desk::open(&gateway, &routers, email, &stop, &mut tasks);
-        if tasks.is_empty() {
-            return;
-        }
-        desk.work(news, health, &stop).await;
-        let _ = timeout(FAREWELL, async { while tasks.join_next().await.is_some() {} }).await;
+        let mut desk = Desk::new(gateway, stop);
+        desk.know(&routers);
+        desk.work(&board, news, health, email).await;
+        // With its queues: whoever has been told everything ends.
+        let tasks = desk.tasks.clone();
+        drop(desk);
+        tasks.close();
+        let _ = timeout(FAREWELL, tasks.wait()).await;
     }
 }
 
 /// Who is to be told of what.
 struct Desk {
-    commands: Vec<(Arc<str>, Queue<Transition>)>,
-    webhooks: Vec<(Arc<str>, Queue<Event>)>,
+    gateway: Arc<str>,
+    /// Each with what it was made of.
+    commands: Vec<(Arc<str>, Vec<String>, Queue<Transition>)>,
+    webhooks: Vec<(Arc<str>, Arc<str>, Queue<Event>)>,
     mail: Option<Queue<Event>>,
+    /// A receiver that is not known any more is told what waits for it, and then its task ends.
+    tasks: TaskTracker,
+    stop: CancellationToken,
     /// Nodes of which it was told that they do not serve.
     down: Vec<Weak<Node>>,
 }
 
 impl Desk {
-    /// Starts a task for each receiver.
-    fn open(
-        gateway: &Arc<str>,
-        routers: &[Arc<VirtualRouter>],
-        email: Option<Email>,
-        stop: &CancellationToken,
-        tasks: &mut JoinSet<()>,
-    ) -> Self {
-        let mut desk =
-            Self { commands: Vec::new(), webhooks: Vec::new(), mail: None, down: Vec::new() };
+    fn new(gateway: Arc<str>, stop: CancellationToken) -> Self {
+        let (commands, webhooks, down) = (Vec::new(), Vec::new(), Vec::new());
+        Self { gateway, commands, webhooks, mail: None, tasks: TaskTracker::new(), stop, down }
+    }
+
+    /// These are the virtual routers: starts a task for each receiver that is new, and forgets those that are none any more.
+    fn know(&mut self, routers: &[Arc<VirtualRouter>]) {
+        let mut commands = std::mem::take(&mut self.commands);
+        let mut webhooks = std::mem::take(&mut self.webhooks);
         for router in routers {
             let name = &router.name;
             if let Some(command) = router.notify.command.clone() {
-                let (queue, waiting) = Queue::new(format!("vrrp.{name}.notify.command"));
-                tasks.spawn(command::run(command, name.clone(), waiting));
-                desk.commands.push((name.clone(), queue));
+                let queue = take(&mut commands, name, &command).unwrap_or_else(|| {
+                    let (queue, waiting) = Queue::new(format!("vrrp.{name}.notify.command"));
+                    self.tasks.spawn(command::run(command.clone(), name.clone(), waiting));
+                    queue
+                });
+                self.commands.push((name.clone(), command, queue));
             }
-            if let Some(url) = &router.notify.webhook {
-                let key = format!("vrrp.{name}.notify.webhook");
-                match Poster::new(&key, url) {
-                    Ok(poster) => {
-                        let (queue, waiting) = Queue::new(key);
-                        tasks.spawn(poster.run(gateway.clone(), waiting, stop.clone()));
-                        desk.webhooks.push((name.clone(), queue));
-                    }
-                    Err(cause) => warn!("{key}: nothing will be posted: {cause}"),
+            if let Some(url) = router.notify.webhook.clone() {
+                let known = take(&mut webhooks, name, &url);
+                if let Some(queue) = known.or_else(|| self.poster(name, &url)) {
+                    self.webhooks.push((name.clone(), url, queue));
                 }
             }
         }
-        if let Some(email) = email {
-            match Mailer::new(gateway.clone(), &email) {
-                Ok(mailer) => {
-                    let (queue, waiting) = Queue::new("notify.email".to_owned());
-                    tasks.spawn(mailer.run(waiting, stop.clone()));
-                    desk.mail = Some(queue);
-                }
-                Err(cause) => warn!("notify.email: no mail will be sent: {cause}"),
+    }
+
+    fn poster(&self, name: &Arc<str>, url: &str) -> Option<Queue<Event>> {
+        let key = format!("vrrp.{name}.notify.webhook");
+        match Poster::new(&key, url) {
+            Ok(poster) => {
+                let (queue, waiting) = Queue::new(key);
+                self.tasks.spawn(poster.run(self.gateway.clone(), waiting, self.stop.clone()));
+                Some(queue)
+            }
+            Err(cause) => {
+                warn!("{key}: nothing will be posted: {cause}");
+                None
             }
         }
-        desk
+    }
+
+    fn mail_to(&mut self, email: Option<&Email>) {
+        self.mail = email.and_then(|email| match Mailer::new(self.gateway.clone(), email) {
+            Ok(mailer) => {
+                let (queue, waiting) = Queue::new("notify.email".to_owned());
+                self.tasks.spawn(mailer.run(waiting, self.stop.clone()));
+                Some(queue)
+            }
+            Err(cause) => {
+                warn!("notify.email: no mail will be sent: {cause}");
+                None
+            }
+        });
     }
 
     async fn work(
-        mut self,
+        &mut self,
+        board: &Board,
         mut news: broadcast::Receiver<News>,
         mut health: broadcast::Receiver<HealthEvent>,
-        stop: &CancellationToken,
+        mut email: watch::Receiver<Option<Email>>,
     ) {
-        let mut watch_nodes = true;
+        let (mut watch_nodes, mut watch_email, stop) = (true, true, self.stop.clone());
+        let first = email.borrow_and_update().clone();
+        self.mail_to(first.as_ref());
         loop {
             tokio::select! {
                 biased;
@@ -126,6 +148,7 @@ impl Desk {
                     Ok(news) => self.of_router(news),
                     Err(RecvError::Lagged(missed)) => {
                         warn!(missed, "too much happened to the virtual routers at once: not all of it is told");
+                        self.know(&board.all_routers());
                     }
                     Err(RecvError::Closed) => return,
                 },
@@ -135,6 +158,13 @@ impl Desk {
                         warn!(missed, "too much happened to the nodes at once: not all of it is told");
                     }
                     Err(RecvError::Closed) => watch_nodes = false,
+                },
+                changed = email.changed(), if watch_email => match changed {
+                    Ok(()) => {
+                        let email = email.borrow_and_update().clone();
+                        self.mail_to(email.as_ref());
+                    }
+                    Err(_) => watch_email = false,
                 },
                 // Last: what was said before is told.
                 () = stop.cancelled() => return,
@@ -154,6 +184,7 @@ impl Desk {
             News::Alarm(router, alarm, text) => {
                 (router.clone(), What::Alarm(router, alarm, text), SystemTime::now())
             }
+            News::Routers(routers) => return self.know(&routers),
         };
         let event = Event { what, at };
         if let Some(queue) = of(&mut self.webhooks, &router.name) {
@@ -188,11 +219,21 @@ impl Desk {
     }
 }
 
-fn of<'q, T>(
-    queues: &'q mut [(Arc<str>, Queue<T>)],
+fn of<'q, K, T>(
+    queues: &'q mut [(Arc<str>, K, Queue<T>)],
     router: &Arc<str>,
 ) -> Option<&'q mut Queue<T>> {
-    queues.iter_mut().find(|(name, _)| name == router).map(|(_, queue)| queue)
+    queues.iter_mut().find(|(name, ..)| name == router).map(|(.., queue)| queue)
+}
+
+/// The queue of the receiver that is made of this.
+fn take<K: PartialEq, T>(
+    queues: &mut Vec<(Arc<str>, K, Queue<T>)>,
+    router: &Arc<str>,
+    of: &K,
+) -> Option<Queue<T>> {
+    let known = queues.iter().position(|(name, key, _)| name == router && key == of)?;
+    Some(queues.swap_remove(known).2)
 }
 
 /// What waits for one receiver.

@@ -24,6 +24,15 @@ fn health() -> (broadcast::Sender<HealthEvent>, broadcast::Receiver<HealthEvent>
     broadcast::channel(8)
 }
 
+fn board(routers: &[VirtualRouter]) -> Arc<Board> {
+    Arc::new(Board::new(routers))
+}
+
+/// No mail.
+fn nobody() -> watch::Receiver<Option<Email>> {
+    watch::Sender::new(None).subscribe()
+}
+
 /// Waits for a file to have so many lines; its lines.
 async fn lines(file: &std::path::Path, count: usize) -> Vec<String> {
     let deadline = std::time::Instant::now() + PATIENCE;
@@ -45,9 +54,9 @@ async fn the_command_of_each_router_hears_its_transitions_in_order() {
     let command = ["/bin/sh", "-c", &text, "notify"].map(str::to_owned).to_vec();
     let mut told = router("told");
     told.notify.command = Some(command);
-    let board = Board::new(&[router("silent"), told]);
+    let board = board(&[router("silent"), told]);
     let (stop, (_events, health)) = (CancellationToken::new(), health());
-    let running = tokio::spawn(run("gw1".into(), &board, None, health, stop.clone()));
+    let running = tokio::spawn(run("gw1".into(), &board, nobody(), health, stop.clone()));
     board.hear(&word(0, State::Active), UNIX_EPOCH);
     for state in [State::Backup, State::Active, State::Fault, State::Initialize] {
         board.hear(&word(1, state), UNIX_EPOCH);
@@ -66,9 +75,9 @@ async fn what_was_said_before_the_end_is_told() {
     let text = format!("echo $3 >> {}", file.display());
     let mut told = router("told");
     told.notify.command = Some(["/bin/sh", "-c", &text, "notify"].map(str::to_owned).to_vec());
-    let board = Board::new(&[told]);
+    let board = board(&[told]);
     let (stop, (_events, health)) = (CancellationToken::new(), health());
-    let running = run("gw1".into(), &board, None, health, stop.clone());
+    let running = run("gw1".into(), &board, nobody(), health, stop.clone());
     board.hear(&word(0, State::Initialize), UNIX_EPOCH);
     stop.cancel();
     timeout(PATIENCE, running).await.expect("it ends");
@@ -76,11 +85,31 @@ async fn what_was_said_before_the_end_is_told() {
 }
 
 #[tokio::test]
-async fn where_nobody_is_to_be_told_there_is_nothing_to_run() {
-    let board = Board::new(&[router("silent")]);
-    let (_events, health) = health();
-    let running = run("gw1".into(), &board, None, health, CancellationToken::new());
-    timeout(PATIENCE, running).await.expect("it ends at once");
+async fn who_is_told_follows_the_configuration_and_who_leaves_it_is_told_to_the_last() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("told");
+    let told = |name: &str| {
+        let mut told = router(name);
+        let text = format!("echo \"$@\" >> {}", file.display());
+        told.notify.command = Some(["/bin/sh", "-c", &text, "notify"].map(str::to_owned).to_vec());
+        told
+    };
+    let board = board(&[router("silent")]);
+    let (stop, (_events, health)) = (CancellationToken::new(), health());
+    let running = tokio::spawn(run("gw1".into(), &board, nobody(), health, stop.clone()));
+    board.hear(&word(0, State::Active), UNIX_EPOCH);
+    board.change([(0, Arc::new(router("silent"))), (1, Arc::new(told("loud")))]);
+    board.hear(&word(1, State::Active), UNIX_EPOCH);
+    board.change([(0, Arc::new(told("silent")))]);
+    board.hear(&word(1, State::Initialize), UNIX_EPOCH);
+    board.hear(&Word::Gone { router: 1 }, UNIX_EPOCH);
+    board.hear(&word(0, State::Backup), UNIX_EPOCH);
+    let mut heard = lines(&file, 3).await;
+    heard.sort_unstable();
+    let expected = ["loud MASTER", "loud STOP", "silent BACKUP"];
+    assert_eq!(heard, expected.map(|state| format!("INSTANCE {state} 150")));
+    stop.cancel();
+    timeout(PATIENCE, running).await.expect("it ends").unwrap();
 }
 
 #[tokio::test]
@@ -139,9 +168,15 @@ async fn a_mail_has_transitions_alarms_and_nodes_but_no_node_that_was_never_down
     };
     let nodes = vec![model::node("r1", 5672), model::node("r2", 5673)];
     let cluster = Cluster::new(&model::cluster("main", nodes));
-    let board = Board::new(&[router("amqp")]);
+    let board = board(&[router("amqp")]);
     let (stop, (events, health)) = (CancellationToken::new(), health());
-    let running = run("gw1".into(), &board, Some(email), health, stop.clone());
+    let running = run(
+        "gw1".into(),
+        &board,
+        watch::Sender::new(Some(email)).subscribe(),
+        health,
+        stop.clone(),
+    );
     board.hear(&word(0, State::Active), UNIX_EPOCH);
     let text = Some("use the same password".to_owned());
     board.hear(&Word::Alarm { router: 0, alarm: Alarm::OtherPassword, text }, UNIX_EPOCH);

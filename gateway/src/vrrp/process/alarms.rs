@@ -21,6 +21,16 @@ impl Alarms {
         Self { standing: BTreeMap::new(), over: OVER.max(interval * 4) }
     }
 
+    /// Advertisements are expected each `interval` from now on.
+    pub(super) fn change(&mut self, interval: Duration) {
+        self.over = OVER.max(interval * 4);
+    }
+
+    /// All that stand: they are over.
+    pub(super) fn clear(&mut self) -> Vec<Alarm> {
+        std::mem::take(&mut self.standing).into_keys().collect()
+    }
+
     /// It was seen at `now`. Is it new?
     pub(super) fn raise(&mut self, alarm: Alarm, now: Duration) -> bool {
         self.standing.insert(alarm, now).is_none()

@@ -5,6 +5,7 @@
 
 mod act;
 mod ask;
+mod change;
 mod listen;
 mod place;
 mod say;
@@ -26,7 +27,7 @@ use super::station::Station;
 use super::wait;
 use crate::vrrp::machine::group::Routers;
 use crate::vrrp::machine::{Action, Event, State};
-use crate::vrrp::talk::{Level, Setup, Standing, Word};
+use crate::vrrp::talk::{Level, Router, Setup, Standing, Word};
 
 /// How often the gateway is told how everything is, changes apart.
 const STATUS: Duration = Duration::from_secs(1);
@@ -73,6 +74,8 @@ pub(super) struct Driver {
     orphaned: Vec<usize>,
     resumed: Vec<usize>,
     standings: Vec<Standing>,
+    /// Virtual routers that begin once those that have left the configuration are gone.
+    beginning: Vec<(Router, Standing)>,
 }
 
 /// What a receiver listens to: the interface and the family.
@@ -130,6 +133,7 @@ impl Driver {
             orphaned: setup.orphaned,
             resumed: setup.resumed,
             standings: setup.standings,
+            beginning: Vec::new(),
         })
     }
 
@@ -140,8 +144,10 @@ impl Driver {
         }
         self.look_around();
         self.remove_stale();
-        for index in std::mem::take(&mut self.orphaned) {
-            self.send(index, 0);
+        for id in std::mem::take(&mut self.orphaned) {
+            if let Some(index) = self.index_of(id) {
+                self.send(index, 0);
+            }
         }
         let now = now();
         self.start(now);
@@ -151,8 +157,10 @@ impl Driver {
 
     /// First whoever has its addresses goes on with them. The others know what speaks against it before they take any.
     fn start(&mut self, now: Duration) {
-        for index in self.resumed.clone() {
-            self.step(index, Event::Resume, now);
+        for id in self.resumed.clone() {
+            if let Some(index) = self.index_of(id) {
+                self.step(index, Event::Resume, now);
+            }
         }
         for (index, standing) in std::mem::take(&mut self.standings).into_iter().enumerate() {
             let Some(station) = self.stations.get_mut(index) else { break };
@@ -191,6 +199,7 @@ impl Driver {
             self.routers.tick(now, &mut actions);
             self.act(actions, now);
             self.keep_promises(now);
+            self.change_over(now);
             self.announce(now);
             self.tell(now);
             if self.stopping && self.is_over() {
@@ -238,7 +247,7 @@ impl Driver {
     /// Has every router stopped, and are all addresses gone?
     fn is_over(&self) -> bool {
         self.routers.iter().all(|router| router.state() == State::Initialize)
-            && self.stations.iter().all(|station| station.leaving.is_none())
+            && self.stations.iter().all(|station| station.parts().is_none())
     }
 
     /// The gateway is dead: nothing serves here any more.
@@ -270,6 +279,7 @@ impl Driver {
             if station.holds || station.leaving.is_some() {
                 let _ = station.remove_addresses(&mut self.netlink);
             }
+            let _ = station.part(&mut self.netlink, Duration::MAX);
         }
         let _ = self.macvlans.undo(&mut self.netlink);
     }
@@ -284,7 +294,7 @@ impl Driver {
     fn due(&self) -> Duration {
         let stations = self.stations.iter();
         let stations =
-            stations.flat_map(|station| station.leaving.into_iter().chain(station.herald.due()));
+            stations.flat_map(|station| station.parts().into_iter().chain(station.herald.due()));
         let again = self.failed.map(|failed| failed + STATUS);
         let due = stations.chain(self.routers.due()).chain(again).min().unwrap_or(Duration::MAX);
         let due = due.min(self.told + STATUS);

@@ -50,6 +50,25 @@ impl Herald {
         Self { repeat, delay, refresh, due: Vec::new(), last: None, claimed: None, asked: None }
     }
 
+    /// Another schedule. What is due already stays so; `holds`: are the addresses ours?
+    pub(super) fn change(
+        &mut self,
+        repeat: u32,
+        delay: Duration,
+        refresh: Option<Duration>,
+        holds: bool,
+        now: Duration,
+    ) {
+        let other = refresh != self.refresh;
+        (self.repeat, self.delay, self.refresh) = (repeat, delay, refresh);
+        if other {
+            self.due.retain(|(kind, ..)| *kind != Kind::Refresh);
+            if let Some(refresh) = refresh.filter(|_| holds) {
+                self.plan(Kind::Refresh, now + refresh, 1);
+            }
+        }
+    }
+
     /// The addresses are ours from `now` on.
     pub(super) fn claimed(&mut self, now: Duration) {
         self.claimed = Some(now);
@@ -199,6 +218,19 @@ mod tests {
             .sum();
         // Each second: as if they were new, and eight more.
         assert!((60..=170).contains(&count), "{count}");
+    }
+
+    #[test]
+    fn another_schedule_announces_nothing_by_itself() {
+        let mut herald = Herald::new(5, Duration::ZERO, Some(10_000 * MS));
+        herald.claimed(Duration::ZERO);
+        run(&mut herald, 1000 * MS);
+        herald.change(2, Duration::ZERO, Some(3000 * MS), true, 1000 * MS);
+        assert_eq!(run(&mut herald, 8000 * MS), [(4000, 1), (7000, 1)]);
+        herald.change(2, Duration::ZERO, None, true, 8000 * MS);
+        assert_eq!(herald.due(), None);
+        herald.change(2, Duration::ZERO, Some(3000 * MS), false, 8000 * MS);
+        assert_eq!(herald.due(), None, "they are not ours");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use super::macvlan::Macvlan;
 use super::netlink::{Address, Link, Netlink};
 use super::rivals::Suspicion;
 use super::sockets::Sender;
-use crate::config::model::{VirtualAddress, VrrpChecksum, VrrpVersion};
+use crate::config::model::{Garp, VirtualAddress, VrrpChecksum, VrrpVersion};
 use crate::vrrp::machine::Settings;
 use crate::vrrp::packet::announce::{
     gratuitous_arp, gratuitous_arp_reply, neighbour_advertisement,
@@ -50,6 +50,10 @@ pub(super) struct Station {
     placed: Option<u32>,
     /// When addresses that are still there for their sessions' last words are removed.
     pub(super) leaving: Option<Duration>,
+    /// Addresses that are not its own any more, the interface they are on, and when they are removed.
+    pub(super) departing: Vec<(VirtualAddress, u32, Duration)>,
+    /// Has it left the configuration?
+    pub(super) dismissed: bool,
     pub(super) herald: Herald,
     pub(super) suspicion: Suspicion,
     pub(super) alarms: Alarms,
@@ -77,15 +81,14 @@ impl Station {
             source: None,
             sender: None,
             mute: None,
-            checksum: match config.checksum {
-                VrrpChecksum::Auto | VrrpChecksum::PseudoHeader => Checksum::PseudoHeader,
-                VrrpChecksum::Rfc9568 => Checksum::MessageOnly,
-            },
+            checksum: checksum(config.checksum),
             holds: false,
             unmade: None,
             incomplete: false,
             placed: None,
             leaving: None,
+            departing: Vec::new(),
+            dismissed: false,
             herald: Herald::new(garp.repeat, garp.delay, garp.refresh),
             suspicion: Suspicion::default(),
             alarms: Alarms::new(config.interval),
@@ -97,6 +100,44 @@ impl Station {
             message: Vec::new(),
             config,
         })
+    }
+
+    /// Is another one from `now` on, in its place: see [`Router::becomes`]. Addresses that it loses stay on the interface
+    /// for as long as `linger`. Says whether it has others to put there.
+    pub(super) fn change(&mut self, config: Router, linger: Duration, now: Duration) -> bool {
+        let before = std::mem::replace(&mut self.config, config);
+        let Garp { repeat, delay, refresh } = self.config.garp;
+        self.herald.change(repeat, delay, refresh, self.holds, now);
+        self.alarms.change(self.config.interval);
+        if before.checksum != self.config.checksum {
+            self.checksum = checksum(self.config.checksum);
+        }
+        let is_there = self.holds || self.leaving.is_some();
+        if let Some(index) = self.placed.filter(|_| is_there) {
+            let lost = before.addresses.iter().filter(|old| !self.config.addresses.contains(old));
+            self.departing.extend(lost.map(|old| (*old, index, now + linger)));
+        }
+        let own = &self.config.addresses;
+        self.departing.retain(|(lost, ..)| !own.contains(lost));
+        self.holds && self.config.addresses.iter().any(|new| !before.addresses.contains(new))
+    }
+
+    /// When it has addresses to remove.
+    pub(super) fn parts(&self) -> Option<Duration> {
+        let departing = self.departing.iter().map(|(.., until)| *until);
+        departing.chain(self.leaving).min()
+    }
+
+    /// Removes addresses that it has lost, if their time is over. All are tried; the first failure is told.
+    pub(super) fn part(&mut self, netlink: &mut Netlink, now: Duration) -> io::Result<()> {
+        let (over, departing): (Vec<_>, Vec<_>) =
+            self.departing.drain(..).partition(|(.., until)| *until <= now);
+        self.departing = departing;
+        let parted = !over.is_empty();
+        let done = over.into_iter().map(|(lost, index, _)| netlink.remove_address(index, lost));
+        let done = done.fold(Ok(()), Result::and);
+        // With the first address of a network, the kernel may remove the others.
+        if parted && self.holds { done.and(self.add_addresses(netlink)) } else { done }
     }
 
     /// What the state machine has to know.
@@ -293,5 +334,13 @@ impl Station {
             Some((_, count)) => *count += 1,
             None => self.counters.errors.push((reason.to_owned(), 1)),
         }
+    }
+}
+
+/// The one that is sent before any peer was heard.
+fn checksum(configured: VrrpChecksum) -> Checksum {
+    match configured {
+        VrrpChecksum::Auto | VrrpChecksum::PseudoHeader => Checksum::PseudoHeader,
+        VrrpChecksum::Rfc9568 => Checksum::MessageOnly,
     }
 }

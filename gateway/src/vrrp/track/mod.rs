@@ -11,15 +11,15 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::broadcast::{self, error::RecvError};
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
 use tokio::time::sleep_until;
+use tokio_util::task::AbortOnDropHandle;
 use tracing::{info, warn};
 
 use super::warden::Burden;
 use crate::cluster::Cluster;
 use crate::cluster::condition::Fitness;
 use crate::cluster::report::HealthEvent;
-use crate::config::model::{ClusterName, Cost, VirtualRouter};
+use crate::config::model::{ClusterName, Cost, Track, TrackScript, VirtualRouter};
 use verdict::Standing;
 
 /// How long a listener or a cluster has to be well again before that counts.
@@ -29,7 +29,7 @@ const LOOK: Duration = Duration::from_secs(1);
 
 /// Where it is to be seen how things are.
 pub struct Sources {
-    /// A cluster, as it is now.
+    /// The cluster with this name, as it is now.
     pub clusters: Box<dyn Fn(&ClusterName) -> Option<Arc<Cluster>> + Send>,
     /// Why this gateway does not accept clients, if it does not.
     pub listeners: Box<dyn Fn(Instant) -> Option<String> + Send>,
@@ -41,11 +41,28 @@ impl std::fmt::Debug for Sources {
     }
 }
 
+/// The configuration is another: these are the virtual routers from now on.
+pub struct Change {
+    /// They, in its order.
+    pub routers: Vec<Arc<VirtualRouter>>,
+    /// Is told what each has to bear right now, before anything else is told.
+    pub then: Box<dyn FnOnce(Vec<Burden>) + Send>,
+}
+
+impl std::fmt::Debug for Change {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Change").field("routers", &self.routers).finish_non_exhaustive()
+    }
+}
+
 /// What a virtual router tracks.
 #[derive(Debug)]
 struct Load {
     router: Arc<VirtualRouter>,
     things: Vec<Thing>,
+    /// The script, while it is run, and what its results are marked with.
+    running: Option<AbortOnDropHandle<()>>,
+    mark: u64,
     /// As it was told last.
     burden: Burden,
 }
@@ -56,6 +73,9 @@ struct Thing {
     what: What,
     cost: Cost,
     standing: Standing,
+    /// Is it taken for well as long as nothing is known of it? A virtual router that serves is not to leave because it
+    /// tracks one thing more.
+    trusted: bool,
 }
 
 #[derive(Debug)]
@@ -71,13 +91,26 @@ enum What {
 pub struct Tracker {
     loads: Vec<Load>,
     sources: Sources,
+    /// Marks of scripts that were given.
+    marks: u64,
 }
 
 impl Tracker {
     /// Of these virtual routers. Nothing counts as well before it has been seen to be.
     #[must_use]
     pub fn new(routers: &[Arc<VirtualRouter>], sources: Sources) -> Self {
-        Self { loads: routers.iter().map(Load::new).collect(), sources }
+        let loads = routers.iter().map(|router| Load::new(router, None)).collect();
+        Self { loads, sources, marks: 0 }
+    }
+
+    /// These are the virtual routers from now on. What is known of a thing that is still tracked stays known.
+    fn change(&mut self, routers: &[Arc<VirtualRouter>]) {
+        let mut before = std::mem::take(&mut self.loads);
+        let loads = routers.iter().map(|router| {
+            let former = before.iter().position(|load| load.router.name == router.name);
+            Load::new(router, former.map(|at| before.remove(at)))
+        });
+        self.loads = loads.collect();
     }
 
     /// Looks at everything, and tells what it costs each virtual router.
@@ -90,24 +123,16 @@ impl Tracker {
     /// Runs as long as there is news to come.
     pub async fn run(
         mut self,
-        bear: impl Fn(usize, Burden),
+        bear: impl Fn(&Arc<str>, Burden),
         mut news: broadcast::Receiver<HealthEvent>,
+        mut changes: mpsc::Receiver<Change>,
     ) {
         let (told, mut results) = mpsc::channel(16);
-        let mut scripts = JoinSet::new();
-        for (index, load) in self.loads.iter().enumerate() {
-            if let Some(track) = &load.router.track.script {
-                let (track, name, told) = (track.clone(), load.router.name.clone(), told.clone());
-                scripts.spawn(script::run(track, name, move |result| {
-                    let told = told.clone();
-                    async move { drop(told.send((index, result)).await) }
-                }));
-            }
-        }
         loop {
+            self.run_scripts(&told);
             let now = Instant::now();
             for (index, burden) in self.look(now) {
-                bear(index, burden);
+                bear(&self.loads[index].router.name, burden);
             }
             let holds = self.loads.iter().flat_map(|load| &load.things);
             let next =
@@ -117,15 +142,34 @@ impl Tracker {
                 event = news.recv() => if let Err(RecvError::Closed) = event {
                     return;
                 },
-                Some((index, result)) = results.recv() => self.said(index, result),
+                Some((mark, result)) = results.recv() => self.said(mark, result),
+                Some(Change { routers, then }) = changes.recv() => {
+                    self.change(&routers);
+                    then(self.burdens(Instant::now()));
+                }
                 () = sleep_until(next.into()) => {}
             }
         }
     }
 
-    fn said(&mut self, index: usize, result: Option<String>) {
-        let things = self.loads.get_mut(index).into_iter().flat_map(|load| &mut load.things);
-        for thing in things {
+    /// Starts those that do not run yet.
+    fn run_scripts(&mut self, told: &mpsc::Sender<(u64, Option<String>)>) {
+        for load in self.loads.iter_mut().filter(|load| load.running.is_none()) {
+            let Some(track) = load.router.track.script.clone() else { continue };
+            self.marks += 1;
+            let (mark, name, told) = (self.marks, load.router.name.clone(), told.clone());
+            let run = script::run(track, name, move |result| {
+                let told = told.clone();
+                async move { drop(told.send((mark, result)).await) }
+            });
+            load.mark = mark;
+            load.running = Some(AbortOnDropHandle::new(tokio::spawn(run)));
+        }
+    }
+
+    fn said(&mut self, mark: u64, result: Option<String>) {
+        let loads = self.loads.iter_mut().filter(|load| load.mark == mark);
+        for thing in loads.flat_map(|load| &mut load.things) {
             if let What::Script(said) = &mut thing.what {
                 said.clone_from(&result);
             }
@@ -154,11 +198,27 @@ impl Tracker {
 }
 
 impl Load {
-    fn new(router: &Arc<VirtualRouter>) -> Self {
+    /// `former`: what was known of it.
+    fn new(router: &Arc<VirtualRouter>, former: Option<Self>) -> Self {
         let track = &router.track;
+        let same_script = former.as_ref().is_some_and(|former| former.runs(track));
+        let mut former = former;
+        let mut running = former.as_mut().and_then(|former| former.running.take());
+        running.take_if(|_| !same_script);
+        let (mark, burden) =
+            former.as_ref().map_or_else(Default::default, |f| (f.mark, f.burden.clone()));
+        let trusted = former.is_some();
+        let mut known = former.map(|former| former.things).unwrap_or_default();
+        if !same_script {
+            known.retain(|thing| !matches!(thing.what, What::Script(_)));
+        }
         let mut things = Vec::new();
-        let mut add = |what, cost, unknown: String, hold| {
-            things.push(Thing { what, cost, standing: Standing::new(unknown, hold) });
+        let mut add = |what: What, cost, unknown: String, hold| {
+            let at = known.iter().position(|thing| thing.what.is(&what));
+            things.push(match at.map(|at| known.remove(at)) {
+                Some(thing) => Thing { cost, ..thing },
+                None => Thing { what, cost, standing: Standing::new(unknown, hold), trusted },
+            });
         };
         if let Some(cost) = track.listeners {
             add(What::Listeners, cost, "clients are not accepted yet".to_owned(), HOLD);
@@ -168,10 +228,29 @@ impl Load {
         }
         if let Some(script) = &track.script {
             let unknown = "the script has not ended yet".to_owned();
-            let what = What::Script(Some(unknown.clone()));
+            let what = What::Script((!trusted).then(|| unknown.clone()));
             add(what, script.cost, unknown, Duration::ZERO);
         }
-        Self { router: router.clone(), things, burden: Burden::default() }
+        Self { router: router.clone(), things, running, mark, burden }
+    }
+
+    /// Does its script run as these settings have it?
+    fn runs(&self, track: &Track) -> bool {
+        let run = |track: &Track| {
+            track.script.clone().map(|script| TrackScript { cost: Cost::Fault, ..script })
+        };
+        self.running.is_some() && run(&self.router.track) == run(track)
+    }
+}
+
+impl What {
+    /// Is it the same thing?
+    fn is(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Cluster(one), Self::Cluster(other)) => one == other,
+            (Self::Listeners, Self::Listeners) | (Self::Script(_), Self::Script(_)) => true,
+            _ => false,
+        }
     }
 }
 
@@ -183,8 +262,11 @@ impl Thing {
                 let cluster = (sources.clusters)(name);
                 match cluster {
                     Some(cluster) if is_usable(&cluster, now) => None,
+                    Some(cluster) if is_unknown(&cluster) && self.trusted => None,
                     Some(cluster) if is_unknown(&cluster) => Some(unknown(name)),
-                    Some(_) | None => Some(format!("cluster {name} has no usable node")),
+                    Some(_) => Some(format!("cluster {name} has no usable node")),
+                    // It is just leaving the configuration, and its tracking with it.
+                    None => self.standing.wrong().map(str::to_owned),
                 }
             }
             What::Script(said) => said.clone(),

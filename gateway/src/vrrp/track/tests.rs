@@ -3,9 +3,9 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::*;
+use super::{Change, *};
 use crate::cluster::condition::Verdict;
-use crate::cluster::report::Change;
+use crate::cluster::report::Change as News;
 use crate::config::model::{Check, Health, Script, Track, TrackScript, samples};
 use crate::vrrp::warden::tests::router;
 
@@ -20,9 +20,11 @@ fn checked(name: &str) -> Arc<Cluster> {
 fn tracker(track: Track, cluster: &Arc<Cluster>, accepts: &Arc<AtomicBool>) -> Tracker {
     let router = Arc::new(VirtualRouter { track, ..router() });
     let accepts = accepts.clone();
-    let known = cluster.clone();
     let sources = Sources {
-        clusters: Box::new(move |name| Some(known.clone()).filter(|c| c.name == *name)),
+        clusters: {
+            let cluster = cluster.clone();
+            Box::new(move |name| (*name == cluster.name).then(|| cluster.clone()))
+        },
         listeners: Box::new(move |_| {
             (!accepts.load(Ordering::Relaxed)).then(|| "listener amqp does not accept".to_owned())
         }),
@@ -89,7 +91,8 @@ async fn told(
 ) -> Duration {
     let (heard, mut burdens) = mpsc::unbounded_channel();
     let begun = Instant::now();
-    let running = tracker.run(move |_, burden| drop(heard.send(burden)), news);
+    let (_changes, changed) = mpsc::channel(1);
+    let running = tracker.run(move |_, burden| drop(heard.send(burden)), news, changed);
     let awaited = async {
         while !is(&burdens.recv().await.unwrap()) {}
         begun.elapsed()
@@ -114,7 +117,7 @@ async fn news_of_a_node_is_told_at_once() {
         tokio::time::sleep(Duration::from_millis(100)).await;
         node.condition.set_verdict(Verdict::Down);
         *when.lock().unwrap() = Instant::now();
-        news.send(HealthEvent { node, change: Change::Down { reason: "tcp".into() } }).unwrap();
+        news.send(HealthEvent { node, change: News::Down { reason: "tcp".into() } }).unwrap();
         std::future::pending::<()>().await;
     };
     tokio::select! {
@@ -170,4 +173,77 @@ async fn a_script_that_hangs_fails() {
     accepts.store(false, Ordering::Relaxed);
     let (_news, hears) = broadcast::channel(4);
     told(tracker, hears, |burden| burden.penalty == 21).await;
+}
+
+#[test]
+fn what_is_known_stays_known_across_a_change_and_one_thing_more_costs_nothing_before_it_is_known() {
+    let (cluster, accepts) = (checked("main"), Arc::new(AtomicBool::new(true)));
+    let mut tracker = tracker(of_cluster(Cost::Weight(40)), &cluster, &accepts);
+    let now = Instant::now();
+    set(&cluster, Verdict::Up);
+    assert_eq!(tracker.burdens(now), [Burden::default()]);
+    set(&cluster, Verdict::Down);
+    assert_eq!(tracker.burdens(now)[0].penalty, 40);
+    set(&cluster, Verdict::Up);
+    let track = Track { listeners: Some(Cost::Fault), ..of_cluster(Cost::Weight(30)) };
+    let changed = Arc::new(VirtualRouter { track, ..router() });
+    let added = VirtualRouter { name: "added".into(), track: of_cluster(Cost::Fault), ..router() };
+    tracker.change(&[Arc::new(added), changed]);
+    let burdens = tracker.burdens(now);
+    assert_eq!(burdens[0], Burden::default());
+    assert_eq!(burdens[1].penalty, 30, "it has not been well for long enough");
+    assert_eq!(tracker.burdens(now + HOLD)[1], Burden::default());
+    let unknown = checked("other");
+    tracker.sources.clusters = Box::new(move |_| Some(unknown.clone()));
+    let other = |name: &str| {
+        let clusters = vec![(ClusterName("other".into()), Cost::Fault)];
+        let track = Track { clusters, ..Track::default() };
+        Arc::new(VirtualRouter { name: name.into(), track, ..router() })
+    };
+    tracker.change(&[other("amqp"), other("new")]);
+    let burdens = tracker.burdens(now);
+    assert_eq!(burdens[0], Burden::default(), "it serves");
+    assert!(burdens[1].fault.is_some(), "it has not begun");
+}
+
+#[tokio::test]
+async fn a_script_runs_on_across_a_change_and_another_one_takes_its_place() {
+    let directory = tempfile::tempdir().unwrap();
+    let count = |file: &str| {
+        let text = std::fs::read_to_string(directory.path().join(file)).unwrap_or_default();
+        text.lines().count()
+    };
+    let says = |file: &str| {
+        script(&format!("echo >> {}/{file}; sleep 600", directory.path().display()), LONG)
+    };
+    let (cluster, accepts) = (checked("main"), Arc::new(AtomicBool::new(true)));
+    let tracker = tracker(says("first"), &cluster, &accepts);
+    let (_news, hears) = broadcast::channel(4);
+    let (changes, changed) = mpsc::channel(1);
+    let running = tracker.run(|_, _| {}, hears, changed);
+    let change = async |track: Track| {
+        let (told, heard) = tokio::sync::oneshot::channel();
+        let routers = vec![Arc::new(VirtualRouter { track, priority: 9, ..router() })];
+        let then = Box::new(move |burdens: Vec<Burden>| drop(told.send(burdens)));
+        changes.send(super::Change { routers, then }).await.unwrap();
+        heard.await.unwrap()
+    };
+    let until = async |is: &dyn Fn() -> bool| {
+        while !is() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let steps = async {
+        until(&|| count("first") == 1).await;
+        let mut same = says("first");
+        same.script.as_mut().unwrap().cost = Cost::Weight(7);
+        assert_eq!(change(same).await[0].penalty, 7, "it has not ended yet");
+        assert_eq!(change(says("second")).await[0].penalty, 0, "nothing is known of this one");
+        until(&|| count("second") == 1).await;
+        assert_eq!(count("first"), 1);
+    };
+    tokio::select! {
+        () = running => panic!("it has ended"),
+        done = tokio::time::timeout(LONG, steps) => done.unwrap(),
+    }
 }

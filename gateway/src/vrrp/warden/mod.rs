@@ -8,6 +8,7 @@ mod pace;
 mod parting;
 mod release;
 mod run;
+mod slot;
 mod thread;
 mod timing;
 mod utter;
@@ -31,12 +32,12 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use tracing::Dispatch;
 
 use super::board::Board;
+use crate::config::model::VirtualRouter;
 use crate::worker::timeslice::real_time;
 use child::{Launcher, OwnBinary};
 pub use parting::Close;
 use run::Guard;
 pub use thread::Thread;
-use timing::Times;
 
 /// How often the control runtime shows that it lives.
 const LIFE: Duration = Duration::from_millis(100);
@@ -60,9 +61,11 @@ pub struct Burden {
 /// What somebody wants of the VRRP process.
 #[derive(Debug)]
 enum Wish {
-    Bear(usize, Burden),
-    Release(usize),
-    Reclaim(usize),
+    Bear(Arc<str>, Burden),
+    Release(Arc<str>),
+    Reclaim(Arc<str>),
+    /// These are the virtual routers from now on; whoever waits is told by the end of the channel.
+    Change(Vec<(Arc<VirtualRouter>, Burden)>, oneshot::Sender<()>),
     /// Hand everything over, and end; whoever waits is told by the end of the channel.
     Stop(oneshot::Sender<()>),
     /// End now. The VRRP process notices, and gives everything up.
@@ -77,19 +80,30 @@ pub struct Hand {
 }
 
 impl Hand {
-    /// Tells what the tracked things of the virtual router at this position cost from now on.
-    pub fn bear(&self, router: usize, burden: Burden) {
-        self.wish(Wish::Bear(router, burden));
+    /// Tells what the tracked things of the virtual router with this name cost from now on.
+    pub fn bear(&self, router: &Arc<str>, burden: Burden) {
+        self.wish(Wish::Bear(router.clone(), burden));
     }
 
     /// An operator wants its addresses on the peer, until [`Hand::reclaim`].
-    pub fn release(&self, router: usize) {
-        self.wish(Wish::Release(router));
+    pub fn release(&self, router: &Arc<str>) {
+        self.wish(Wish::Release(router.clone()));
     }
 
     /// And has them back, if the priority says so.
-    pub fn reclaim(&self, router: usize) {
-        self.wish(Wish::Reclaim(router));
+    pub fn reclaim(&self, router: &Arc<str>) {
+        self.wish(Wish::Reclaim(router.clone()));
+    }
+
+    /// These are the virtual routers of the configuration from now on, each with what its tracked things cost. Those that
+    /// are as they were are not touched; the others change in their place where they can. Else, and where they are not
+    /// among these, they hand over, and only then the new ones begin.
+    ///
+    /// The receiver ends when the board shows them.
+    pub fn change(&self, routers: Vec<(Arc<VirtualRouter>, Burden)>) -> oneshot::Receiver<()> {
+        let (told, taken) = oneshot::channel();
+        self.wish(Wish::Change(routers, told));
+        taken
     }
 
     fn wish(&self, wish: Wish) {
@@ -143,9 +157,8 @@ impl Warden {
         let (rung, pulse, log) = (bell.clone(), life.clone(), log.clone());
         let thread = thread.run(move || {
             tracing::dispatcher::with_default(&log, || {
-                let times = Times::new(shortest(&board), prefer());
-                let launcher = Box::new(launcher);
-                let setup = run::Setup { board, burdens, closer, launcher, times, life: pulse };
+                let (launcher, real_time) = (Box::new(launcher), prefer());
+                let setup = run::Setup { board, burdens, closer, launcher, real_time, life: pulse };
                 Guard::new(setup, told).run(&wished, &rung);
             });
         });
@@ -198,11 +211,6 @@ impl Warden {
         // A thread that panicked has said so already.
         let _ = self.thread.join();
     }
-}
-
-fn shortest(board: &Board) -> Duration {
-    let intervals = board.routers().iter().map(|router| router.advertisement_interval);
-    intervals.min().unwrap_or(Duration::from_secs(1))
 }
 
 /// Gets the thread ahead of others. Is it?

@@ -1,5 +1,6 @@
 //! Connections of addresses that leave this gateway: told to go, waited for, cut. Pure: the time is an argument.
 
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 /// How long the VRRP process is kept waiting for connections that have not closed yet.
@@ -31,11 +32,13 @@ pub(super) enum Due {
     Cut,
 }
 
-/// The addresses of a virtual router that leave.
+/// Addresses of a virtual router that leave.
 #[derive(Debug)]
 pub(super) struct Parting {
-    /// Its position.
+    /// Its id.
     pub(super) router: usize,
+    /// The addresses.
+    pub(super) addresses: Vec<IpAddr>,
     began: Instant,
     /// Does the VRRP process wait?
     waits: bool,
@@ -53,10 +56,16 @@ enum Stage {
 impl Parting {
     /// Of addresses that are there for a moment yet if `linger`. `waits`: does the VRRP process want to be told when it
     /// may remove them?
-    pub(super) fn new(router: usize, linger: bool, waits: bool, now: Instant) -> Self {
+    pub(super) fn new(
+        router: usize,
+        addresses: Vec<IpAddr>,
+        linger: bool,
+        waits: bool,
+        now: Instant,
+    ) -> Self {
         let stage = if linger { Stage::Telling } else { Stage::Cutting };
         let began = if linger { now } else { now - CUT };
-        Self { router, began, waits, stage }
+        Self { router, addresses, began, waits, stage }
     }
 
     /// What is due at `now`.
@@ -90,6 +99,12 @@ impl Parting {
         done && std::mem::replace(&mut self.waits, false)
     }
 
+    /// These addresses are back. Is nothing left that leaves?
+    pub(super) fn forget(&mut self, back: &[IpAddr]) -> bool {
+        self.addresses.retain(|address| !back.contains(address));
+        self.addresses.is_empty()
+    }
+
     /// Is nothing due any more?
     pub(super) fn is_over(&self) -> bool {
         self.stage == Stage::Over
@@ -114,7 +129,7 @@ mod tests {
     #[test]
     fn the_process_goes_on_as_soon_as_all_are_gone() {
         let start = Instant::now();
-        let mut parting = Parting::new(0, true, true, start);
+        let mut parting = Parting::new(0, Vec::new(), true, true, start);
         assert_eq!(parting.due(start), Some(Due::Tell));
         assert!(!parting.are_left(3, start));
         assert_eq!(parting.due(start + 5 * MS), Some(Due::Tell));
@@ -125,7 +140,7 @@ mod tests {
     #[test]
     fn it_waits_fifty_milliseconds_and_whoever_is_left_after_a_hundred_is_cut() {
         let start = Instant::now();
-        let mut parting = Parting::new(0, true, true, start);
+        let mut parting = Parting::new(0, Vec::new(), true, true, start);
         assert!(!parting.are_left(1, start + 49 * MS));
         assert!(parting.are_left(1, start + 50 * MS));
         assert_eq!(parting.due(start + 99 * MS), Some(Due::Tell));
@@ -139,7 +154,7 @@ mod tests {
     #[test]
     fn whoever_was_told_is_cut_once_the_process_has_ended() {
         let start = Instant::now();
-        let mut parting = Parting::new(0, true, true, start);
+        let mut parting = Parting::new(0, Vec::new(), true, true, start);
         assert_eq!(parting.due(start), Some(Due::Tell));
         parting.hasten();
         assert_eq!(parting.due(start + 66 * MS), Some(Due::Cut));
@@ -150,7 +165,7 @@ mod tests {
     #[test]
     fn connections_of_an_address_that_is_gone_are_cut_at_once() {
         let start = Instant::now();
-        let mut parting = Parting::new(0, false, true, start);
+        let mut parting = Parting::new(0, Vec::new(), false, true, start);
         assert_eq!(parting.due(start), Some(Due::Cut));
         assert!(parting.are_left(7, start));
     }

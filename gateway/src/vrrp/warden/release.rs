@@ -1,7 +1,5 @@
 //! Whether an operator wants a virtual router elsewhere, across the lives of VRRP processes.
 
-use crate::vrrp::talk::Status;
-
 /// Has an operator released the addresses of a virtual router?
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Release {
@@ -30,49 +28,46 @@ impl Release {
     }
 }
 
-/// Of each virtual router, by its position.
+/// Of one virtual router.
 #[derive(Debug)]
 pub(super) struct Releases {
-    now: Vec<Release>,
-    /// What the setup of the present process says of them.
-    setup: Vec<bool>,
+    now: Release,
+    /// What the setup of the present process says of it.
+    setup: bool,
 }
 
 impl Releases {
-    pub(super) fn new(count: usize) -> Self {
-        Self { now: vec![Release::None; count], setup: vec![false; count] }
+    pub(super) fn new(released: bool) -> Self {
+        Self { now: if released { Release::Asked } else { Release::None }, setup: released }
     }
 
     /// An operator wants this.
-    pub(super) fn wish(&mut self, router: usize, released: bool) {
-        if let Some(of) = self.now.get_mut(router) {
-            *of = if released { Release::Asked } else { Release::None };
+    pub(super) fn wish(&mut self, released: bool) {
+        self.now = if released { Release::Asked } else { Release::None };
+    }
+
+    /// The VRRP process says how it is.
+    pub(super) fn hear(&mut self, released: bool) {
+        self.now.learn(released);
+    }
+
+    pub(super) fn is(&self) -> bool {
+        self.now.is_wanted()
+    }
+
+    /// For the setup of a new process, or of a new virtual router.
+    pub(super) fn set_up(&mut self) -> bool {
+        if self.is() {
+            self.now = Release::Asked;
         }
-    }
-
-    /// The VRRP process says how they are.
-    pub(super) fn hear(&mut self, statuses: &[Status]) {
-        for (of, status) in self.now.iter_mut().zip(statuses) {
-            of.learn(status.released);
-        }
-    }
-
-    pub(super) fn is(&self, router: usize) -> bool {
-        self.now.get(router).is_some_and(|of| of.is_wanted())
-    }
-
-    /// For the setup of a new process.
-    pub(super) fn set_up(&mut self) -> &[bool] {
-        self.now.iter_mut().filter(|of| of.is_wanted()).for_each(|of| *of = Release::Asked);
-        self.setup = self.now.iter().map(|of| of.is_wanted()).collect();
-        &self.setup
+        self.setup = self.is();
+        self.setup
     }
 
     /// What has changed since the setup. The rest is not said again: the router may have been the only one, and be active
     /// again by now.
-    pub(super) fn since_setup(&self, router: usize) -> Option<bool> {
-        let is = self.is(router);
-        self.setup.get(router).is_some_and(|was| *was != is).then_some(is)
+    pub(super) fn since_setup(&self) -> Option<bool> {
+        (self.setup != self.is()).then_some(self.is())
     }
 }
 

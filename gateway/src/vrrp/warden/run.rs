@@ -1,5 +1,6 @@
 //! The loop of the thread: beats out, words in, and what is due.
 
+mod change;
 mod lost;
 mod start;
 
@@ -16,15 +17,13 @@ use tokio::sync::oneshot;
 use tracing::error;
 
 use super::child::{Launcher, Process};
-use super::pace::Pace;
 use super::parting::Parting;
-use super::release::Releases;
+use super::slot::Slots;
 use super::timing::{Restarts, Times, Vigil};
 use super::wire::Wire;
 use super::{Burden, Close, Closer, Wish, utter};
 use crate::vrrp::board::Board;
 use crate::vrrp::talk::{Order, State, Word};
-use lost::addresses;
 
 /// For the VRRP process to hand all addresses over.
 const STOP_PATIENCE: Duration = Duration::from_secs(5);
@@ -41,7 +40,8 @@ pub(super) struct Setup {
     pub(super) burdens: Vec<Burden>,
     pub(super) closer: Closer,
     pub(super) launcher: Box<dyn Launcher>,
-    pub(super) times: Times,
+    /// Is the thread let run at once?
+    pub(super) real_time: bool,
     /// Moves while the control runtime lives.
     pub(super) life: Arc<AtomicU64>,
 }
@@ -78,9 +78,10 @@ pub(super) struct Guard {
     restart: Instant,
     restarts: Restarts,
     vigil: Vigil,
-    states: Vec<State>,
-    releases: Releases,
-    paces: Vec<Pace>,
+    times: Times,
+    slots: Slots,
+    /// Has the present process not been told of the latest change?
+    outdated: bool,
     /// Addresses that are on their interfaces and to be given up: by the present process until it is set up, then by the
     /// next one.
     orphaned: Vec<usize>,
@@ -99,9 +100,12 @@ pub(super) struct Guard {
 
 impl Guard {
     pub(super) fn new(setup: Setup, told: oneshot::Sender<Result<(), String>>) -> Self {
-        let (now, count) = (Instant::now(), setup.board.routers().len());
-        let mut setup = setup;
-        setup.burdens.resize(count, Burden::default());
+        let (now, mut setup, mut slots) = (Instant::now(), setup, Slots::default());
+        let burdens = std::mem::take(&mut setup.burdens).into_iter();
+        let burdens = burdens.chain(std::iter::repeat_with(Burden::default));
+        let routers = setup.board.routers();
+        let times = Times::of(routers.iter().map(|router| &**router), setup.real_time);
+        slots.change(routers.into_iter().zip(burdens).collect());
         Self {
             setup,
             told: Some(told),
@@ -110,9 +114,9 @@ impl Guard {
             restart: now,
             restarts: Restarts::default(),
             vigil: Vigil::new(now),
-            states: vec![State::Initialize; count],
-            releases: Releases::new(count),
-            paces: (0..count).map(|_| Pace::default()).collect(),
+            times,
+            slots,
+            outdated: false,
             orphaned: Vec::new(),
             resumed: Vec::new(),
             resuming: Vec::new(),
@@ -131,7 +135,7 @@ impl Guard {
             let counter = self.setup.life.load(Ordering::Relaxed);
             // First what was said: after a standstill it waits there.
             self.listen(now);
-            let lives = self.vigil.lives(counter, now, self.setup.times);
+            let lives = self.vigil.lives(counter, now, self.times);
             while let Ok(wish) = wishes.try_recv() {
                 self.grant(wish, now);
             }
@@ -166,7 +170,7 @@ impl Guard {
             None => {}
             Some(_) if now >= self.vigil.until() => self.lost("it says nothing", false, now),
             Some(child) if child.ready && lives && now >= child.beat => {
-                child.beat = now + self.setup.times.beat;
+                child.beat = now + self.times.beat;
                 child.beats += 1;
                 let beat = Order::Beat(child.beats);
                 // One that does not read needs no further beats.
@@ -179,9 +183,8 @@ impl Guard {
     }
 
     fn say_burden(&mut self, router: usize, now: Instant) {
-        let Some(Burden { penalty, fault }) = self.setup.burdens.get(router).cloned() else {
-            return;
-        };
+        let Some(slot) = self.slots.get(router).filter(|slot| !slot.leaving) else { return };
+        let Burden { penalty, fault } = slot.burden.clone();
         self.say(&Order::Track { router, penalty, fault }, now);
     }
 
@@ -199,21 +202,28 @@ impl Guard {
     fn grant(&mut self, wish: Wish, now: Instant) {
         match wish {
             Wish::Bear(router, burden) => {
-                if let Some(of) = self.setup.burdens.get_mut(router) {
-                    *of = burden;
+                if let Some(slot) = self.slots.named(&router) {
+                    slot.burden = burden;
+                    let router = slot.id;
                     self.say_burden(router, now);
                 }
             }
-            Wish::Release(router) => {
-                self.releases.wish(router, true);
-                self.say(&Order::Release { router }, now);
-            }
-            Wish::Reclaim(router) => {
-                self.releases.wish(router, false);
-                self.say(&Order::Reclaim { router }, now);
-            }
+            Wish::Release(name) => self.release(&name, true, now),
+            Wish::Reclaim(name) => self.release(&name, false, now),
+            // Whoever waits is told by the drop.
+            Wish::Change(routers, _told) => self.change(routers, now),
             Wish::Stop(told) => self.stop(told, now),
             Wish::Leave => self.leave(now),
+        }
+    }
+
+    fn release(&mut self, name: &str, released: bool, now: Instant) {
+        let Some(slot) = self.slots.named(name) else { return };
+        slot.releases.wish(released);
+        let router = slot.id;
+        match released {
+            true => self.say(&Order::Release { router }, now),
+            false => self.say(&Order::Reclaim { router }, now),
         }
     }
 
@@ -224,7 +234,7 @@ impl Guard {
         let mut words = Vec::new();
         let more = child.wire.hear(&mut words);
         if !words.is_empty() {
-            self.vigil.heard(now, self.setup.times);
+            self.vigil.heard(now, self.times);
         }
         for word in words {
             self.hear(&word, now);
@@ -240,25 +250,27 @@ impl Guard {
         let board = self.setup.board.clone();
         let tells = match word {
             Word::Transition { router, .. } => {
-                self.paces.get_mut(*router).is_none_or(|pace| pace.tells(now))
+                self.slots.get_mut(*router).is_none_or(|slot| slot.pace.tells(now))
             }
             _ => true,
         };
         if tells {
-            utter::log(word, |router| utter::name(board.routers().get(router)));
+            utter::log(word, |router| self.slots.name(router));
         }
         match word {
             Word::Ready => self.begin(now),
             Word::Broken(text) => self.broken(text),
             Word::Transition { router, to, .. } => {
-                if let Some(state) = self.states.get_mut(*router) {
-                    *state = *to;
-                }
-                if *to == State::Active {
-                    self.partings.retain(|parting| parting.router != *router);
-                    (self.setup.closer)(&addresses(&board, *router), Close::Over);
+                if let Some(slot) = self.slots.get_mut(*router) {
+                    slot.state = *to;
+                    if *to == State::Active {
+                        let back = slot.addresses();
+                        self.partings.retain_mut(|parting| !parting.forget(&back));
+                        (self.setup.closer)(&back, Close::Over);
+                    }
                 }
             }
+            Word::Gone { router } => self.gone(*router),
             Word::Leaving { router, linger } => self.part(*router, *linger, true, now),
             Word::Changed { setting, before } => {
                 // What an earlier process said came first, and is true.
@@ -266,7 +278,12 @@ impl Guard {
             }
             // Its end follows.
             Word::Stopped => self.over = self.stopping.is_some(),
-            Word::Status(statuses) => self.releases.hear(statuses),
+            Word::Status(statuses) => {
+                for status in statuses {
+                    let slot = self.slots.get_mut(status.router);
+                    slot.into_iter().for_each(|slot| slot.releases.hear(status.released));
+                }
+            }
             Word::Beat(_) | Word::Log { .. } | Word::Alarm { .. } => {}
         }
         board.note(word, SystemTime::now(), tells);
@@ -274,11 +291,10 @@ impl Guard {
 
     /// Sums up the transitions that were too many to be told one by one.
     fn sum_up(&mut self, now: Instant) {
-        for (router, pace) in self.paces.iter_mut().enumerate() {
-            if let Some(more) = pace.more(now) {
-                let board = &self.setup.board;
-                utter::more(&utter::name(board.routers().get(router)), more, self.states[router]);
-                board.tell_last(router);
+        for slot in &mut self.slots.all {
+            if let Some(more) = slot.pace.more(now) {
+                utter::more(&slot.router.name, more, slot.state);
+                self.setup.board.tell_last(slot.id);
             }
         }
     }
@@ -302,12 +318,12 @@ impl Guard {
                 until = until.min(child.beat).min(self.vigil.until());
             }
             // It must be noticed soon that it lives again.
-            Some(_) => until = until.min(self.vigil.until()).min(now + self.setup.times.beat),
+            Some(_) => until = until.min(self.vigil.until()).min(now + self.times.beat),
             None if lives => until = until.min(self.restart),
-            None => until = until.min(now + self.setup.times.beat),
+            None => until = until.min(now + self.times.beat),
         }
         until = self.partings.iter().map(|parting| parting.next(now)).fold(until, Instant::min);
-        until = self.paces.iter().filter_map(Pace::due).fold(until, Instant::min);
+        until = self.slots.all.iter().filter_map(|slot| slot.pace.due()).fold(until, Instant::min);
         until = self.stopping.iter().map(|stopping| stopping.until).fold(until, Instant::min);
         if !self.dying.is_empty() {
             until = until.min(now + LOOK);

@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use super::child::Process;
 use super::*;
-use crate::config::model::VirtualRouter;
+use crate::config::model::{VirtualAddress, VirtualRouter};
 use crate::vrrp::board::News;
 use crate::vrrp::samples;
 use crate::vrrp::talk::{Alarm, Counters, Order, Setup, Standing, State, Status, Word};
@@ -116,7 +116,7 @@ struct Stage {
     warden: Warden,
     board: Arc<Board>,
     peers: mpsc::Receiver<Peer>,
-    told: Arc<Mutex<Vec<Close>>>,
+    told: Arc<Mutex<Vec<(Close, Vec<IpAddr>)>>>,
     left: Arc<AtomicUsize>,
     fails: Arc<AtomicBool>,
     failed: Arc<AtomicUsize>,
@@ -134,8 +134,7 @@ impl Stage {
         let (told, left) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicUsize::new(0)));
         let (telling, counted) = (told.clone(), left.clone());
         let closer: Closer = Box::new(move |addresses, how| {
-            assert_eq!(addresses, [IpAddr::from([10, 0, 0, 9])]);
-            telling.lock().unwrap().push(how);
+            telling.lock().unwrap().push((how, addresses.to_vec()));
             counted.load(Ordering::Relaxed)
         });
         let (fails, failed) = (Arc::default(), Arc::default());
@@ -171,7 +170,20 @@ impl Stage {
     }
 
     fn has_told(&self, how: Close) -> usize {
-        self.told.lock().unwrap().iter().filter(|told| **told == how).count()
+        self.has_told_of("10.0.0.9", how)
+    }
+
+    /// How often the connections of this address alone were told.
+    fn has_told_of(&self, address: &str, how: Close) -> usize {
+        let of = (how, vec![address.parse().unwrap()]);
+        self.told.lock().unwrap().iter().filter(|told| **told == of).count()
+    }
+
+    /// The configuration has these virtual routers from now on.
+    fn change(&self, routers: &[VirtualRouter]) {
+        let routers = routers.iter().cloned().map(|r| (Arc::new(r), Burden::default())).collect();
+        let taken = self.warden.hand().change(routers);
+        let _ = self.runtime.block_on(async { timeout(LONG, taken).await.unwrap() });
     }
 }
 
@@ -206,7 +218,7 @@ fn what_it_says_stands_on_the_board() {
     let text = Some("another password".to_owned());
     peer.say(&Word::Alarm { router: 0, alarm: Alarm::OtherPassword, text });
     stage.runtime.block_on(async { (news.recv().await.unwrap(), news.recv().await.unwrap()) });
-    let known = stage.board.known().remove(0);
+    let known = stage.board.list().remove(0).1;
     assert_eq!(known.history[0].to, State::Active);
     assert_eq!(known.alarms[0].0, Alarm::OtherPassword);
 }
@@ -251,7 +263,7 @@ fn when_it_dies_released_another_one_is_started_that_gives_up_what_was_active() 
     let stage = Stage::new();
     stage.live().left.store(1, Ordering::Relaxed);
     let (mut peer, _) = stage.begun();
-    stage.warden.hand().release(0);
+    stage.warden.hand().release(&"amqp".into());
     assert!(matches!(peer.order(), Order::Release { router: 0 }));
     peer.goes(State::Active);
     drop(peer);
@@ -259,7 +271,7 @@ fn when_it_dies_released_another_one_is_started_that_gives_up_what_was_active() 
     assert_eq!(setup.orphaned, [0]);
     assert!(setup.standings[0].released, "it is still released");
     assert!(stage.has_told(Close::Tell) > 0);
-    let history = stage.board.known().remove(0).history;
+    let history = stage.board.list().remove(0).1.history;
     assert_eq!(history.last().unwrap().to, State::Initialize);
     until("who is left is cut", || stage.has_told(Close::Cut) > 0);
     peer.goes(State::Backup);
@@ -287,7 +299,7 @@ fn a_flood_of_transitions_is_summed_up_and_its_end_is_told() {
         told.len() > 20
     });
     assert!(told.len() < 60 && told.last() == Some(&State::Backup), "{told:?}");
-    assert_eq!(stage.board.known()[0].transitions["active"], 60);
+    assert_eq!(stage.board.list()[0].1.transitions["active"], 60);
 }
 
 #[test]
@@ -345,12 +357,13 @@ fn what_is_tracked_is_told_at_once() {
     stage.live();
     let (mut peer, _) = stage.begun();
     let fault = Some("script".to_owned());
-    stage.warden.hand().bear(0, Burden { penalty: 40, fault: fault.clone() });
+    stage.warden.hand().bear(&"amqp".into(), Burden { penalty: 40, fault: fault.clone() });
     let Order::Track { router: 0, penalty: 40, fault: told } = peer.order() else { panic!() };
     assert_eq!(told, fault);
-    stage.warden.hand().bear(7, Burden::default());
-    stage.warden.hand().reclaim(7);
-    assert!(matches!(peer.order(), Order::Reclaim { router: 7 }));
+    stage.warden.hand().bear(&"other".into(), Burden::default());
+    stage.warden.hand().reclaim(&"other".into());
+    stage.warden.hand().reclaim(&"amqp".into());
+    assert!(matches!(peer.order(), Order::Reclaim { router: 0 }), "there is no other one");
 }
 
 #[test]
@@ -360,8 +373,8 @@ fn what_is_known_of_a_router_is_told_before_it_can_take_anything() {
     let (peer, setup) = stage.begun();
     assert_eq!(setup.standings, [Standing::default()]);
     let fault = Some("script".to_owned());
-    stage.warden.hand().bear(0, Burden { penalty: 40, fault: fault.clone() });
-    stage.warden.hand().release(0);
+    stage.warden.hand().bear(&"amqp".into(), Burden { penalty: 40, fault: fault.clone() });
+    stage.warden.hand().release(&"amqp".into());
     drop(peer);
     let mut peer = stage.peer();
     let Order::Start(setup) = peer.order() else { panic!("no start") };
@@ -410,7 +423,15 @@ fn what_one_that_dies_while_stopping_has_held_is_given_up_by_another() {
 
 fn status(released: bool) -> Word {
     let (state, counters) = (State::Active, Counters::default());
-    Word::Status(vec![Status { state, priority: 100, released, holds: true, peer: None, counters }])
+    Word::Status(vec![Status {
+        router: 0,
+        state,
+        priority: 100,
+        released,
+        holds: true,
+        peer: None,
+        counters,
+    }])
 }
 
 #[test]
@@ -418,7 +439,7 @@ fn a_release_that_is_over_is_forgotten() {
     let stage = Stage::new();
     stage.live();
     let (mut peer, _) = stage.begun();
-    stage.warden.hand().release(0);
+    stage.warden.hand().release(&"amqp".into());
     assert!(matches!(peer.order(), Order::Release { router: 0 }));
     // This one was on its way.
     peer.say(&status(false));
@@ -483,4 +504,103 @@ fn whoever_leaves_at_once_waits_for_a_process_that_is_to_be_set_up_with_addresse
     std::thread::sleep(Duration::from_millis(50));
     peer.say(&Word::Ready);
     assert!(peer.is_left());
+}
+
+/// With this address alone.
+fn at(address: &str, router: VirtualRouter) -> VirtualRouter {
+    let addresses = vec![VirtualAddress { address: address.parse().unwrap(), prefix: 24 }];
+    VirtualRouter { addresses, ..router }
+}
+
+fn ids(routers: &[crate::vrrp::talk::Router]) -> Vec<(usize, &str, u8)> {
+    routers.iter().map(|router| (router.id, &*router.name, router.priority)).collect()
+}
+
+fn names(board: &Board) -> Vec<String> {
+    board.routers().iter().map(|router| router.name.to_string()).collect()
+}
+
+#[test]
+fn a_change_keeps_what_can_change_in_its_place_and_numbers_the_others_anew() {
+    let stage = Stage::new();
+    stage.live();
+    let (mut peer, _) = stage.begun();
+    peer.goes(State::Active);
+    let other = at("10.0.0.8", samples::router("other"));
+    stage.change(&[other.clone(), VirtualRouter { priority: 90, ..router() }]);
+    assert_eq!(names(&stage.board), ["other", "amqp"]);
+    let Order::Change(change) = peer.order() else { panic!("no change") };
+    assert_eq!(ids(&change.routers), [(1, "other", 150), (0, "amqp", 90)]);
+    assert_eq!(stage.has_told(Close::Tell), 0);
+    // Another network has other addresses: that one begins anew, and the first one is gone.
+    stage.change(&[VirtualRouter { interface: "eth1".into(), ..router() }]);
+    let Order::Change(change) = peer.order() else { panic!("no change") };
+    assert_eq!(ids(&change.routers), [(2, "amqp", 150)]);
+    assert_eq!(names(&stage.board), ["amqp"]);
+    assert_eq!(stage.board.all_routers().len(), 2);
+    stage.left.store(1, Ordering::Relaxed);
+    peer.say(&Word::Leaving { router: 0, linger: true });
+    until("its clients are told", || stage.has_told(Close::Tell) > 0);
+    peer.say(&Word::Gone { router: 0 });
+    peer.say(&Word::Gone { router: 1 });
+    until("the other one is gone", || stage.board.all_routers().len() == 1);
+    stage.warden.hand().release(&"amqp".into());
+    assert!(matches!(peer.order(), Order::Closed { router: 0 } | Order::Release { router: 2 }));
+}
+
+#[test]
+fn clients_of_an_address_that_is_removed_are_told_and_no_others() {
+    let stage = Stage::new();
+    stage.live().left.store(1, Ordering::Relaxed);
+    let (mut peer, _) = stage.begun();
+    peer.goes(State::Active);
+    until("it is active", || stage.has_told(Close::Over) > 0);
+    let mut more = router();
+    more.addresses.extend(at("10.0.0.8", router()).addresses);
+    stage.change(&[more]);
+    let Order::Change(change) = peer.order() else { panic!("no change") };
+    assert_eq!(change.routers[0].addresses.len(), 2);
+    assert_eq!(stage.has_told(Close::Tell), 0);
+    stage.change(&[at("10.0.0.8", router())]);
+    assert!(matches!(peer.order(), Order::Change(_)));
+    until("they are told, and cut", || {
+        stage.has_told(Close::Tell) > 0 && stage.has_told(Close::Cut) > 0
+    });
+    assert_eq!(stage.has_told_of("10.0.0.8", Close::Tell), 0);
+}
+
+#[test]
+fn a_change_that_a_process_does_not_live_to_hear_is_told_to_the_next_one() {
+    let stage = Stage::new();
+    stage.live();
+    let (mut peer, _) = stage.begun();
+    peer.goes(State::Active);
+    until("it is active", || stage.has_told(Close::Over) > 0);
+    stage.fails.store(true, Ordering::Relaxed);
+    drop(peer);
+    until("a start fails", || stage.failed.load(Ordering::Relaxed) > 0);
+    // One that was active and has left the configuration meanwhile: what it left behind is cleaned, and then it goes.
+    stage.change(&[at("10.0.0.8", samples::router("other"))]);
+    stage.fails.store(false, Ordering::Relaxed);
+    let mut peer = stage.peer();
+    let setup = peer.begin();
+    assert_eq!(ids(&setup.routers), [(1, "other", 150), (0, "amqp", 150)]);
+    assert_eq!((&setup.resumed[..], &setup.orphaned[..]), (&[][..], &[0][..]));
+    assert!(setup.standings[1].fault.is_some(), "it takes nothing any more");
+    let Order::Change(change) = peer.order() else { panic!("no change") };
+    assert_eq!(ids(&change.routers), [(1, "other", 150)]);
+    peer.say(&Word::Gone { router: 0 });
+    until("it is gone", || stage.board.all_routers().len() == 1);
+}
+
+#[test]
+fn an_address_that_moves_to_another_virtual_router_is_off_before_it_is_put_on_again() {
+    let stage = Stage::new();
+    stage.live();
+    let (mut peer, _) = stage.begun();
+    stage.change(&[router(), at("10.0.0.8", samples::router("other"))]);
+    let Order::Change(_) = peer.order() else { panic!("no change") };
+    stage.change(&[at("10.0.0.8", router()), at("10.0.0.7", samples::router("other"))]);
+    let Order::Change(change) = peer.order() else { panic!("no change") };
+    assert_eq!(ids(&change.routers), [(2, "amqp", 150), (1, "other", 150)]);
 }

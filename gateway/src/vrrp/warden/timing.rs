@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use crate::config::model::VirtualRouter;
+
 /// A gateway whose control runtime does nothing for so long counts as dead.
 const LIFELESS: Duration = Duration::from_secs(3);
 /// A thread that wakes up so late was not let run: whoever it waited for may not have been either.
@@ -26,6 +28,15 @@ pub(super) struct Times {
 }
 
 impl Times {
+    /// Of these virtual routers.
+    pub(super) fn of<'a>(
+        routers: impl IntoIterator<Item = &'a VirtualRouter>,
+        real_time: bool,
+    ) -> Self {
+        let intervals = routers.into_iter().map(|router| router.advertisement_interval);
+        Self::new(intervals.min().unwrap_or(Duration::from_secs(1)), real_time)
+    }
+
     /// `interval` = the shortest advertisement interval; `real_time`: is the thread that sends the beats let run at once?
     pub(super) fn new(interval: Duration, real_time: bool) -> Self {
         let beat = interval.clamp(Duration::from_millis(10), Duration::from_millis(100));

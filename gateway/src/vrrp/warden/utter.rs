@@ -2,7 +2,6 @@
 
 use tracing::{debug, error, info, warn};
 
-use crate::config::model::VirtualRouter;
 use crate::vrrp::talk::{Level, State, Word};
 
 /// Logs a word, if it is one for the log.
@@ -40,6 +39,7 @@ pub(super) fn log(word: &Word, name_of: impl Fn(usize) -> String) {
         | Word::Broken(_)
         | Word::Beat(_)
         | Word::Leaving { .. }
+        | Word::Gone { .. }
         | Word::Changed { .. }
         | Word::Status(_)
         | Word::Stopped => {}
@@ -50,9 +50,4 @@ pub(super) fn log(word: &Word, name_of: impl Fn(usize) -> String) {
 pub(super) fn more(name: &str, more: u64, state: State) {
     let state = state.keepalived();
     warn!("({name}) ... and {more} more transitions, now {state}: look for peers that disagree");
-}
-
-/// How a virtual router is called in lines of the log.
-pub(super) fn name(router: Option<&std::sync::Arc<VirtualRouter>>) -> String {
-    router.map_or_else(|| "?".to_owned(), |router| router.name.to_string())
 }

@@ -8,7 +8,7 @@ use crate::vrrp::machine::{Action, Notice, Reason, State};
 use crate::vrrp::talk::{Alarm, Level, Word};
 
 /// How long addresses stay for the last words of their sessions once the peer has them.
-const LAST_WORDS: Duration = Duration::from_millis(50);
+pub(super) const LAST_WORDS: Duration = Duration::from_millis(50);
 /// And in any case: keepalived says that it takes over some milliseconds before it does.
 const OVERLAP: Duration = Duration::from_millis(10);
 
@@ -44,7 +44,7 @@ impl Driver {
         }
     }
 
-    fn claim(&mut self, index: usize, now: Duration) {
+    pub(super) fn claim(&mut self, index: usize, now: Duration) {
         let station = &mut self.stations[index];
         if let Err(error) = station.add_addresses(&mut self.netlink) {
             let text = format!("the virtual addresses cannot be added: {error}");
@@ -71,7 +71,8 @@ impl Driver {
         } else {
             self.remove(index);
         }
-        self.pipe.say(&Word::Leaving { router: index, linger });
+        let router = self.stations[index].config.id;
+        self.pipe.say(&Word::Leaving { router, linger });
         self.news = true;
     }
 
@@ -89,9 +90,10 @@ impl Driver {
         self.news = true;
     }
 
-    fn transition(&mut self, router: usize, (from, to): (State, State), reason: &Reason) {
-        let priority = self.routers.get(router).map_or(0, |router| router.effective_priority());
-        let fault = self.stations[router].fault.as_ref().filter(|_| *reason == Reason::Fault);
+    fn transition(&mut self, index: usize, (from, to): (State, State), reason: &Reason) {
+        let priority = self.routers.get(index).map_or(0, |router| router.effective_priority());
+        let router = self.stations[index].config.id;
+        let fault = self.stations[index].fault.as_ref().filter(|_| *reason == Reason::Fault);
         let reason = fault.cloned().unwrap_or_else(|| reason.to_string());
         let (from, to) = (state(from), state(to));
         self.pipe.say(&Word::Transition { router, from, to, priority, reason });
@@ -129,8 +131,9 @@ impl Driver {
     }
 
     /// A misconfiguration was seen: told once until it is over.
-    pub(super) fn raise(&mut self, router: usize, alarm: Alarm, text: String, now: Duration) {
-        if self.stations[router].alarms.raise(alarm, now) {
+    pub(super) fn raise(&mut self, index: usize, alarm: Alarm, text: String, now: Duration) {
+        if self.stations[index].alarms.raise(alarm, now) {
+            let router = self.stations[index].config.id;
             self.pipe.say(&Word::Alarm { router, alarm, text: Some(text) });
         }
     }
@@ -140,6 +143,12 @@ impl Driver {
         for index in 0..self.stations.len() {
             if self.stations[index].leaving.is_some_and(|until| until <= now) {
                 self.remove(index);
+            }
+            if self.stations[index].parts().is_some_and(|until| until <= now)
+                && let Err(error) = self.stations[index].part(&mut self.netlink, now)
+            {
+                let text = format!("addresses that are not shared any more: {error}");
+                self.log_of(index, Level::Error, text);
             }
         }
     }

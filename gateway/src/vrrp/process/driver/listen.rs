@@ -90,6 +90,16 @@ impl Driver {
         }
     }
 
+    fn release(&mut self, router: usize, released: bool, now: Duration) {
+        let event = if released { Event::Release } else { Event::Reclaim };
+        if let Some(index) = self.index_of(router) {
+            self.step(index, event, now);
+        } else if let Some(standing) = self.standing_of(router) {
+            standing.released = released;
+        }
+        self.news = true;
+    }
+
     fn station_of(&self, ear: &Ear, vrid: u8) -> Option<usize> {
         self.stations.iter().position(|station| {
             station.vrid.get() == vrid
@@ -122,23 +132,24 @@ impl Driver {
             Order::Start(_) => {}
             Order::Beat(number) => self.pipe.say(&Word::Beat(number)),
             Order::Track { router, penalty, fault } => {
-                if let Some(station) = self.stations.get_mut(router) {
+                if let Some(index) = self.index_of(router) {
+                    let station = &mut self.stations[index];
                     station.gateway_penalty = penalty;
                     station.gateway_fault = fault;
-                    self.judge(router, now);
+                    self.judge(index, now);
+                } else if let Some(standing) = self.standing_of(router) {
+                    (standing.penalty, standing.fault) = (penalty, fault);
                 }
             }
-            Order::Release { router } => {
-                self.step(router, Event::Release, now);
-                self.news = true;
+            Order::Release { router } => self.release(router, true, now),
+            Order::Reclaim { router } => self.release(router, false, now),
+            Order::Closed { router } => {
+                self.index_of(router).into_iter().for_each(|index| self.close(index));
             }
-            Order::Reclaim { router } => {
-                self.step(router, Event::Reclaim, now);
-                self.news = true;
-            }
-            Order::Closed { router } => self.close(router),
+            Order::Change(change) => self.change(change, now),
             Order::Stop => {
                 self.stopping = true;
+                self.beginning.clear();
                 for index in 0..self.stations.len() {
                     self.step(index, Event::Stop, now);
                 }

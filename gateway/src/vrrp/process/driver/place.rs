@@ -56,7 +56,8 @@ impl Driver {
         for index in 0..self.stations.len() {
             let station = &self.stations[index];
             let parent = self.interfaces.link(&station.config.interface).filter(|link| link.up);
-            let Some(parent) = parent.filter(|_| station.config.virtual_mac) else { continue };
+            let wanted = station.config.virtual_mac && !station.dismissed;
+            let Some(parent) = parent.filter(|_| wanted) else { continue };
             let macvlan = station.macvlan(parent);
             let is_up = macvlan.find(&self.interfaces).is_some_and(|link| link.up);
             if is_up && self.macvlans.has(&macvlan) {
@@ -186,30 +187,33 @@ impl Driver {
     /// more. The owner's addresses stay: they are his whether he is active or not.
     pub(super) fn remove_stale(&mut self) {
         for index in 0..self.stations.len() {
-            let station = &self.stations[index];
-            // Up or not.
-            let Some(link) = self.interfaces.link(&station.config.interface) else { continue };
-            let macvlan = station.macvlan(link).find(&self.interfaces).cloned();
-            let keeps = station.config.priority == OWNER || self.resumed.contains(&index);
-            let is_stale = |found: &&Address| {
-                let ip = found.address.address;
-                let on_macvlan =
-                    macvlan.as_ref().is_some_and(|macvlan| macvlan.index == found.index);
-                // The macvlan has no other addresses than ours: these are of an earlier configuration.
-                let foreign = on_macvlan && !station.has(ip);
-                foreign || (!keeps && station.has(ip) && (on_macvlan || found.index == link.index))
-            };
-            let stale: Vec<_> =
-                self.interfaces.addresses.iter().filter(is_stale).copied().collect();
-            let unwanted = macvlan.filter(|_| !station.config.virtual_mac);
-            for address in stale {
-                let removed = self.netlink.remove_address(address.index, address.address);
-                self.left_behind(index, &address.address.address.to_string(), removed);
-            }
-            if let Some(macvlan) = unwanted {
-                let removed = self.netlink.remove_link(macvlan.index);
-                self.left_behind(index, &macvlan.name, removed);
-            }
+            self.remove_stale_of(index);
+        }
+    }
+
+    /// The same of one.
+    pub(super) fn remove_stale_of(&mut self, index: usize) {
+        let station = &self.stations[index];
+        // Up or not.
+        let Some(link) = self.interfaces.link(&station.config.interface) else { return };
+        let macvlan = station.macvlan(link).find(&self.interfaces).cloned();
+        let keeps = station.config.priority == OWNER || self.resumed.contains(&station.config.id);
+        let is_stale = |found: &&Address| {
+            let ip = found.address.address;
+            let on_macvlan = macvlan.as_ref().is_some_and(|macvlan| macvlan.index == found.index);
+            // The macvlan has no other addresses than ours: these are of an earlier configuration.
+            let foreign = on_macvlan && !station.has(ip);
+            foreign || (!keeps && station.has(ip) && (on_macvlan || found.index == link.index))
+        };
+        let stale: Vec<_> = self.interfaces.addresses.iter().filter(is_stale).copied().collect();
+        let unwanted = macvlan.filter(|_| !station.config.virtual_mac);
+        for address in stale {
+            let removed = self.netlink.remove_address(address.index, address.address);
+            self.left_behind(index, &address.address.address.to_string(), removed);
+        }
+        if let Some(macvlan) = unwanted {
+            let removed = self.netlink.remove_link(macvlan.index);
+            self.left_behind(index, &macvlan.name, removed);
         }
     }
 

@@ -14,7 +14,7 @@ const REMINDER: Duration = Duration::from_secs(60);
 /// A line of a virtual router that was written, and until when it is not written again.
 #[derive(Debug)]
 pub(super) struct Line {
-    router: Option<usize>,
+    id: Option<usize>,
     text: String,
     until: Duration,
 }
@@ -31,11 +31,13 @@ impl Driver {
         self.ask_for_rivals(now);
         for index in 0..self.stations.len() {
             for alarm in self.stations[index].alarms.over(now) {
-                self.pipe.say(&Word::Alarm { router: index, alarm, text: None });
+                let router = self.stations[index].config.id;
+                self.pipe.say(&Word::Alarm { router, alarm, text: None });
             }
         }
         let statuses = self.routers.iter().zip(&self.stations);
         let statuses = statuses.map(|(router, station)| talk::Status {
+            router: station.config.id,
             state: state(router.state()),
             priority: router.effective_priority(),
             released: router.is_released(),
@@ -80,11 +82,12 @@ impl Driver {
         now: Duration,
     ) {
         self.lines.retain(|line| line.until > now);
-        let known = self.lines.iter().any(|line| line.router == router && line.text == text);
+        let id = router.map(|index| self.stations[index].config.id);
+        let known = self.lines.iter().any(|line| line.id == id && line.text == text);
         if known || self.lines.len() >= LINES {
             return;
         }
-        self.lines.push(Line { router, text: text.clone(), until: now + pause });
+        self.lines.push(Line { id, text: text.clone(), until: now + pause });
         let name = router.map(|index| self.stations[index].config.name.clone());
         self.log(level, name, text);
     }

@@ -7,7 +7,6 @@ use tokio::sync::oneshot;
 use tracing::{debug, error, info, warn};
 
 use super::{Child, Guard, LAST_PATIENCE, LOOK, STOP_PATIENCE, Stopping};
-use crate::vrrp::board::Board;
 use crate::vrrp::talk::{self, Order, State, Status, Word};
 use crate::vrrp::warden::Close;
 use crate::vrrp::warden::parting::{Due, Parting};
@@ -27,7 +26,8 @@ impl Guard {
             return;
         }
         self.abandon(now);
-        let held = self.states.contains(&State::Active) || !self.orphaned.is_empty();
+        let held = self.slots.all.iter().any(|slot| slot.state == State::Active)
+            || !self.orphaned.is_empty();
         let lived = now.saturating_duration_since(started);
         let resumes = has_ended && self.stopping.is_none() && self.restarts.is_rare(lived);
         let pause = self.restarts.pause(lived, held);
@@ -83,11 +83,12 @@ impl Guard {
     fn leave_behind(&mut self, resumes: bool, now: Instant) {
         let reason = "the VRRP process was lost".to_owned();
         let mut statuses = Vec::new();
-        for router in 0..self.states.len() {
-            let state = std::mem::replace(&mut self.states[router], State::Initialize);
+        for at in 0..self.slots.all.len() {
+            let slot = &mut self.slots.all[at];
+            let state = std::mem::replace(&mut slot.state, State::Initialize);
             let holds = state == State::Active;
-            let released = self.releases.is(router);
-            if holds && resumes && !released {
+            let (router, released, leaving) = (slot.id, slot.releases.is(), slot.leaving);
+            if holds && resumes && !released && !leaving {
                 self.resumed.push(router);
             } else if holds {
                 self.orphan(router, now);
@@ -98,6 +99,7 @@ impl Guard {
                 self.setup.board.hear(&word, SystemTime::now());
             }
             statuses.push(Status {
+                router,
                 state: State::Initialize,
                 priority: 0,
                 released,
@@ -117,8 +119,21 @@ impl Guard {
     }
 
     pub(super) fn part(&mut self, router: usize, linger: bool, waits: bool, now: Instant) {
-        self.partings.retain(|parting| parting.router != router);
-        self.partings.push(Parting::new(router, linger, waits, now));
+        let Some(slot) = self.slots.get(router) else { return };
+        self.part_with(router, slot.addresses(), linger, waits, now);
+    }
+
+    /// These addresses leave, of whatever virtual router.
+    pub(super) fn part_with(
+        &mut self,
+        router: usize,
+        addresses: Vec<IpAddr>,
+        linger: bool,
+        waits: bool,
+        now: Instant,
+    ) {
+        self.partings.retain_mut(|parting| !parting.forget(&addresses));
+        self.partings.push(Parting::new(router, addresses, linger, waits, now));
         self.close(now);
     }
 
@@ -127,15 +142,14 @@ impl Guard {
         let mut closed = Vec::new();
         for parting in &mut self.partings {
             let Some(due) = parting.due(now) else { continue };
-            let addresses = addresses(&self.setup.board, parting.router);
             let how = if due == Due::Tell { Close::Tell } else { Close::Cut };
-            let left = (self.setup.closer)(&addresses, how);
+            let left = (self.setup.closer)(&parting.addresses, how);
             if parting.are_left(left, now) {
                 debug!(router = parting.router, left, "connections of the addresses are closed");
                 closed.push(parting.router);
             }
             if parting.is_over() {
-                (self.setup.closer)(&addresses, Close::Over);
+                (self.setup.closer)(&parting.addresses, Close::Over);
             }
         }
         self.partings.retain(|parting| !parting.is_over());
@@ -178,10 +192,4 @@ impl Guard {
         self.close(Instant::now());
         info!("VRRP has ended");
     }
-}
-
-/// The addresses of the virtual router at this position.
-pub(super) fn addresses(board: &Board, router: usize) -> Vec<IpAddr> {
-    let router = board.routers().get(router);
-    router.map(|r| r.addresses.iter().map(|a| a.address).collect()).unwrap_or_default()
 }

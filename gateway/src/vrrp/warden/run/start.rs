@@ -6,7 +6,6 @@ use tracing::debug;
 
 use super::{Child, Guard};
 use crate::vrrp::talk::{self, Order};
-use crate::vrrp::warden::Burden;
 use crate::vrrp::warden::wire::Wire;
 
 impl Guard {
@@ -31,16 +30,10 @@ impl Guard {
         let started = now;
         self.child = Some(Child { wire, process, started, ready: false, beat: now, beats: 0 });
         self.vigil.started(now);
-        let routers = self.setup.board.routers().iter().map(|router| (&**router).into()).collect();
-        let patience = self.setup.times.patience;
+        self.forget_those_that_left();
+        let (routers, standings) = self.set_up(true);
+        let patience = self.times.patience;
         let changed = self.changed.clone();
-        let burdens = self.setup.burdens.iter().cloned().zip(self.releases.set_up());
-        let standings = burdens.map(|(Burden { penalty, fault }, &released)| talk::Standing {
-            penalty,
-            fault,
-            released,
-        });
-        let standings = standings.collect();
         let setup = talk::Setup { routers, patience, orphaned, resumed, changed, standings };
         self.say(&Order::Start(setup), now);
     }
@@ -59,9 +52,13 @@ impl Guard {
             self.over = true;
             return;
         }
-        for router in 0..self.states.len() {
+        if self.outdated {
+            self.say_change(now);
+        }
+        let all: Vec<_> = self.slots.all.iter().map(|s| (s.id, s.releases.since_setup())).collect();
+        for (router, released) in all {
             self.say_burden(router, now);
-            match self.releases.since_setup(router) {
+            match released {
                 Some(true) => self.say(&Order::Release { router }, now),
                 Some(false) => self.say(&Order::Reclaim { router }, now),
                 None => {}
