@@ -53,8 +53,8 @@ pub struct Sources {
     pub tls: Option<Arc<Termination>>,
     /// Nodes and clusters.
     pub operator: Arc<dyn Operator>,
-    /// Sessions and traffic; without it its paths are not there.
-    pub observer: Option<Arc<dyn Observer>>,
+    /// Sessions and traffic.
+    pub observer: Arc<dyn Observer>,
     /// The configuration; without it its paths are not there.
     pub configurator: Option<Arc<dyn Configurator>>,
     /// Single sessions, method by method.

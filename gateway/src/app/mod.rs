@@ -429,7 +429,7 @@ impl Gateway {
             metrics: Arc::new(move || metrics.render()),
             not_ready: Arc::new(move || watch::not_ready(&shared, &stop)),
             operator: Arc::new(desk),
-            observer: Some(observer),
+            observer,
             configurator: None,
             tapping: Arc::new(tap::Tapper { shared: self.shared.clone() }),
             events: self.shared.events.clone(),

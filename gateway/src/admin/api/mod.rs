@@ -31,28 +31,24 @@ type Answer<T> = Result<Json<T>, Problem>;
 
 /// The API.
 pub(super) fn router(sources: &Sources) -> Router {
-    let operator = &sources.operator;
+    let (operator, observer) = (&sources.operator, &sources.observer);
     let logins = login::Desk { auth: sources.auth.clone(), gateway: sources.name.clone() };
     let mut json = Router::new()
         .merge(plain(nodes::router()).with_state(operator.clone()))
         .merge(plain(clusters::router()).with_state(operator.clone()))
         .merge(plain(virtual_routers::router()).with_state(operator.clone()))
-        .merge(plain(login::router()).with_state(logins));
-    if let Some(observer) = &sources.observer {
-        json = json
-            .merge(plain(status::router()).with_state(observer.clone()))
-            .merge(plain(traffic::router()).with_state(observer.clone()))
-            .merge(plain(sessions::router()).with_state(observer.clone()));
-    }
+        .merge(plain(login::router()).with_state(logins))
+        .merge(plain(status::router()).with_state(observer.clone()))
+        .merge(plain(traffic::router()).with_state(observer.clone()))
+        .merge(plain(sessions::router()).with_state(observer.clone()));
     if let Some(configurator) = &sources.configurator {
         json = json.merge(plain(config::router()).with_state(configurator.clone()));
     }
     let streams = plain(events::router())
         .with_state(sources.events.clone())
         .merge(plain(tap::router()).with_state(sources.tapping.clone()));
-    let document = document();
-    let queried = Arc::new(document::queried(&document));
-    let text = text(&document);
+    let queried = Arc::new(document::queried(&document()));
+    let text = text();
     let document = async move || ([(CONTENT_TYPE, JSON)], text.clone());
     json.route_layer(from_fn(json_only))
         .merge(streams)
@@ -61,12 +57,12 @@ pub(super) fn router(sources: &Sources) -> Router {
         .layer(DefaultBodyLimit::max(MAX_BODY))
 }
 
-pub(super) fn text(document: &OpenApi) -> String {
-    serde_json::to_string_pretty(document).unwrap_or_default() + "\n"
+/// What is at `/api/openapi.json`, and kept in `docs`, too.
+pub(super) fn text() -> String {
+    serde_json::to_string_pretty(&document()).unwrap_or_default() + "\n"
 }
 
-/// What is at `/api/openapi.json`, and kept in `docs`, too.
-pub(super) fn document() -> OpenApi {
+fn document() -> OpenApi {
     let mut document = document::base();
     for part in [
         status::router().into_openapi(),
