@@ -30,8 +30,8 @@ fn sources() -> Sources {
         auth: Arc::new(Auth::new(auth::Accounts::default(), Arc::default()).unwrap()),
         tls: None,
         operator: Arc::new(api::Desk::default()),
-        observer: Arc::new(fakes::Seen),
-        configurator: Some(Arc::new(fakes::Steered)),
+        observer: Some(Arc::new(fakes::Seen)),
+        configurator: Arc::new(fakes::Steered),
         tapping: Arc::new(fakes::OneLine),
         events: Arc::default(),
     }

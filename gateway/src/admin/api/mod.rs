@@ -31,18 +31,19 @@ type Answer<T> = Result<Json<T>, Problem>;
 
 /// The API.
 pub(super) fn router(sources: &Sources) -> Router {
-    let (operator, observer) = (&sources.operator, &sources.observer);
+    let operator = &sources.operator;
     let logins = login::Desk { auth: sources.auth.clone(), gateway: sources.name.clone() };
     let mut json = Router::new()
         .merge(plain(nodes::router()).with_state(operator.clone()))
         .merge(plain(clusters::router()).with_state(operator.clone()))
         .merge(plain(virtual_routers::router()).with_state(operator.clone()))
-        .merge(plain(login::router()).with_state(logins))
-        .merge(plain(status::router()).with_state(observer.clone()))
-        .merge(plain(traffic::router()).with_state(observer.clone()))
-        .merge(plain(sessions::router()).with_state(observer.clone()));
-    if let Some(configurator) = &sources.configurator {
-        json = json.merge(plain(config::router()).with_state(configurator.clone()));
+        .merge(plain(config::router()).with_state(sources.configurator.clone()))
+        .merge(plain(login::router()).with_state(logins));
+    if let Some(observer) = &sources.observer {
+        json = json
+            .merge(plain(status::router()).with_state(observer.clone()))
+            .merge(plain(traffic::router()).with_state(observer.clone()))
+            .merge(plain(sessions::router()).with_state(observer.clone()));
     }
     let streams = plain(events::router())
         .with_state(sources.events.clone())
