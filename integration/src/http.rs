@@ -51,6 +51,23 @@ pub async fn put_json(url: &str, document: &Value) -> Result<()> {
     send_json("PUT", url, document).await
 }
 
+/// POST of a JSON document: status and JSON of the answer, whatever the status.
+///
+/// # Errors
+/// When there is no answer, or it is not JSON; names the URL.
+pub async fn post_for_json(url: &str, document: &Value) -> Result<(u16, Value)> {
+    let (url, text) = (url.to_owned(), document.to_string());
+    tokio::task::spawn_blocking(move || {
+        let request = agent(POST_DEADLINE).post(&url).header("content-type", "application/json");
+        let mut response = request.send(text).with_context(|| format!("POST {url}"))?;
+        let body = response.body_mut().read_to_string()?;
+        let answer = serde_json::from_str(&body);
+        let answer = answer.with_context(|| format!("POST {url}: not JSON: {body}"))?;
+        Ok((response.status().as_u16(), answer))
+    })
+    .await?
+}
+
 /// DELETE: status and body, whatever the status.
 ///
 /// # Errors

@@ -2,11 +2,13 @@
 //! clusters can be shared.
 #![allow(clippy::unwrap_used)]
 
+mod admin_http;
 mod admission;
 mod api_schema;
 mod balance;
 mod blocked;
 mod browser;
+mod cli;
 mod clients;
 mod compose;
 mod demo;
@@ -35,6 +37,10 @@ mod observe;
 mod passthrough;
 mod proxy_protocol;
 mod rebalance;
+mod reload;
+mod reload_nodes;
+mod logins;
+mod secrets;
 mod shared;
 mod silence;
 mod strangers;
