@@ -71,7 +71,7 @@ async fn roles_csrf_and_back_off_hold_over_tls_and_the_cookie_is_for_tls_alone()
     let let_in = async || asker.login("admin", ADMIN.0).await.0 == 200;
     wait::until("a login after the wait", SOON, let_in).await.unwrap();
     let log = guarded.gateway.log();
-    assert!(log.contains("admin gave a wrong password") && log.contains("operator done: PATCH nodes/main/n1"));
+    assert!(log.contains("admin gave a wrong password") && log.contains("operator: PATCH nodes/main/n1"));
     assert!(!log.contains("wrong\""), "nor what was given");
 }
 
