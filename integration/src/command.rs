@@ -34,7 +34,10 @@ pub async fn run(gateway: &GatewayProcess, arguments: &[&str]) -> Result<Done> {
 /// When there is no binary.
 pub async fn run_with(arguments: &[&str], variables: &[(&str, &str)]) -> Result<Done> {
     let mut command = Command::new(target::gateway()?);
-    command.args(arguments).env_remove("AMQP_GATEWAY_ADMIN").envs(variables.iter().copied());
+    for own in ["AMQP_GATEWAY_ADMIN", "AMQP_GATEWAY_TOKEN", "AMQP_GATEWAY_CA"] {
+        command.env_remove(own);
+    }
+    command.args(arguments).envs(variables.iter().copied());
     let output = command.kill_on_drop(true).output().await.context("cannot run the command")?;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let (out, error) = (text(&output.stdout), text(&output.stderr));
