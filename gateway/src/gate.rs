@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 #[derive(Debug)]
 pub struct Gate {
     live: AtomicUsize,
-    most: usize,
+    most: AtomicUsize,
     left: Notify,
 }
 
@@ -17,7 +17,7 @@ impl Gate {
     /// A gate that lets `most` sessions in at once.
     #[must_use]
     pub fn new(most: usize) -> Self {
-        Self { live: AtomicUsize::new(0), most, left: Notify::new() }
+        Self { live: AtomicUsize::new(0), most: AtomicUsize::new(most), left: Notify::new() }
     }
 
     /// Sessions now.
@@ -29,12 +29,19 @@ impl Gate {
     /// The most that may be in at once.
     #[must_use]
     pub fn most(&self) -> usize {
-        self.most
+        self.most.load(Ordering::Relaxed)
+    }
+
+    /// Lets `most` in at once from now on. Those who are in stay.
+    pub fn set_limit(&self, most: usize) {
+        self.most.store(most, Ordering::Relaxed);
+        self.left.notify_waiters();
     }
 
     /// Takes a place, if there is one.
     fn enter(&self) -> bool {
-        let more = |live| (live < self.most).then_some(live + 1);
+        let most = self.most();
+        let more = |live| (live < most).then_some(live + 1);
         self.live.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
     }
 
@@ -115,5 +122,25 @@ mod tests {
         assert_eq!((listener.live(), gateway.live()), (1, 1));
         drop(second);
         assert_eq!((listener.live(), gateway.live()), (0, 0));
+    }
+
+    #[tokio::test]
+    async fn a_limit_that_is_raised_lets_those_in_who_wait_and_one_that_is_lowered_sends_nobody_away()
+     {
+        let (listener, gateway) = (Arc::new(Gate::new(1)), Arc::new(Gate::new(5)));
+        let first = Passage::wait(&listener, &gateway).await;
+        let second = tokio::spawn({
+            let (listener, gateway) = (listener.clone(), gateway.clone());
+            async move { Passage::wait(&listener, &gateway).await }
+        });
+        tokio::task::yield_now().await;
+        listener.set_limit(2);
+        let second = second.await.expect("a passage");
+        listener.set_limit(1);
+        assert_eq!(listener.live(), 2);
+        drop(first);
+        assert!(!listener.enter());
+        drop(second);
+        assert!(listener.enter());
     }
 }

@@ -220,6 +220,7 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("netlink_packet_route", &["vrrp::process"]),
     ("netlink_sys", &["vrrp::process"]),
     ("nix", &["app", "telemetry::process", "vrrp::process", "vrrp::warden"]),
+    ("similar", &["config"]),
     ("ratatui", &["cli"]),
     ("crossterm", &["cli"]),
     ("siphasher", &["cluster::balance"]),

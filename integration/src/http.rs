@@ -51,6 +51,37 @@ pub async fn put_json(url: &str, document: &Value) -> Result<()> {
     send_json("PUT", url, document).await
 }
 
+/// POST of a JSON document: status and JSON of the answer, whatever the status.
+///
+/// # Errors
+/// When there is no answer, or it is not JSON; names the URL.
+pub async fn post_for_json(url: &str, document: &Value) -> Result<(u16, Value)> {
+    let (url, text) = (url.to_owned(), document.to_string());
+    tokio::task::spawn_blocking(move || {
+        let request = agent(POST_DEADLINE).post(&url).header("content-type", "application/json");
+        let mut response = request.send(text).with_context(|| format!("POST {url}"))?;
+        let body = response.body_mut().read_to_string()?;
+        let answer = serde_json::from_str(&body);
+        let answer = answer.with_context(|| format!("POST {url}: not JSON: {body}"))?;
+        Ok((response.status().as_u16(), answer))
+    })
+    .await?
+}
+
+/// DELETE: status and body, whatever the status.
+///
+/// # Errors
+/// When there is no answer; names the URL.
+pub async fn delete(url: &str) -> Result<(u16, String)> {
+    let url = url.to_owned();
+    tokio::task::spawn_blocking(move || {
+        let mut response =
+            agent(GET_DEADLINE).delete(&url).call().with_context(|| format!("DELETE {url}"))?;
+        Ok((response.status().as_u16(), response.body_mut().read_to_string()?))
+    })
+    .await?
+}
+
 async fn send_json(method: &'static str, url: &str, document: &Value) -> Result<()> {
     let (url, text) = (url.to_owned(), document.to_string());
     tokio::task::spawn_blocking(move || {

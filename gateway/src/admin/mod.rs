@@ -122,6 +122,7 @@ impl BoundAdmin {
         let Self { listener, address } = self;
         let runtime = Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(AdminError::Start)?;
+        let same = listener.try_clone().map_err(AdminError::Start)?;
         let entered = runtime.enter();
         let listener = tokio::net::TcpListener::from_std(listener).map_err(AdminError::Start)?;
         drop(entered);
@@ -140,13 +141,15 @@ impl BoundAdmin {
         };
         let thread = thread::Builder::new().name("admin".to_owned()).spawn(serve);
         let thread = Some(thread.map_err(AdminError::Start)?);
-        Ok(AdminServer { address, stop, thread })
+        Ok(AdminServer { listener: same, address, stop, thread })
     }
 }
 
 /// The running admin address. Dropping it stops it.
 #[derive(Debug)]
 pub struct AdminServer {
+    /// For another server at the same address.
+    listener: TcpListener,
     address: SocketAddr,
     stop: CancellationToken,
     thread: Option<JoinHandle<()>>,
@@ -157,6 +160,17 @@ impl AdminServer {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The same address, for another server to take over.
+    ///
+    /// # Errors
+    /// If there are too many files open.
+    pub fn again(&self) -> Result<BoundAdmin, AdminError> {
+        let address = self.address;
+        let listener = self.listener.try_clone();
+        let listener = listener.map_err(|source| AdminError::Bind { address, source })?;
+        Ok(BoundAdmin { listener, address })
     }
 
     /// Stops accepting, gives running answers a moment, ends the thread.

@@ -5,6 +5,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Instant;
 
+use arc_swap::{ArcSwap, Guard};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
@@ -28,7 +29,7 @@ pub(super) struct Hall {
     pub(super) worker: Arc<Worker>,
     /// Does the accept loop run on that worker's thread?
     pub(super) is_here: bool,
-    pub(super) entrance: Arc<Entrance>,
+    pub(super) entrance: Arc<ArcSwap<Entrance>>,
     pub(super) addresses: Arc<SharedAddresses>,
     /// Clients that have no session yet.
     pub(super) arrivals: TaskTracker,
@@ -39,11 +40,12 @@ impl Hall {
     /// Leads a client to its session.
     pub(super) fn receive(&self, accepted: Accepted) {
         let Accepted { stream, mut arrival, passage } = accepted;
-        arrival.protocol = self.entrance.protocol.clone();
-        if self.entrance.notes_local || !self.addresses.is_empty() {
+        let entrance = self.entrance.load();
+        arrival.protocol = entrance.protocol.clone();
+        if entrance.notes_local || !self.addresses.is_empty() {
             let local = stream.local_addr().ok();
             arrival.here = local.and_then(|local| self.addresses.arrive(local.ip()));
-            arrival.local = local.filter(|_| self.entrance.notes_local);
+            arrival.local = local.filter(|_| entrance.notes_local);
         }
         if arrival.is_lost() {
             // The client is to try again at once, and not to wait for an answer that cannot be sent any more.
@@ -51,16 +53,22 @@ impl Hall {
             let end = End::new(Who::Gateway, Phase::Accept, "address-lost");
             return session::turned_away(&self.shared, arrival, &end);
         }
-        if self.entrance.is_open() {
+        if entrance.is_open() {
             self.seat(arrival, stream.into(), passage);
             return;
         }
-        let hall = self.clone();
-        self.arrivals.spawn(async move { hall.admit(stream, arrival, passage).await });
+        let (hall, entrance) = (self.clone(), Guard::into_inner(entrance));
+        self.arrivals.spawn(async move { hall.admit(&entrance, stream, arrival, passage).await });
     }
 
     /// Waits for what comes before AMQP.
-    async fn admit(&self, tcp: tokio::net::TcpStream, mut arrival: Arrival, passage: Passage) {
+    async fn admit(
+        &self,
+        entrance: &Entrance,
+        tcp: tokio::net::TcpStream,
+        mut arrival: Arrival,
+        passage: Passage,
+    ) {
         let began = Instant::now();
         let timeout = self.shared.snapshot.load().handshake_timeout;
         let lost = arrival.here.as_ref().map(|here| here.lost().clone());
@@ -72,7 +80,7 @@ impl Hall {
         };
         let outcome = {
             // Pinned here: every other hand that it went through would keep room for all of it, for each stranger.
-            let admitted = pin!(self.entrance.admit(tcp, &mut arrival, timeout));
+            let admitted = pin!(entrance.admit(tcp, &mut arrival, timeout));
             tokio::select! {
                 biased;
                 () = self.stop.cancelled() => Err("drained"),

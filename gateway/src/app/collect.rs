@@ -1,14 +1,16 @@
 //! Folds what the hot path counts into each scrape.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use amqp_codec::frame::method;
 
 use super::Gateway;
+use super::listeners::Known;
 use crate::cluster::condition::{AdminState, Verdict};
 use crate::cluster::node::Node;
-use crate::config::model::ClusterName;
+use crate::config::model::{ClusterName, ListenerName};
+use crate::gate::Gate;
 use crate::session::Shared;
 use crate::session::record::messages;
 use crate::telemetry::access::Messages;
@@ -24,15 +26,14 @@ impl Gateway {
     /// Adds the collectors.
     pub(super) fn collect(&self, sink: &Sink) {
         let metrics = &self.shared.metrics;
-        let (gates, sink) = (self.gates.clone(), sink.handle());
+        let (listening, sink, gates) = (self.listeners.known(), sink.handle(), Mutex::default());
         metrics.add_collector(move |scrape| {
-            for (name, gate) in &gates {
-                scrape.gauge(&names::SESSIONS, &[&name.0], gate.live() as f64);
-            }
+            let mut gates = gates.lock().unwrap_or_else(PoisonError::into_inner);
+            sessions_of_listeners(scrape, &listening.load(), &mut gates);
             scrape.counter(&names::LOG_LINES_DROPPED_TOTAL, &[], sink.dropped());
         });
         let tls = self.tls.clone();
-        metrics.add_collector(move |scrape| tls.report(scrape));
+        metrics.add_collector(move |scrape| tls.load().report(scrape));
         let workers = Arc::downgrade(&self.workers);
         metrics.add_collector(move |scrape| {
             if let Some(workers) = workers.upgrade() {
@@ -55,6 +56,27 @@ impl Gateway {
             }
         });
     }
+}
+
+/// The gates of earlier scrapes.
+type Gates = Vec<(ListenerName, Weak<Gate>)>;
+
+/// A listener that is gone is told as long as it has sessions, and then with 0 once more.
+fn sessions_of_listeners(scrape: &mut Scrape<'_>, known: &[Known], gates: &mut Gates) {
+    for Known { listener, .. } in known {
+        let gate = Arc::downgrade(&listener.gate);
+        if !gates.iter().any(|(_, seen)| seen.ptr_eq(&gate)) {
+            gates.push((listener.name.clone(), gate));
+        }
+    }
+    let mut live = BTreeMap::<_, usize>::new();
+    for (name, gate) in &*gates {
+        *live.entry(name).or_default() += gate.upgrade().map_or(0, |gate| gate.live());
+    }
+    for (name, live) in live {
+        scrape.gauge(&names::SESSIONS, &[&name.0], live as f64);
+    }
+    gates.retain(|(_, gate)| gate.strong_count() > 0);
 }
 
 fn traffic(scrape: &mut Scrape<'_>, workers: &Workers) {
@@ -121,14 +143,16 @@ fn nodes(scrape: &mut Scrape<'_>, shared: &Shared, seen: &mut Seen) {
             let labels = [&*cluster.name.0];
             scrape.gauge(&names::ADMISSION_WAITING, &labels, admission.waiting() as f64);
         }
-        for node in cluster.gone().iter().chain(cluster.nodes().iter()) {
-            seen.insert((cluster.name.clone(), node.name.clone()), Arc::downgrade(node));
-        }
         cluster.nodes().iter().for_each(|node| health(scrape, node));
         for name in cluster.names() {
             let labels = [&*cluster.name.0, &*name.section];
             let unresolved = f64::from(u8::from(name.trouble.is_some()));
             scrape.gauge(&names::NODE_NAME_UNRESOLVED, &labels, unresolved);
+        }
+    }
+    for cluster in snapshot.all_clusters() {
+        for node in cluster.gone().iter().chain(cluster.nodes().iter()) {
+            seen.insert((cluster.name.clone(), node.name.clone()), Arc::downgrade(node));
         }
     }
     // One that is gone is told with 0 once more: else its gauge would stay as it was.

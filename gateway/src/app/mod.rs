@@ -4,14 +4,18 @@ mod arrive;
 mod capabilities;
 mod collect;
 mod drain;
+mod files;
+mod listeners;
 mod observe;
 mod operator;
 mod privileges;
+mod reload;
+mod signals;
 mod tap;
 mod vrrp;
 mod watch;
 
-use std::net::SocketAddr;
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -19,30 +23,32 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use futures_util::future::{FutureExt, join_all};
 use thiserror::Error;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::broadcast::{self, error::RecvError};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 use tracing::{Dispatch, info, warn};
 
 use arrive::Hall;
-use observe::{Door, Lookout, Sights};
+use listeners::{Ground, Known, Listeners, Start};
+use observe::{Lookout, Sights};
+use reload::Steward;
+use signals::Signals;
 
 use crate::admin::auth::{Accounts, Auth};
-use crate::admin::{self, AdminError, AdminServer, BoundAdmin, Sources};
+use crate::admin::operator::observe::Observer;
+use crate::admin::{self, AdminError, AdminServer, Sources};
+use crate::cluster::Cluster;
 use crate::cluster::lookup::Lookup;
 use crate::cluster::report::HealthEvent;
 use crate::config;
 use crate::config::diagnostic::Problem;
-use crate::config::model::{Model, Protocol, ProxyOut};
+use crate::config::model::{ClusterName, Model};
 use crate::drain::Keeper;
 use crate::gate::Gate;
 use crate::health::Health;
 use crate::http::{self, HttpServer};
-use crate::listener::accept::{Accepting, Acceptor};
-use crate::listener::entrance::Entrance;
-use crate::listener::{self, Listener};
+use crate::listener::accept::Acceptor;
 use crate::session::registry::Registry;
 use crate::session::tap::Taps;
 use crate::session::{Ended, Shared};
@@ -50,7 +56,7 @@ use crate::snapshot::Snapshot;
 use crate::stream::shared::SharedAddresses;
 use crate::telemetry::access::AccessLog;
 use crate::telemetry::events::{Kind, Severity, What};
-use crate::telemetry::log::{self, FilterError};
+use crate::telemetry::log::{self, FilterError, LevelSwitch};
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::output::SinkError;
 use crate::telemetry::sink::Sink;
@@ -99,12 +105,13 @@ pub enum StartError {
 /// # Errors
 /// Everything that keeps it from starting.
 pub fn run(path: &Path) -> Result<(), StartError> {
-    let (model, warnings) = config::load(path).map_err(StartError::Config)?;
+    let text = config::text_of(path).map_err(StartError::Config)?;
+    let (model, warnings) = config::load_text(&text, path).map_err(StartError::Config)?;
     // Before any other thread: see there.
     let thread = privileges::part(&model)?;
     let tls = tls::prepare(&model).map_err(|wrong| StartError::Config(located(path, &wrong)))?;
     let sink = Sink::open(&model.log)?;
-    let dispatch = log::dispatch(model.log.level, sink.handle())?;
+    let (dispatch, level) = log::dispatch(model.log.level, sink.handle())?;
     let result = tracing::dispatcher::with_default(&dispatch, || {
         for warning in &warnings {
             warn!("{}", warning.message);
@@ -112,10 +119,27 @@ pub fn run(path: &Path) -> Result<(), StartError> {
         for warning in &tls.warnings {
             warn!("{}: {}", warning.message, warning.advice);
         }
-        start(&model, &Arc::new(tls), thread, &sink, &dispatch)
+        let begin = Begin { path, text: text.into(), model, tls: Arc::new(tls), thread };
+        start(begin, &Logs { sink: &sink, level, dispatch: dispatch.clone() })
     });
     sink.flush(Duration::from_secs(2));
     result
+}
+
+/// What a gateway begins with.
+struct Begin<'a> {
+    path: &'a Path,
+    text: Arc<str>,
+    model: Model,
+    tls: Arc<Tls>,
+    thread: Option<Thread>,
+}
+
+/// Where logs go, and what changes that.
+struct Logs<'a> {
+    sink: &'a Sink,
+    level: LevelSwitch,
+    dispatch: Dispatch,
 }
 
 /// What a running gateway is made of.
@@ -124,58 +148,70 @@ struct Gateway {
     workers: Arc<Workers>,
     handshakes: HandshakeThreads,
     gate: Arc<Gate>,
-    gates: Vec<(config::model::ListenerName, Arc<Gate>)>,
-    accepting: Vec<(config::model::ListenerName, Arc<Accepting>)>,
-    /// The listeners there are now, for whoever looks at them.
-    doors: Arc<dyn Fn() -> Arc<Vec<Door>> + Send + Sync>,
+    listeners: Listeners,
     health: Health,
+    /// Clusters that are watched, and the tasks that look up the names of their nodes.
+    watched: HashMap<ClusterName, (Arc<Cluster>, AbortOnDropHandle<()>)>,
+    lookup: Lookup,
     tasks: TaskTracker,
     /// Accept loops, and clients on their way from one thread to another.
     arrivals: TaskTracker,
     stop_accepting: CancellationToken,
     keeper: Arc<Keeper>,
-    tls: Arc<Tls>,
+    tls: Arc<ArcSwap<Tls>>,
     /// Addresses that other gateways share.
     addresses: Arc<SharedAddresses>,
     /// What is known of the virtual routers.
     board: Arc<Board>,
     /// Moves them; empty until VRRP runs.
     hand: Arc<OnceLock<Hand>>,
+    /// Changes them, once the gateway serves.
+    routers: Option<Arc<vrrp::Routers>>,
+    /// Whoever looks at sessions and traffic.
+    lookout: Option<Arc<Lookout>>,
     /// Who may do what at the admin address.
     auth: Arc<Auth>,
     admin: Option<AdminServer>,
     http: Option<HttpServer>,
 }
 
-fn start(
-    model: &Model,
-    tls: &Arc<Tls>,
-    thread: Option<Thread>,
-    sink: &Sink,
-    dispatch: &Dispatch,
-) -> Result<(), StartError> {
-    let addresses = Arc::new(vrrp::addresses(model));
-    let (listeners, admin) = bind_all(model, tls, &addresses)?;
-    raise_file_limit(model);
-    privileges::drop_to(model, thread.as_ref())?;
-    let clock = Arc::new(Clock::new());
+fn start(begin: Begin<'_>, logs: &Logs<'_>) -> Result<(), StartError> {
+    let Begin { path, text, model, tls, thread } = begin;
+    let (sink, dispatch) = (logs.sink, &logs.dispatch);
+    let addresses = Arc::new(vrrp::addresses(&model));
     let count = worker::count(model.gateway.workers);
+    let stop_accepting = CancellationToken::new();
+    let listeners = Listeners::default();
+    let shares = |address| addresses.contains(address);
+    let ground = Ground { workers: count, shares: &shares, stop: &stop_accepting };
+    let (plan, problems) = match listeners.plan(&model, &tls, &ground) {
+        Ok(plan) => (Some(plan), Vec::new()),
+        Err(problems) => (None, problems),
+    };
+    let bound = model.admin.as_ref().map(|admin| admin::bind(admin.bind, shares(admin.bind.ip())));
+    let bound = bound.transpose().map_err(|error| format!("admin: {error}"));
+    let (plan, bound) = match (plan, bound) {
+        (Some(plan), Ok(bound)) => (plan, bound),
+        (_, bound) => {
+            return Err(StartError::Bind([problems, bound.err().into_iter().collect()].concat()));
+        }
+    };
+    files::raise_limit(&model);
+    privileges::drop_to(&model, thread.as_ref())?;
+    let clock = Arc::new(Clock::new());
     let workers = Arc::new(Workers::start(count, &clock, dispatch)?);
-    let with_tls = listeners.iter().any(|listener| listener.entrance.tls.is_some());
+    let access = AccessLog::new(sink.handle());
+    access.switch(model.log.access);
     let shared = Arc::new(Shared {
         name: model.gateway.name.clone(),
-        snapshot: ArcSwap::from_pointee(Snapshot::new(model, tls, 1)),
+        snapshot: ArcSwap::from_pointee(Snapshot::new(&model, &tls, 1)),
         registry: Registry::default(),
         taps: Taps::default(),
         ended: Ended::default(),
         metrics: Arc::new(Metrics::new()),
-        access: model.log.access.then(|| AccessLog::new(sink.handle())),
+        access: Some(access),
         events: Arc::default(),
     });
-    let gates = listeners.iter().map(|l| (l.name.clone(), l.gate.clone())).collect();
-    let accepting = listeners.iter().map(|l| (l.name.clone(), l.accepting.clone())).collect();
-    let doors = doors(model, &listeners);
-    let (http, listeners) = with_http(model, listeners);
     let health = Health::new(shared.name.clone(), shared.metrics.clone());
     let keeper = Arc::new(Keeper::new(shared.clone()));
     let accounts = model.admin.as_ref().map(Accounts::of).unwrap_or_default();
@@ -184,19 +220,21 @@ fn start(
         shared,
         health,
         workers,
-        handshakes: HandshakeThreads::start(if with_tls { count } else { 0 }, dispatch)?,
+        handshakes: HandshakeThreads::none(),
         gate: Arc::new(Gate::new(model.gateway.max_connections)),
-        gates,
-        accepting,
-        doors: Arc::new(move || doors.clone()),
+        listeners,
+        watched: HashMap::new(),
+        lookup: Lookup::new(model.gateway.name_servers.clone()),
         tasks: TaskTracker::new(),
         arrivals: TaskTracker::new(),
-        stop_accepting: CancellationToken::new(),
+        stop_accepting,
         keeper,
-        tls: tls.clone(),
+        tls: Arc::new(ArcSwap::new(tls)),
         addresses,
         board: Arc::new(Board::new(&model.virtual_routers)),
         hand: Arc::default(),
+        routers: None,
+        lookout: None,
         auth,
         admin: None,
         http: None,
@@ -204,18 +242,23 @@ fn start(
     let control = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     control.block_on(async {
         let mut signals = Signals::new()?;
-        let lookup = Lookup { name_servers: model.gateway.name_servers.clone() };
         let stopped = tokio::select! {
-            () = gateway.discover_nodes(&lookup) => false,
+            () = gateway.discover_nodes() => false,
             () = signals.stop(sink) => true,
         };
         gateway.collect(sink);
-        let lookout = gateway.look_out(sink);
-        gateway.admin = admin.map(|bound| bound.start(gateway.sources(lookout))).transpose()?;
-        gateway.spawn_tasks(clock, &lookup);
-        gateway.http = http::start(gateway.http_setup(model), http, dispatch)?;
-        gateway.accept(listeners);
-        let routers = Arc::new(vrrp::Routers::new(&gateway, model));
+        gateway.lookout = Some(gateway.look_out(sink));
+        let mut steward = Steward::new(&gateway, (path, text), &model);
+        if let Some(bound) = bound {
+            gateway.admin = Some(bound.start(gateway.sources(&steward))?);
+        }
+        gateway.spawn_tasks(clock);
+        gateway.make_threads(&plan, dispatch)?;
+        let (loops, http) = gateway.listeners.follow(plan);
+        gateway.serve_http(&model, http);
+        gateway.accept(loops);
+        let routers = Arc::new(vrrp::Routers::new(&gateway, &model));
+        gateway.routers = Some(routers.clone());
         let telling = routers.tell();
         if !stopped {
             routers.start(thread, dispatch).await.map_err(StartError::Vrrp)?;
@@ -223,19 +266,19 @@ fn start(
         info!("ready");
         gateway.tell(format!("started, version {}", env!("CARGO_PKG_VERSION")));
         if !stopped {
-            signals.stop(sink).await;
+            steward.run(&mut gateway, &mut signals, logs).await;
         }
         let hurried = routers.stop(signals.stop(sink)).await;
         telling.end();
-        tokio::join!(gateway.stop(model, sink, signals, hurried), telling.done());
+        let model = steward.in_force();
+        tokio::join!(gateway.stop(&model, sink, signals, hurried), telling.done());
         Ok::<_, StartError>(())
     })?;
-    if let Some(admin) = gateway.admin.take() {
-        admin.stop();
-    }
+    drop(gateway.admin.take());
     if let Some(http) = gateway.http.take() {
         http.join();
     }
+    gateway.watched.clear();
     drop(control);
     gateway.handshakes.stop();
     if let Some(workers) = Arc::into_inner(gateway.workers) {
@@ -245,145 +288,12 @@ fn start(
     Ok(())
 }
 
-/// Binds everything, or tells all that cannot be bound.
-fn bind_all(
-    model: &Model,
-    tls: &Tls,
-    shared: &SharedAddresses,
-) -> Result<(Vec<Listener>, Option<BoundAdmin>), StartError> {
-    let workers = worker::count(model.gateway.workers);
-    let notes_local = model.clusters.iter().any(|c| c.proxy_protocol != ProxyOut::Off);
-    let mut problems = Vec::new();
-    let mut listeners = Vec::new();
-    for listener in &model.listeners {
-        let mut sockets = Vec::new();
-        // HTTP has one thread for all.
-        let workers = if matches!(listener.protocol, Protocol::Http(_)) { 1 } else { workers };
-        for &address in &listener.bind {
-            match listener::bind(address, workers, shared.contains(address.ip())) {
-                Ok(of_address) => sockets.push(of_address),
-                Err(error) => problems.push(format!(
-                    "listener {}: cannot bind {address}: {error}{}",
-                    listener.name,
-                    advice(&error)
-                )),
-            }
-        }
-        let gate = Arc::new(Gate::new(listener.max_connections.unwrap_or(usize::MAX)));
-        let termination = tls.listeners.get(&listener.name).cloned();
-        let entrance = Arc::new(Entrance::new(listener, termination, notes_local));
-        let accepting = Arc::default();
-        listeners.push(Listener {
-            name: listener.name.clone(),
-            gate,
-            accepting,
-            entrance,
-            sockets,
-        });
-    }
-    let bind_admin = |at: SocketAddr| admin::bind(at, shared.contains(at.ip()));
-    let admin = match model.admin.as_ref().map(|admin| bind_admin(admin.bind)) {
-        Some(Ok(bound)) => Some(bound),
-        Some(Err(error)) => {
-            problems.push(format!("admin: {error}"));
-            None
-        }
-        None => None,
-    };
-    if problems.is_empty() { Ok((listeners, admin)) } else { Err(StartError::Bind(problems)) }
-}
-
-/// The listeners, as they are shown.
-fn doors(model: &Model, listeners: &[Listener]) -> Arc<Vec<Door>> {
-    let all = model.listeners.iter().zip(listeners).map(|(model, listener)| Door {
-        model: model.clone(),
-        gate: listener.gate.clone(),
-        accepting: listener.accepting.clone(),
-    });
-    Arc::new(all.collect())
-}
-
-/// Parts the listeners that speak HTTP from the others.
-fn with_http(
-    model: &Model,
-    listeners: Vec<Listener>,
-) -> (Vec<(config::model::Listener, Listener)>, Vec<Listener>) {
-    let (http, others): (Vec<_>, Vec<_>) = model
-        .listeners
-        .iter()
-        .cloned()
-        .zip(listeners)
-        .partition(|(model, _)| matches!(model.protocol, Protocol::Http(_)));
-    (http, others.into_iter().map(|(_, listener)| listener).collect())
-}
-
-fn advice(error: &std::io::Error) -> &'static str {
-    match error.kind() {
-        std::io::ErrorKind::AddrInUse => {
-            " (another process listens there: `ss -ltnp` shows which; stop it or choose another port)"
-        }
-        std::io::ErrorKind::PermissionDenied => {
-            " (ports below 1024 need root or the capability CAP_NET_BIND_SERVICE)"
-        }
-        std::io::ErrorKind::AddrNotAvailable => " (no interface of this machine has this address)",
-        _ => "",
-    }
-}
-
-/// Two sockets a session, and some for the rest.
-fn raise_file_limit(model: &Model) {
-    use nix::sys::resource::{Resource, getrlimit, setrlimit};
-    let needed = model.gateway.max_connections as u64 * 2 + 200;
-    let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return };
-    if soft < needed && setrlimit(Resource::RLIMIT_NOFILE, needed.min(hard), hard).is_err() {
-        warn!(soft, "cannot raise the limit on open files");
-    }
-    if hard < needed {
-        let enough_for = hard.saturating_sub(200) / 2;
-        warn!(
-            hard,
-            needed,
-            enough_for,
-            "the limit on open files is too low for gateway.max_connections: raise LimitNOFILE or ulimit -n"
-        );
-    }
-}
-
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    hangup: Signal,
-}
-
-impl Signals {
-    fn new() -> std::io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            hangup: signal(SignalKind::hangup())?,
-        })
-    }
-
-    /// Waits for a signal to stop; others are dealt with meanwhile.
-    async fn stop(&mut self, sink: &Sink) {
-        loop {
-            tokio::select! {
-                _ = self.terminate.recv() => return,
-                _ = self.interrupt.recv() => return,
-                _ = self.hangup.recv() => match sink.reopen() {
-                    Ok(()) => info!("log file reopened; reloading the configuration is not available in this build"),
-                    Err(error) => warn!(%error, "cannot reopen the log file: the old one stays in use"),
-                },
-            }
-        }
-    }
-}
-
 impl Gateway {
     /// Looks names of nodes up for the first time; after a while clients are accepted without.
-    async fn discover_nodes(&self, lookup: &Lookup) {
+    async fn discover_nodes(&self) {
         let snapshot = self.shared.snapshot.load_full();
-        let all = join_all(snapshot.clusters.values().map(|cluster| cluster.discover(lookup)));
+        let all =
+            join_all(snapshot.clusters.values().map(|cluster| cluster.discover(&self.lookup)));
         if timeout(NAMES_PATIENCE, all).await.is_err() {
             warn!(waited = ?NAMES_PATIENCE, "names of nodes do not resolve: accepting clients all the same");
         }
@@ -393,9 +303,10 @@ impl Gateway {
     fn look_out(&self, sink: &Sink) -> Arc<Lookout> {
         let (shared, stopping) = (self.shared.clone(), self.stop_accepting.clone());
         let (tls, dropped) = (self.tls.clone(), sink.handle());
+        let listening = self.listeners.known();
         let sights = Sights {
-            doors: self.doors.clone(),
-            tls: Arc::new(move || tls.clone()),
+            doors: Arc::new(move || Arc::new(listening.load().iter().map(Known::door).collect())),
+            tls: Arc::new(move || tls.load_full()),
             gate: self.gate.clone(),
             keeper: self.keeper.clone(),
             board: self.board.clone(),
@@ -413,7 +324,7 @@ impl Gateway {
         self.shared.events.add(What::new(Kind::Gateway, Severity::Info, name, text));
     }
 
-    fn sources(&self, observer: Arc<Lookout>) -> Sources {
+    fn sources(&self, steward: &Steward) -> Sources {
         let (metrics, shared) = (self.shared.metrics.clone(), self.shared.clone());
         let stop = self.stop_accepting.clone();
         let desk = operator::Desk {
@@ -425,27 +336,21 @@ impl Gateway {
         Sources {
             name: self.shared.name.clone(),
             auth: self.auth.clone(),
-            tls: self.tls.admin.clone(),
+            tls: self.tls.load().admin.clone(),
             metrics: Arc::new(move || metrics.render()),
             not_ready: Arc::new(move || watch::not_ready(&shared, &stop)),
             operator: Arc::new(desk),
-            observer: Some(observer),
-            configurator: None,
+            observer: self.lookout.clone().map(|lookout| lookout as Arc<dyn Observer>),
+            configurator: Some(Arc::new(steward.desk())),
             tapping: Arc::new(tap::Tapper { shared: self.shared.clone() }),
             events: self.shared.events.clone(),
         }
     }
 
-    fn spawn_tasks(&self, clock: Arc<Clock>, lookup: &Lookup) {
-        for cluster in self.shared.snapshot.load().clusters.values() {
-            self.health.watch(cluster.clone());
-            self.tasks.spawn(cluster.clone().keep_discovered(lookup.clone()));
-        }
-        let files = Watch::new(
-            Arc::new(ArcSwap::new(self.tls.clone())),
-            self.shared.metrics.clone(),
-            self.shared.events.clone(),
-        );
+    fn spawn_tasks(&mut self, clock: Arc<Clock>) {
+        self.watch_clusters();
+        let (metrics, events) = (self.shared.metrics.clone(), self.shared.events.clone());
+        let files = Watch::new(self.tls.clone(), metrics, events);
         self.tasks.spawn(files.run(self.stop_accepting.clone()));
         self.tasks.spawn(watch::keep_time(self.shared.clone(), clock));
         let (keeper, stop) = (self.keeper.clone(), self.stop_accepting.clone());
@@ -453,57 +358,91 @@ impl Gateway {
         self.tasks.spawn(async move { stop.run_until_cancelled(keeper.run()).await });
     }
 
-    fn http_setup(&self, model: &Model) -> http::Setup {
-        http::Setup {
-            name: self.shared.name.clone(),
-            clusters: self.shared.snapshot.load().clusters.clone(),
-            gate: self.gate.clone(),
-            addresses: self.addresses.clone(),
-            head: model.gateway.handshake_timeout,
-            metrics: self.shared.metrics.clone(),
-            access: self.shared.access.clone(),
+    /// Watches over the clusters of the configuration in force, and no others.
+    fn watch_clusters(&mut self) {
+        let snapshot = self.shared.snapshot.load_full();
+        let health = &self.health;
+        self.watched.retain(|name, _| {
+            let stays = snapshot.clusters.contains_key(name);
+            if !stays {
+                health.leave(name);
+            }
+            stays
+        });
+        for (name, cluster) in &snapshot.clusters {
+            if self.watched.get(name).is_some_and(|(watched, _)| Arc::ptr_eq(watched, cluster)) {
+                continue;
+            }
+            self.health.watch(cluster.clone());
+            let looking = self.tasks.spawn(cluster.clone().keep_discovered(self.lookup.clone()));
+            let watched = (cluster.clone(), AbortOnDropHandle::new(looking));
+            self.watched.insert(name.clone(), watched);
         }
     }
 
-    /// Starts the accept loops: one a worker for every address.
-    fn accept(&self, listeners: Vec<Listener>) {
-        for Listener { name, gate, accepting, entrance, sockets } in listeners {
-            for of_address in sockets {
-                let address = of_address.first().and_then(|socket| socket.local_addr().ok());
-                for (number, (socket, worker)) in
-                    of_address.into_iter().zip(self.workers.all()).enumerate()
-                {
+    /// Starts the threads that these listeners take, if they are not there yet.
+    fn make_threads(&mut self, plan: &listeners::Plan, log: &Dispatch) -> std::io::Result<()> {
+        if plan.has_tls() && self.handshakes.runtimes().is_empty() {
+            self.handshakes = HandshakeThreads::start(self.workers.all().len(), log)?;
+        }
+        if plan.has_http() && self.http.is_none() {
+            let setup = http::Setup {
+                name: self.shared.name.clone(),
+                gate: self.gate.clone(),
+                addresses: self.addresses.clone(),
+                metrics: self.shared.metrics.clone(),
+                access: self.shared.access.clone(),
+            };
+            self.http = Some(http::start(setup, log)?);
+        }
+        Ok(())
+    }
+
+    fn serve_http(&self, model: &Model, listeners: Vec<http::Planned>) {
+        let Some(http) = &self.http else { return };
+        let clusters = self.shared.snapshot.load().clusters.clone();
+        http.follow(http::Plan { listeners, clusters, head: model.gateway.handshake_timeout });
+    }
+
+    /// Starts accept loops: one a worker for every address.
+    fn accept(&self, starts: Vec<Start>) {
+        for Start { listener, tls, places } in starts {
+            for place in places {
+                let address = place.address();
+                let workers = self.workers.all().iter().enumerate();
+                for (socket, (number, worker)) in place.sockets.into_iter().zip(workers) {
                     let acceptor = Acceptor {
-                        listener: name.clone(),
-                        gate: gate.clone(),
+                        listener: listener.name.clone(),
+                        gate: listener.gate.clone(),
                         gateway_gate: self.gate.clone(),
-                        accepting: accepting.clone(),
+                        accepting: listener.accepting.clone(),
                         metrics: self.shared.metrics.clone(),
+                        handed_over: place.handed_over.clone(),
                     };
-                    let handshakes = self.handshakes.runtimes().get(number);
-                    let handshakes = handshakes.filter(|_| entrance.tls.is_some());
+                    let handshakes = self.handshakes.runtimes().get(number).filter(|_| tls);
                     let hall = Hall {
                         shared: self.shared.clone(),
                         workers: self.workers.clone(),
                         worker: worker.clone(),
                         is_here: handshakes.is_none(),
-                        entrance: entrance.clone(),
+                        entrance: listener.entrance.clone(),
                         addresses: self.addresses.clone(),
                         arrivals: self.arrivals.clone(),
-                        stop: self.stop_accepting.clone(),
+                        stop: listener.stop.clone(),
                     };
                     let receive = move |accepted| hall.receive(accepted);
-                    let run = acceptor.run(socket, self.stop_accepting.clone(), receive);
+                    let run = acceptor.run(socket, place.stop.clone(), receive);
+                    let run = place.loops.track_future(run);
                     self.arrivals.spawn_on(run, handshakes.unwrap_or_else(|| worker.runtime()));
                 }
-                let address = address.map_or_else(|| "?".into(), |a| a.to_string());
-                info!(listener = %name, %address, "accepting");
+                info!(listener = %listener.name, %address, "accepting");
             }
         }
     }
 
     /// Stops accepting, and closes all sessions; `hurried`: without waiting for them.
-    async fn stop(&self, model: &Model, sink: &Sink, mut signals: Signals, hurried: bool) {
+    async fn stop(&mut self, model: &Model, sink: &Sink, mut signals: Signals, hurried: bool) {
+        self.listeners.let_go();
         self.stop_accepting.cancel();
         if let Some(http) = &self.http {
             http.stop();

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{Dispatch, info, warn};
 
+use super::listeners::Listening;
 use super::{Gateway, privileges};
 use crate::cluster::report::HealthEvent;
 use crate::config::model::{Email, Model, VirtualRouter};
@@ -25,7 +26,7 @@ use crate::vrrp::board::Board;
 use crate::vrrp::notify;
 use crate::vrrp::track::{self, Tracker};
 use crate::vrrp::warden::{Hand, Thread, Warden};
-use sources::{Listeners, sources};
+use sources::sources;
 
 /// All addresses of virtual routers.
 pub(super) fn addresses(model: &Model) -> SharedAddresses {
@@ -43,7 +44,7 @@ pub(super) struct Routers {
     addresses: Arc<SharedAddresses>,
     board: Arc<Board>,
     hand: Arc<OnceLock<Hand>>,
-    listeners: Arc<Listeners>,
+    listeners: Listening,
     /// The runtimes of the workers.
     workers: Vec<Handle>,
     /// Never read: news of nodes begin where somebody subscribes to it anew.
@@ -88,7 +89,7 @@ impl Routers {
             addresses: gateway.addresses.clone(),
             board: gateway.board.clone(),
             hand: gateway.hand.clone(),
-            listeners: Arc::new(Listeners::from_pointee(gateway.accepting.clone())),
+            listeners: gateway.listeners.known(),
             workers: gateway.workers.all().iter().map(|worker| worker.runtime().clone()).collect(),
             health: gateway.health.subscribe(),
             tasks: gateway.tasks.clone(),

@@ -5,8 +5,10 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use futures_util::future::join_all;
 use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolveHosts, ResolverConfig};
 use hickory_resolver::net::NetError;
@@ -30,14 +32,25 @@ pub struct Answer {
     pub trouble: Option<String>,
 }
 
-/// Whom to ask.
+/// Whom to ask. Its clones ask the same.
 #[derive(Debug, Clone, Default)]
 pub struct Lookup {
     /// DNS servers; empty = those of the system.
-    pub name_servers: Vec<SocketAddr>,
+    name_servers: Arc<ArcSwap<Vec<SocketAddr>>>,
 }
 
 impl Lookup {
+    /// Asks these DNS servers; none = those of the system.
+    #[must_use]
+    pub fn new(name_servers: Vec<SocketAddr>) -> Self {
+        Self { name_servers: Arc::new(ArcSwap::from_pointee(name_servers)) }
+    }
+
+    /// Asks these from now on.
+    pub fn ask(&self, name_servers: Vec<SocketAddr>) {
+        self.name_servers.store(Arc::new(name_servers));
+    }
+
     /// Looks up what an address leads to.
     pub async fn find(&self, address: &NodeAddress) -> Answer {
         if let Some(literal) = address.literal() {
@@ -56,14 +69,15 @@ impl Lookup {
     }
 
     fn resolver(&self) -> Result<TokioResolver, String> {
-        let mut builder = if self.name_servers.is_empty() {
+        let name_servers = self.name_servers.load();
+        let mut builder = if name_servers.is_empty() {
             // Without name servers in the system the hosts file is all there is.
             TokioResolver::builder_tokio().unwrap_or_else(|_| {
                 let none = ResolverConfig::from_name_servers(Vec::new());
                 TokioResolver::builder_with_config(none, TokioRuntimeProvider::default())
             })
         } else {
-            let servers = self.name_servers.iter().map(name_server).collect();
+            let servers = name_servers.iter().map(name_server).collect();
             let config = ResolverConfig::from_name_servers(servers);
             TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
         };
@@ -260,7 +274,7 @@ mod tests {
     #[tokio::test]
     async fn a_name_of_the_hosts_file_needs_no_dns() {
         let silent = std::net::UdpSocket::bind("127.0.0.1:0").expect("a port");
-        let lookup = Lookup { name_servers: vec![silent.local_addr().expect("bound")] };
+        let lookup = Lookup::new(vec![silent.local_addr().expect("bound")]);
         let address = NodeAddress { host: "LOCALHOST".to_owned(), port: Some(5672) };
         let answer = lookup.find(&address).await;
         let local = Target::at(([127, 0, 0, 1], 5672).into());

@@ -282,6 +282,10 @@ impl Keeper {
             of_node.closing = wanted.map(|order| (closing(order), sessions));
         }
         let Some((closing, total)) = &mut of_node.closing else { return false };
+        if matches!(closing.order, Order::NodeDraining | Order::NodeRemoved) {
+            // A reload may have changed it.
+            closing.set_rate(drain_rate);
+        }
         if node.sessions() == 0 {
             if !std::mem::replace(&mut of_node.empty_told, true) && *total > 0 {
                 let subject = format!("{}/{}", node.cluster, node.name);

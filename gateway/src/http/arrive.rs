@@ -54,8 +54,8 @@ impl Client {
     /// Who asks, for the node to know.
     pub(super) fn asker(&self) -> Asker {
         let address = self.arrival.client.ip().to_canonical();
-        let proxies = &self.listener.entrance.trusted_proxies;
-        let trusted = proxies.iter().any(|network| network.contains(&address));
+        let entrance = self.listener.entrance.load();
+        let trusted = entrance.trusted_proxies.iter().any(|network| network.contains(&address));
         let tls = self.speaks == Speaks::Https;
         Asker { address, port: self.local.port(), tls, trusted }
     }
@@ -71,11 +71,11 @@ pub(super) async fn serve(shared: Arc<Shared>, listener: Arc<HttpListener>, acce
         let _ = stream.set_zero_linger();
         return;
     }
-    let (head, began) = (shared.head, Instant::now());
+    let (head, began) = (shared.head(), Instant::now());
     let arriving = admit(&listener, stream, &mut arrival, head);
     let arrived = tokio::select! {
         arrived = arriving => arrived,
-        () = shared.stop.cancelled() => return,
+        () = listener.stop.cancelled() => return,
         () = lost.cancelled() => return,
     };
     if let (Ok((_, Speaks::Https)), Some(tls)) = (&arrived, &arrival.tls) {
@@ -109,7 +109,8 @@ async fn admit(
     arrival: &mut Arrival,
     head: Duration,
 ) -> Result<(Stream, Speaks), Option<(Reason, String)>> {
-    let entrance = &listener.entrance;
+    // Those who have come go through as it is now.
+    let entrance = listener.entrance.load_full();
     if entrance.tls.is_some() && entrance.proxy_protocol == ProxyIn::Off {
         // Whoever speaks plain HTTP here can be told so in HTTP, as long as nobody has read any of it.
         let mut first = [0];

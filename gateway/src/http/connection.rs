@@ -60,7 +60,7 @@ pub(super) async fn serve(shared: Arc<Shared>, client: Arc<Client>, said: Vec<u8
     builder.header_read_timeout(None);
     let mut connection =
         pin!(builder.serve_connection(TokioIo::new(heard), service).with_upgrades());
-    let mut alarm = pin!(sleep_until((client.arrival.accepted + shared.head).into()));
+    let mut alarm = pin!(sleep_until((client.arrival.accepted + shared.head()).into()));
     let mut stopping = false;
     let end = loop {
         let work = poll_fn(|cx| {
@@ -87,7 +87,7 @@ pub(super) async fn serve(shared: Arc<Shared>, client: Arc<Client>, said: Vec<u8
                 let _ = timeout(LAST_ANSWER, connection).await;
                 return;
             }
-            () = shared.stop.cancelled(), if !stopping => {
+            () = client.listener.stop.cancelled(), if !stopping => {
                 stopping = true;
                 connection.as_mut().graceful_shutdown();
             }
@@ -102,7 +102,7 @@ pub(super) async fn serve(shared: Arc<Shared>, client: Arc<Client>, said: Vec<u8
             debug!(listener = %client.listener.name, client = %client.arrival.client, %error, "connection broke off");
         }
         End::Overdue(Overdue::Head) => {
-            let text = format!("no whole head within {:?}", shared.head);
+            let text = format!("no whole head within {:?}", shared.head());
             Exchange::ended(&shared, &client, Reason::HeadTimeout, text);
         }
         // The request says so when it is dropped.

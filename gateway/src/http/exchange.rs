@@ -216,7 +216,8 @@ impl Exchange {
         let Some(access) = &self.shared.access else { return };
         let listener = &*self.client.listener;
         let node = self.turn.as_ref().map(|turn| &turn.node().node);
-        let cluster = listener.cluster.as_ref().map(|cluster| &*cluster.cluster.name.0);
+        let way = listener.way.load();
+        let cluster = way.cluster.as_ref().map(|cluster| &*cluster.cluster.name.0);
         access.write_http(&HttpRecord {
             time: SystemTime::now(),
             listener: &listener.name.0,
@@ -238,7 +239,8 @@ impl Exchange {
 
     fn count(&self) {
         let listener = &*self.client.listener;
-        let cluster = listener.cluster.as_ref().map_or("", |cluster| &cluster.cluster.name.0);
+        let way = listener.way.load();
+        let cluster = way.cluster.as_ref().map_or("", |cluster| &cluster.cluster.name.0);
         let node = self.turn.as_ref().map_or("", |turn| &*turn.node().node.name);
         let class = match self.status.map(|status| status.as_u16() / 100) {
             Some(1) => "1xx",

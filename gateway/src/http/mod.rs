@@ -1,6 +1,6 @@
 //! HTTP listeners: the management UI and API of the nodes, through the gateway. `docs/management-ui.md` is their page.
 //!
-//! All of it runs on a thread and a runtime of its own, which is there only if some listener speaks HTTP: what browsers do
+//! All of it runs on a thread and a runtime of its own, which is there only once some listener speaks HTTP: what browsers do
 //! slows no AMQP client. [`arrive`] finds out who has come, [`connection`] serves them; [`service`]
 //! directs a request, [`forward`] hands it to a node of [`nodes`].
 
@@ -28,19 +28,21 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use hyper::header::HeaderValue;
 use tokio::runtime::Builder;
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 use tracing::{Dispatch, info, warn};
 
 use crate::cluster::Cluster;
 use crate::cluster::condition::Verdict;
-use crate::config::model::{self, ClusterName, Http, ListenerName, Protocol};
+use crate::config::model::{ClusterName, Http, ListenerName};
 use crate::gate::Gate;
-use crate::listener::Listener;
 use crate::listener::accept::Acceptor;
 use crate::listener::entrance::Entrance;
+use crate::listener::{Listener, Place};
 use crate::stream::shared::SharedAddresses;
 use crate::telemetry::access::AccessLog;
 use crate::telemetry::metrics::{Metrics, Scrape};
@@ -54,12 +56,8 @@ use nodes::HttpCluster;
 pub struct Setup {
     /// The gateway's name.
     pub name: Arc<str>,
-    /// The clusters.
-    pub clusters: HashMap<ClusterName, Arc<Cluster>>,
     /// The gateway's limit.
     pub gate: Arc<Gate>,
-    /// From accept to the end of the first request's head, and for every other head.
-    pub head: Duration,
     /// Addresses that this gateway shares with others.
     pub addresses: Arc<SharedAddresses>,
     /// Where requests are counted.
@@ -68,16 +66,42 @@ pub struct Setup {
     pub access: Option<AccessLog>,
 }
 
+/// What HTTP listeners are to do from now on.
+#[derive(Debug)]
+pub struct Plan {
+    /// All of them. One that is missing here, and was there before, is forgotten; its own token stops it.
+    pub listeners: Vec<Planned>,
+    /// The clusters.
+    pub clusters: HashMap<ClusterName, Arc<Cluster>>,
+    /// From accept to the end of the first request's head, and for every other head.
+    pub head: Duration,
+}
+
+/// An HTTP listener as it is to be.
+#[derive(Debug)]
+pub struct Planned {
+    /// What its loops have in common.
+    pub listener: Listener,
+    /// What it does.
+    pub http: Http,
+    /// Where requests go.
+    pub cluster: Option<ClusterName>,
+    /// Addresses where it does not accept yet.
+    pub places: Vec<Place>,
+}
+
 /// What the connections of all HTTP listeners share.
 #[derive(Debug)]
 struct Shared {
     gate: Arc<Gate>,
-    head: Duration,
+    head: ArcSwap<Duration>,
     /// The gateway's name on requests.
     via: HeaderValue,
     addresses: Arc<SharedAddresses>,
     metrics: Arc<Metrics>,
     access: Option<AccessLog>,
+    /// The clusters that requests go to.
+    used: ArcSwap<Vec<Arc<HttpCluster>>>,
     /// Accept no more, and finish what is under way.
     stop: CancellationToken,
     /// Finish nothing.
@@ -88,44 +112,54 @@ struct Shared {
     chores: TaskTracker,
 }
 
+impl Shared {
+    fn head(&self) -> Duration {
+        **self.head.load()
+    }
+}
+
 /// A listener as its connections know it.
 #[derive(Debug)]
 struct HttpListener {
     name: ListenerName,
+    entrance: Arc<ArcSwap<Entrance>>,
+    /// Where its requests go; a reload replaces it.
+    way: ArcSwap<Way>,
+    /// It is gone, or the gateway stops: finish what is under way.
+    stop: CancellationToken,
+}
+
+/// Where the requests of a listener go.
+#[derive(Debug)]
+struct Way {
     http: Http,
-    entrance: Arc<Entrance>,
     cluster: Option<Arc<HttpCluster>>,
 }
 
 /// The running HTTP listeners.
 #[derive(Debug)]
 pub struct HttpServer {
+    plans: mpsc::UnboundedSender<Plan>,
     stop: CancellationToken,
     cut: CancellationToken,
     done: CancellationToken,
     thread: JoinHandle<()>,
 }
 
-/// Starts the thread of the HTTP listeners, which logs to `log`; `None` if there are none.
+/// Starts the thread of the HTTP listeners, which logs to `log`.
 ///
 /// # Errors
 /// If a runtime or a thread cannot be made.
-pub fn start(
-    setup: Setup,
-    listeners: Vec<(model::Listener, Listener)>,
-    log: &Dispatch,
-) -> io::Result<Option<HttpServer>> {
-    if listeners.is_empty() {
-        return Ok(None);
-    }
+pub fn start(setup: Setup, log: &Dispatch) -> io::Result<HttpServer> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let shared = Arc::new(Shared {
         via: headers::via(&setup.name),
         gate: setup.gate,
-        head: setup.head,
+        head: ArcSwap::default(),
         addresses: setup.addresses,
         metrics: setup.metrics,
         access: setup.access,
+        used: ArcSwap::default(),
         stop: CancellationToken::new(),
         cut: CancellationToken::new(),
         connections: TaskTracker::new(),
@@ -133,63 +167,126 @@ pub fn start(
     });
     let done = CancellationToken::new();
     let (stop, cut) = (shared.stop.clone(), shared.cut.clone());
-    let (log, clusters, finished) = (log.clone(), setup.clusters, done.clone());
+    let (log, finished) = (log.clone(), done.clone());
+    let (plans, wanted) = mpsc::unbounded_channel();
     let thread = std::thread::Builder::new().name("http".to_owned()).spawn(move || {
         tracing::dispatcher::with_default(&log, || {
             // It makes its own TLS handshakes.
             give_way();
-            runtime.block_on(run(&shared, &clusters, listeners));
+            runtime.block_on(run(&shared, wanted));
             drop(runtime);
         });
         finished.cancel();
     })?;
-    Ok(Some(HttpServer { stop, cut, done, thread }))
+    Ok(HttpServer { plans, stop, cut, done, thread })
 }
 
-/// Runs until told to stop, and until then until nothing is under way any more.
-async fn run(
-    shared: &Arc<Shared>,
-    clusters: &HashMap<ClusterName, Arc<Cluster>>,
-    listeners: Vec<(model::Listener, Listener)>,
-) {
-    let mut used: HashMap<ClusterName, Arc<HttpCluster>> = HashMap::new();
-    for (model, bound) in listeners {
-        let Protocol::Http(http) = model.protocol else { continue };
-        let cluster = model.cluster.as_ref().and_then(|name| {
-            let cluster = clusters.get(name)?.clone();
-            let new = || Arc::new(HttpCluster::new(cluster));
-            Some(used.entry(name.clone()).or_insert_with(new).clone())
-        });
-        let Listener { name, gate, accepting, entrance, sockets } = bound;
-        let listener = Arc::new(HttpListener { name, http, entrance, cluster });
-        for socket in sockets.into_iter().flatten() {
-            let address = socket.local_addr().map_or_else(|_| "?".into(), |a| a.to_string());
-            let acceptor = Acceptor {
-                listener: listener.name.clone(),
-                gate: gate.clone(),
-                gateway_gate: shared.gate.clone(),
-                accepting: accepting.clone(),
-                metrics: shared.metrics.clone(),
-            };
-            let (serving, arrived_at) = (shared.clone(), listener.clone());
-            let receive = move |accepted| {
-                let serve = arrive::serve(serving.clone(), arrived_at.clone(), accepted);
-                serving.connections.spawn(serve);
-            };
-            info!(listener = %listener.name, %address, "accepting");
-            shared.connections.spawn(acceptor.run(socket, shared.stop.clone(), receive));
-        }
-    }
-    let all: Vec<_> = used.values().cloned().collect();
-    shared.metrics.add_collector(move |scrape| all.iter().for_each(|cluster| up(scrape, cluster)));
-    for cluster in used.into_values() {
-        shared.chores.spawn(health::watch(shared.clone(), cluster));
+/// Runs until told to stop, and then until nothing is under way any more.
+async fn run(shared: &Arc<Shared>, mut wanted: mpsc::UnboundedReceiver<Plan>) {
+    let told = shared.clone();
+    let used = move |scrape: &mut Scrape<'_>| told.used.load().iter().for_each(|c| up(scrape, c));
+    shared.metrics.add_collector(used);
+    let mut running = Running::default();
+    while let Some(Some(plan)) = shared.stop.run_until_cancelled(wanted.recv()).await {
+        running.follow(shared, plan);
     }
     shared.stop.cancelled().await;
     shared.connections.close();
     tokio::select! {
         () = shared.connections.wait() => {}
         () = shared.cut.cancelled() => {}
+    }
+}
+
+/// What runs, on the thread of HTTP.
+#[derive(Debug, Default)]
+struct Running {
+    listeners: HashMap<ListenerName, Arc<HttpListener>>,
+    clusters: HashMap<ClusterName, (Arc<HttpCluster>, AbortOnDropHandle<()>)>,
+}
+
+impl Running {
+    /// What stays as it is goes on as it is.
+    fn follow(&mut self, shared: &Arc<Shared>, plan: Plan) {
+        let Plan { listeners, clusters, head } = plan;
+        shared.head.store(Arc::new(head));
+        let mut before = std::mem::take(&mut self.clusters);
+        let mut known = std::mem::take(&mut self.listeners);
+        for planned in listeners {
+            let name = planned.cluster.as_ref();
+            let cluster =
+                name.and_then(|name| self.cluster(shared, clusters.get(name)?, &mut before));
+            let way = Way { http: planned.http, cluster };
+            let Listener { name, entrance, stop, .. } = planned.listener.clone();
+            let same = known.remove(&name).filter(|known| Arc::ptr_eq(&known.entrance, &entrance));
+            let listener = match same {
+                Some(listener) => {
+                    listener.way.store(Arc::new(way));
+                    listener
+                }
+                None => {
+                    let way = ArcSwap::from_pointee(way);
+                    Arc::new(HttpListener { name: name.clone(), entrance, way, stop })
+                }
+            };
+            accept(shared, &listener, &planned.listener, planned.places);
+            self.listeners.insert(name, listener);
+        }
+        let used = self.clusters.values().map(|(cluster, _)| cluster.clone());
+        shared.used.store(Arc::new(used.collect()));
+    }
+
+    /// A cluster with a task that asks its nodes.
+    fn cluster(
+        &mut self,
+        shared: &Arc<Shared>,
+        cluster: &Arc<Cluster>,
+        before: &mut HashMap<ClusterName, (Arc<HttpCluster>, AbortOnDropHandle<()>)>,
+    ) -> Option<Arc<HttpCluster>> {
+        let name = &cluster.name;
+        if !self.clusters.contains_key(name) {
+            let driven = match before.remove(name) {
+                Some(same) if Arc::ptr_eq(&same.0.cluster, cluster) => same,
+                other => {
+                    let old = other.map(|(old, _)| old);
+                    let new = Arc::new(HttpCluster::after(old.as_deref(), cluster.clone()));
+                    let watching = health::watch(shared.clone(), new.clone());
+                    (new, AbortOnDropHandle::new(shared.chores.spawn(watching)))
+                }
+            };
+            self.clusters.insert(name.clone(), driven);
+        }
+        self.clusters.get(name).map(|(cluster, _)| cluster.clone())
+    }
+}
+
+/// Starts the loops of a listener at these places.
+fn accept(
+    shared: &Arc<Shared>,
+    listener: &Arc<HttpListener>,
+    common: &Listener,
+    places: Vec<Place>,
+) {
+    for place in places {
+        let address = place.address();
+        for socket in place.sockets {
+            let acceptor = Acceptor {
+                listener: common.name.clone(),
+                gate: common.gate.clone(),
+                gateway_gate: shared.gate.clone(),
+                accepting: common.accepting.clone(),
+                metrics: shared.metrics.clone(),
+                handed_over: place.handed_over.clone(),
+            };
+            let (serving, arrived_at) = (shared.clone(), listener.clone());
+            let receive = move |accepted| {
+                let serve = arrive::serve(serving.clone(), arrived_at.clone(), accepted);
+                serving.connections.spawn(serve);
+            };
+            let run = acceptor.run(socket, place.stop.clone(), receive);
+            shared.connections.spawn(place.loops.track_future(run));
+        }
+        info!(listener = %common.name, %address, "accepting");
     }
 }
 
@@ -202,6 +299,12 @@ fn up(scrape: &mut Scrape<'_>, cluster: &HttpCluster) {
 }
 
 impl HttpServer {
+    /// Does as the plan has it from now on.
+    pub fn follow(&self, plan: Plan) {
+        // It only fails where the thread has ended, and then nothing is served any more.
+        let _ = self.plans.send(plan);
+    }
+
     /// Accepts no more. Requests under way go on.
     pub fn stop(&self) {
         self.stop.cancel();

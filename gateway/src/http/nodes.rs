@@ -59,8 +59,11 @@ pub(super) struct Key<'a> {
 }
 
 impl HttpCluster {
-    pub(super) fn new(cluster: Arc<Cluster>) -> Self {
-        Self { cluster, known: ArcSwap::default(), turn: AtomicUsize::new(0) }
+    /// A cluster; of nodes that it shares with the one before it, all stays that is known of them.
+    pub(super) fn after(before: Option<&Self>, cluster: Arc<Cluster>) -> Self {
+        let nodes = before.map(|before| before.known.load().nodes.clone()).unwrap_or_default();
+        let known = Known { of: Arc::default(), nodes };
+        Self { cluster, known: ArcSwap::from_pointee(known), turn: AtomicUsize::new(0) }
     }
 
     /// Its nodes with a management address. Those behind a name come and go. Only asked on the thread of HTTP: two that find
@@ -240,7 +243,7 @@ mod tests {
         };
         let nodes = [0, 1, 2, 3, 9].into_iter().map(node).collect();
         let cluster = Cluster::new(&samples::cluster("main", nodes));
-        HttpCluster::new(Arc::new(cluster))
+        HttpCluster::after(None, Arc::new(cluster))
     }
 
     fn chosen(cluster: &HttpCluster, strategy: HttpStrategy, key: &Key<'_>) -> String {

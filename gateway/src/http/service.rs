@@ -62,7 +62,8 @@ async fn direct(
         let text = "The request needs one Host header with a host.";
         return wrong(bad, text, Reason::BadRequest, exchange);
     };
-    let strategy = match client.listener.http {
+    let way = client.listener.way.load_full();
+    let strategy = match way.http {
         Http::Balance(strategy) => strategy,
         Http::RedirectToHttps(port) => {
             let target = request.uri().path_and_query().map_or("/", PathAndQuery::as_str);
@@ -81,7 +82,7 @@ async fn direct(
         let text = "The request has come back to this gateway: a node's management address leads to the gateway itself.";
         return wrong(StatusCode::LOOP_DETECTED, text, Reason::Loop, exchange);
     }
-    let Some(cluster) = client.listener.cluster.clone() else {
+    let Some(cluster) = way.cluster.clone() else {
         let text = "This listener leads to no cluster.";
         return wrong(StatusCode::SERVICE_UNAVAILABLE, text, Reason::NoCluster, exchange);
     };

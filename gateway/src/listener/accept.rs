@@ -91,6 +91,8 @@ pub struct Acceptor {
     pub accepting: Arc<Accepting>,
     /// Where errors are counted.
     pub metrics: Arc<Metrics>,
+    /// The socket goes on in another loop when this one stops: those who wait in its queue are that one's.
+    pub handed_over: Arc<AtomicBool>,
 }
 
 impl Acceptor {
@@ -118,6 +120,9 @@ impl Acceptor {
                 }
                 Err(error) => self.failed(&error).await,
             }
+        }
+        if self.handed_over.load(Ordering::Acquire) {
+            return;
         }
         if let Err(error) = self.accept_the_rest(socket, serve) {
             warn!(listener = %self.listener, %error, "cannot accept the clients that wait in the queue");

@@ -6,8 +6,12 @@ pub mod entrance;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use arc_swap::ArcSwap;
 use socket2::{Domain, Protocol, Socket, Type};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::config::model::ListenerName;
 use crate::gate::Gate;
@@ -58,8 +62,8 @@ fn socket(address: SocketAddr, elsewhere: bool) -> io::Result<Socket> {
     Ok(socket)
 }
 
-/// A listener, with all its addresses.
-#[derive(Debug)]
+/// What the accept loops of a listener have in common.
+#[derive(Debug, Clone)]
 pub struct Listener {
     /// Its name.
     pub name: ListenerName,
@@ -67,10 +71,90 @@ pub struct Listener {
     pub gate: Arc<Gate>,
     /// Whether its loops accept clients.
     pub accepting: Arc<Accepting>,
-    /// What its clients pass before AMQP.
-    pub entrance: Arc<Entrance>,
-    /// Its sockets: for each address, one for each worker.
-    pub sockets: Vec<Vec<TcpListener>>,
+    /// What its clients pass before AMQP. A reload replaces it; for the next client it counts.
+    pub entrance: Arc<ArcSwap<Entrance>>,
+    /// It is gone, or the gateway stops: accept no more. Cut those who are still on their way in.
+    pub stop: CancellationToken,
+}
+
+/// An address that is listened on.
+#[derive(Debug)]
+pub struct Place {
+    /// As configured.
+    pub configured: SocketAddr,
+    /// One socket for each worker.
+    pub sockets: Vec<TcpListener>,
+    /// Accept no more here.
+    pub stop: CancellationToken,
+    /// The sockets go on in other loops.
+    pub handed_over: Arc<AtomicBool>,
+    /// Those that accept here.
+    pub loops: TaskTracker,
+}
+
+impl Place {
+    /// What is bound at `configured`, for a listener that ends with `stop`.
+    #[must_use]
+    pub fn new(
+        configured: SocketAddr,
+        sockets: Vec<TcpListener>,
+        stop: &CancellationToken,
+    ) -> Self {
+        let (stop, loops) = (stop.child_token(), TaskTracker::new());
+        Self { configured, sockets, stop, handed_over: Arc::default(), loops }
+    }
+
+    /// Where it really is: for port 0 the system has chosen one.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        let bound = self.sockets.first().and_then(|socket| socket.local_addr().ok());
+        bound.unwrap_or(self.configured)
+    }
+
+    /// The same place, with its sockets once more, for loops to accept on.
+    ///
+    /// # Errors
+    /// If there are too many files open.
+    pub fn share(&self) -> io::Result<Self> {
+        let Self { configured, stop, handed_over, loops, .. } = self;
+        Ok(Self {
+            configured: *configured,
+            sockets: self.same_sockets()?,
+            stop: stop.clone(),
+            handed_over: handed_over.clone(),
+            loops: loops.clone(),
+        })
+    }
+
+    /// The same sockets for other loops, of a listener that ends with `stop`. Those that accept on them now go on until
+    /// [`Place::hand_over`].
+    ///
+    /// # Errors
+    /// If there are too many files open.
+    pub fn again(&self, stop: &CancellationToken) -> io::Result<Self> {
+        Ok(Self::new(self.configured, self.same_sockets()?, stop))
+    }
+
+    fn same_sockets(&self) -> io::Result<Vec<TcpListener>> {
+        self.sockets.iter().map(TcpListener::try_clone).collect()
+    }
+
+    /// Ends its loops, which serve those who wait in its queue. Nobody else can connect then.
+    #[must_use]
+    pub fn end(self) -> TaskTracker {
+        // First: the socket is gone when the last one who has it lets go.
+        drop(self.sockets);
+        self.stop.cancel();
+        self.loops.close();
+        self.loops
+    }
+
+    /// Ends its loops, but not its sockets: others accept on them.
+    #[must_use]
+    pub fn hand_over(self) -> TaskTracker {
+        self.handed_over.store(true, Ordering::Release);
+        self.end()
+    }
 }
 
 #[cfg(test)]

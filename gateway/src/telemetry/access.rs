@@ -3,6 +3,8 @@
 mod http;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use super::escape;
@@ -188,17 +190,26 @@ impl Phase {
 #[derive(Debug, Clone)]
 pub struct AccessLog {
     sink: SinkHandle,
+    on: Arc<AtomicBool>,
 }
 
 impl AccessLog {
     /// Writes to `sink` in its style.
     #[must_use]
     pub fn new(sink: SinkHandle) -> Self {
-        Self { sink }
+        Self { sink, on: Arc::new(AtomicBool::new(true)) }
+    }
+
+    /// Are records written from now on?
+    pub fn switch(&self, on: bool) {
+        self.on.store(on, Ordering::Relaxed);
     }
 
     /// Writes one record, at level info whatever `log.level` says. Never waits.
     pub fn write(&self, record: &AccessRecord<'_>) {
+        if !self.on.load(Ordering::Relaxed) {
+            return;
+        }
         let mut line = Vec::with_capacity(1024);
         record.format(self.sink.style(), &mut line);
         self.sink.push(LogLevel::Info, &line);

@@ -10,7 +10,7 @@ use tracing::span::{Attributes, Id, Record};
 use tracing::{Dispatch, Event, Level, Subscriber};
 use tracing_subscriber::layer::{Context, SubscriberExt as _};
 use tracing_subscriber::registry::LookupSpan;
-use tracing_subscriber::{EnvFilter, Layer, Registry};
+use tracing_subscriber::{EnvFilter, Layer, Registry, reload};
 
 use super::escape;
 use super::sink::{SinkHandle, Style};
@@ -37,11 +37,29 @@ pub struct FilterError {
     cause: String,
 }
 
+/// Changes what a running gateway logs.
+#[derive(Debug, Clone)]
+pub struct LevelSwitch {
+    filter: reload::Handle<EnvFilter, Registry>,
+    /// The environment has the last word.
+    overridden: bool,
+}
+
+impl LevelSwitch {
+    /// Logs from `level` on. False if [`LEVEL_VARIABLE`] is set, which counts instead.
+    #[must_use]
+    pub fn set(&self, level: LogLevel) -> bool {
+        // It only fails where the subscriber is gone, and then nobody logs.
+        let changed = || self.filter.reload(default_filter(level)).is_ok();
+        !self.overridden && changed()
+    }
+}
+
 /// Builds the subscriber of one gateway: install it with `tracing::dispatcher` on each thread.
 ///
 /// # Errors
 /// [`LEVEL_VARIABLE`] is set to something that is no filter.
-pub fn dispatch(level: LogLevel, sink: SinkHandle) -> Result<Dispatch, FilterError> {
+pub fn dispatch(level: LogLevel, sink: SinkHandle) -> Result<(Dispatch, LevelSwitch), FilterError> {
     let override_ = std::env::var_os(LEVEL_VARIABLE).map(|v| v.to_string_lossy().into_owned());
     build(level, override_, sink)
 }
@@ -50,13 +68,18 @@ fn build(
     level: LogLevel,
     override_: Option<String>,
     sink: SinkHandle,
-) -> Result<Dispatch, FilterError> {
-    let filter = match override_.filter(|value| !value.trim().is_empty()) {
+) -> Result<(Dispatch, LevelSwitch), FilterError> {
+    let override_ = override_.filter(|value| !value.trim().is_empty());
+    let overridden = override_.is_some();
+    let filter = match override_ {
         Some(value) => EnvFilter::try_new(&value)
             .map_err(|cause| FilterError { value, cause: cause.to_string() })?,
         None => default_filter(level),
     };
-    Ok(Dispatch::new(Registry::default().with(Lines { sink }.with_filter(filter))))
+    let (filter, handle) = reload::Layer::new(filter);
+    let lines = Lines { sink }.with_filter(filter);
+    let dispatch = Dispatch::new(Registry::default().with(lines));
+    Ok((dispatch, LevelSwitch { filter: handle, overridden }))
 }
 
 fn default_filter(level: LogLevel) -> EnvFilter {

@@ -183,6 +183,12 @@ impl Metrics {
         self.recorder.register_counter(&key, &METADATA).increment(1);
     }
 
+    /// A configuration was to be put in force: `applied`, `unchanged` or `refused`.
+    pub fn config_reload(&self, result: &'static str) {
+        let key = key(&names::CONFIG_RELOADS_TOTAL, &[result.to_owned()]);
+        self.recorder.register_counter(&key, &METADATA).increment(1);
+    }
+
     /// Adds what is asked at each scrape. Collectors run in the order of their adding.
     pub fn add_collector(&self, collector: impl Fn(&mut Scrape<'_>) + Send + Sync + 'static) {
         let mut collectors = self.collectors.write().unwrap_or_else(PoisonError::into_inner);

@@ -89,6 +89,8 @@ metrics! {
         "Always 1; the label tells which version runs."
     CONFIG_REVISION = "amqp_gateway_config_revision" Gauge Count []
         "Number of the configuration in force; it grows by one with every reload that took effect."
+    CONFIG_RELOADS_TOTAL = "amqp_gateway_config_reloads_total" Counter Count ["result"]
+        "Orders to put a configuration in force; applied, unchanged (it was in force already), or refused: the log says why, and the old one stays."
     SESSIONS = "amqp_gateway_sessions" Gauge Count ["listener"]
         "Sessions open now, those still in their handshake included."
     SESSIONS_TOTAL = "amqp_gateway_sessions_total" Counter Count ["listener", "reason"]
@@ -258,6 +260,10 @@ The label `reason` of sessions is explained with [the access record](access-log.
 `fd-limit`, `local-ports`, `memory` and `forbidden` are faults of the gateway's machine. They do not count against the node.
 
 The label `alarm` of `amqp_gateway_vrrp_alarm` is explained with [shared addresses](vrrp.md#alarms).
+
+Alerts for Prometheus are in [packaging/prometheus](../packaging/prometheus/amqp-gateway.rules.yml), each with what to do; a
+dashboard for Grafana is in [packaging/grafana](../packaging/grafana/amqp-gateway.json). They expect a job `amqp-gateway` that
+scrapes each gateway by its own address.
 ";
 
 #[cfg(test)]

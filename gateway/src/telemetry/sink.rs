@@ -5,7 +5,7 @@
 
 use std::io::IsTerminal as _;
 use std::mem;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle, Thread};
 use std::time::{Duration, Instant, SystemTime};
@@ -33,23 +33,60 @@ pub struct Style {
     pub colour: bool,
 }
 
+impl Style {
+    const JSON: u8 = 1;
+    const STAMP: u8 = 2;
+    const COLOUR: u8 = 4;
+
+    /// In `format`, for what writes to `output`.
+    fn of(format: LogFormat, output: &Output, to_stdout: bool) -> Self {
+        let colour = to_stdout && std::io::stdout().is_terminal();
+        Self { format, stamp: output.wants_stamps(), colour }
+    }
+
+    fn to_bits(self) -> u8 {
+        let bit = |is: bool, bit| if is { bit } else { 0 };
+        bit(self.format == LogFormat::Json, Self::JSON)
+            | bit(self.stamp, Self::STAMP)
+            | bit(self.colour, Self::COLOUR)
+    }
+
+    fn from_bits(bits: u8) -> Self {
+        let json = bits & Self::JSON != 0;
+        Self {
+            format: if json { LogFormat::Json } else { LogFormat::Text },
+            stamp: bits & Self::STAMP != 0,
+            colour: bits & Self::COLOUR != 0,
+        }
+    }
+}
+
 /// Owns the background thread. Dropping it writes out what waits, then ends the thread.
 #[derive(Debug)]
 pub struct Sink {
     handle: SinkHandle,
-    output: LogOutput,
+    output: Mutex<LogOutput>,
     thread: Option<JoinHandle<()>>,
+}
+
+/// A place that is open for lines to go to, and does not get any yet.
+#[derive(Debug)]
+pub struct Opened {
+    output: Option<Output>,
+    named: LogOutput,
+    style: Style,
 }
 
 /// Pushes lines; cheap to clone and to share between threads.
 #[derive(Debug, Clone)]
 pub struct SinkHandle {
     shared: Arc<Shared>,
-    style: Style,
 }
 
 #[derive(Debug, Default)]
 struct Shared {
+    /// How lines are to look: a [`Style`].
+    style: AtomicU8,
     state: Mutex<State>,
     /// Told after each batch that was written.
     written: Condvar,
@@ -87,8 +124,7 @@ impl Sink {
     pub fn open(log: &Log) -> Result<Self, SinkError> {
         let (output, warning) = or_stdout(Output::open(&log.output))?;
         let to_stdout = log.output == LogOutput::Stdout || warning.is_some();
-        let colour = to_stdout && std::io::stdout().is_terminal();
-        let style = Style { format: log.format, stamp: output.wants_stamps(), colour };
+        let style = Style::of(log.format, &output, to_stdout);
         let sink = Self::start(output, style, log.output.clone())?;
         if let Some(missing) = warning {
             let text = format!("{missing} Lines go to standard output instead.");
@@ -99,15 +135,46 @@ impl Sink {
     }
 
     fn start(opened: Output, style: Style, output: LogOutput) -> Result<Self, SinkError> {
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(Shared { style: style.to_bits().into(), ..Shared::default() });
         let of_thread = Arc::clone(&shared);
         let thread = thread::Builder::new()
             .name("log".to_owned())
-            .spawn(move || run(&of_thread, opened, style))
+            .spawn(move || run(&of_thread, opened))
             .map_err(SinkError::Thread)?;
         let _ = shared.thread.set(thread.thread().clone());
-        let handle = SinkHandle { shared, style };
-        Ok(Self { handle, output, thread: Some(thread) })
+        let handle = SinkHandle { shared };
+        Ok(Self { handle, output: Mutex::new(output), thread: Some(thread) })
+    }
+
+    /// Opens what `log.output` names now, if that is another place than before. Lines still go where they went.
+    ///
+    /// # Errors
+    /// It cannot be opened.
+    pub fn prepare(&self, log: &Log) -> Result<Opened, SinkError> {
+        let (named, style) = (log.output.clone(), self.handle.style());
+        if named == *self.named() {
+            let style = Style { format: log.format, ..style };
+            return Ok(Opened { output: None, named, style });
+        }
+        let output = Output::open(&named)?;
+        let style = Style::of(log.format, &output, named == LogOutput::Stdout);
+        Ok(Opened { output: Some(output), named, style })
+    }
+
+    /// Lines go there from now on, in that style.
+    pub fn go_to(&self, opened: Opened) {
+        let Opened { output, named, style } = opened;
+        let shared = &self.handle.shared;
+        shared.style.store(style.to_bits(), Ordering::Relaxed);
+        if let Some(output) = output {
+            *self.named() = named;
+            shared.lock().replacement = Some(output);
+            shared.wake();
+        }
+    }
+
+    fn named(&self) -> MutexGuard<'_, LogOutput> {
+        self.output.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What pushes lines.
@@ -121,8 +188,9 @@ impl Sink {
     /// # Errors
     /// The file cannot be opened; lines then go on to the file opened before.
     pub fn reopen(&self) -> Result<(), SinkError> {
-        if matches!(self.output, LogOutput::File(_)) {
-            let replacement = Output::open(&self.output)?;
+        let output = self.named();
+        if matches!(*output, LogOutput::File(_)) {
+            let replacement = Output::open(&output)?;
             self.handle.shared.lock().replacement = Some(replacement);
             self.handle.shared.wake();
         }
@@ -185,7 +253,7 @@ impl SinkHandle {
     /// How lines pushed here should look.
     #[must_use]
     pub fn style(&self) -> Style {
-        self.style
+        Style::from_bits(self.shared.style.load(Ordering::Relaxed))
     }
 
     /// Lines dropped since the start, for the metric.
@@ -208,9 +276,9 @@ impl Shared {
 }
 
 /// The background thread.
-fn run(shared: &Shared, mut output: Output, style: Style) {
+fn run(shared: &Shared, mut output: Output) {
     let mut batch = Batch::default();
-    while let Some(next) = take_batch(shared, mem::take(&mut batch), style) {
+    while let Some(next) = take_batch(shared, mem::take(&mut batch)) {
         batch = next.batch;
         if let Some(replacement) = next.replacement {
             output = replacement;
@@ -234,7 +302,7 @@ struct Next {
 }
 
 /// Waits for lines, gathers a little, and takes all; `None` at the end of the sink.
-fn take_batch(shared: &Shared, empty: Batch, style: Style) -> Option<Next> {
+fn take_batch(shared: &Shared, empty: Batch) -> Option<Next> {
     drop(wait_until(shared, None, |state| {
         state.closing || state.replacement.is_some() || !state.waiting.lines.is_empty()
     }));
@@ -249,6 +317,7 @@ fn take_batch(shared: &Shared, empty: Batch, style: Style) -> Option<Next> {
     let next = (state.replacement.take(), state.pushed);
     drop(state);
     if dropped > 0 {
+        let style = Style::from_bits(shared.style.load(Ordering::Relaxed));
         batch.push_front(LogLevel::Warn, dropped_warning(style, dropped));
     }
     Some(Next { batch, replacement: next.0, goal: next.1 })

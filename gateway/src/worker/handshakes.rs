@@ -30,6 +30,12 @@ pub struct HandshakeThreads {
 }
 
 impl HandshakeThreads {
+    /// None yet.
+    #[must_use]
+    pub fn none() -> Self {
+        Self { runtimes: Vec::new(), threads: Vec::new(), stop: CancellationToken::new() }
+    }
+
     /// Starts `count` threads, which log to `log`.
     ///
     /// # Errors

@@ -2,6 +2,7 @@
 //! clusters can be shared.
 #![allow(clippy::unwrap_used)]
 
+mod admin_http;
 mod admission;
 mod api_schema;
 mod balance;
@@ -32,9 +33,14 @@ mod identity;
 mod jammed;
 mod late;
 mod limits;
+mod observe;
 mod passthrough;
 mod proxy_protocol;
 mod rebalance;
+mod reload;
+mod reload_nodes;
+mod logins;
+mod secrets;
 mod shared;
 mod silence;
 mod strangers;

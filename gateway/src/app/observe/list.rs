@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::figures;
 use crate::admin::view::status::{Rates, Traffic};
+use crate::route::RouteId;
 use crate::session::ledger::Passed;
 use crate::session::registry::{Registry, Session, SessionFacts};
 
@@ -137,9 +138,10 @@ impl Row {
         software.connection_name.as_deref().or(software.product.as_deref())
     }
 
-    /// The route that led it: its name, else its position.
-    pub(super) fn route(&self) -> Option<&str> {
-        None
+    /// The position, from 1, of the route that leads it; `None` if its listener does.
+    pub(super) fn route(&self) -> Option<usize> {
+        let RouteId(position) = self.facts()?.routed.route()?;
+        usize::try_from(position).ok()?.checked_add(1)
     }
 }
 

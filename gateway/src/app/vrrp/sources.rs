@@ -3,24 +3,15 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use arc_swap::ArcSwap;
 use tokio::runtime::Handle;
 use tokio::time::interval;
 
-use crate::config::model::ListenerName;
-use crate::listener::accept::Accepting;
+use crate::app::listeners::Listening;
 use crate::session::Shared;
 use crate::vrrp::track::Sources;
 
-/// The listeners of the gateway, and whether each accepts clients.
-pub(in crate::app) type Listeners = ArcSwap<Vec<(ListenerName, Arc<Accepting>)>>;
-
 /// Of a gateway with these listeners, and with a worker on each of these runtimes.
-pub(super) fn sources(
-    shared: Arc<Shared>,
-    accepting: Arc<Listeners>,
-    workers: &[Handle],
-) -> Sources {
+pub(super) fn sources(shared: Arc<Shared>, listening: Listening, workers: &[Handle]) -> Sources {
     let pulses: Vec<_> = workers.iter().map(pulse).collect();
     let looked = Mutex::new(Instant::now());
     let listeners = move |now: Instant| {
@@ -29,8 +20,9 @@ pub(super) fn sources(
             // The gateway stood still as a whole: the workers have not had their turn yet.
             pulses.iter().for_each(|pulse| *lock(pulse) = now);
         }
-        let wrong = accepting.load().iter().find_map(|(name, accepting)| {
-            accepting.wrong(now).map(|wrong| format!("listener {name} does not accept: {wrong}"))
+        let wrong = listening.load().iter().find_map(|known| {
+            let (name, wrong) = (&known.listener.name, known.listener.accepting.wrong(now)?);
+            Some(format!("listener {name} does not accept: {wrong}"))
         });
         let hung = || pulses.iter().position(|pulse| is_hung(pulse, now));
         wrong.or_else(|| hung().map(|number| format!("worker-{number} hangs")))

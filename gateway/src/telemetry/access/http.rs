@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
-use super::{AccessLog, Fields, JsonFields, TextFields};
+use super::{AccessLog, Fields, JsonFields, Ordering, TextFields};
 use crate::config::model::{LogFormat, LogLevel};
 use crate::telemetry::log;
 use crate::telemetry::sink::Style;
@@ -46,6 +46,9 @@ pub struct HttpRecord<'a> {
 impl AccessLog {
     /// Writes one record, at level info whatever `log.level` says. Never waits.
     pub fn write_http(&self, record: &HttpRecord<'_>) {
+        if !self.on.load(Ordering::Relaxed) {
+            return;
+        }
         let mut line = Vec::with_capacity(512);
         record.format(self.sink.style(), &mut line);
         self.sink.push(LogLevel::Info, &line);

@@ -20,7 +20,7 @@ fn logged(
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("log");
     let sink = Sink::open(&log_to(&path, format, level)).unwrap();
-    let dispatch = build(level, override_.map(str::to_owned), sink.handle()).unwrap();
+    let (dispatch, _) = build(level, override_.map(str::to_owned), sink.handle()).unwrap();
     tracing::dispatcher::with_default(&dispatch, events);
     drop(sink);
     std::fs::read_to_string(&path).unwrap().lines().map(str::to_owned).collect()
@@ -139,4 +139,26 @@ fn colour_and_stamp_depend_on_the_style_alone() {
     let line = |style| line(style, SystemTime::UNIX_EPOCH, LogLevel::Warn, "hot", &[]);
     assert_eq!(line(style), b"1970-01-01T00:00:00.000Z \x1b[33mWARN \x1b[0m hot");
     assert_eq!(line(Style { stamp: false, ..style }), b"hot");
+}
+
+#[test]
+fn the_level_of_a_running_gateway_can_change_unless_the_environment_has_set_it() {
+    for (override_, lines_then) in [(None, 1), (Some("info"), 0)] {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("log");
+        let sink = Sink::open(&log_to(&path, LogFormat::Text, LogLevel::Info)).unwrap();
+        let overridden = override_.map(str::to_owned);
+        let (dispatch, level) = build(LogLevel::Info, overridden, sink.handle()).unwrap();
+        tracing::dispatcher::with_default(&dispatch, || {
+            let work = || debug!("work");
+            work();
+            assert_eq!(level.set(LogLevel::Debug), override_.is_none());
+            work();
+            let _ = level.set(LogLevel::Info);
+            work();
+        });
+        drop(sink);
+        let logged = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(logged.lines().count(), lines_then, "{logged}");
+    }
 }

@@ -11,7 +11,6 @@ use crate::tls::{prepare, prepare_after};
 /// Watches one listener.
 struct Watched {
     watch: Watch,
-    in_force: Arc<ArcSwap<Tls>>,
     metrics: Arc<Metrics>,
     listener: Arc<Termination>,
 }
@@ -25,8 +24,8 @@ fn watched(model: ListenerTls) -> Watched {
     tls.listeners.insert(name, listener.clone());
     let metrics = Arc::new(Metrics::new());
     let in_force = Arc::new(ArcSwap::from_pointee(tls));
-    let watch = Watch::new(in_force.clone(), metrics.clone(), Arc::default());
-    Watched { watch, in_force, metrics, listener }
+    let watch = Watch::new(in_force, metrics.clone(), Arc::default());
+    Watched { watch, metrics, listener }
 }
 
 impl Watched {

@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::{Change, *};
+use super::*;
 use crate::cluster::condition::Verdict;
 use crate::cluster::report::Change as News;
 use crate::config::model::{Check, Health, Script, Track, TrackScript, samples};

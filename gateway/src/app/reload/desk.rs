@@ -1,0 +1,201 @@
+//! What the API asks of the configuration.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use arc_swap::ArcSwap;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use tokio::sync::{mpsc, oneshot};
+
+use super::candidate::{self, Candidate};
+use super::revisions::{Revisions, Who};
+use super::{InForce, words};
+use crate::admin::operator::Refusal;
+use crate::admin::operator::configure::Configurator;
+use crate::admin::view::config::{
+    Checked, Config, ConfigProblem, Diff, Reloaded, Revision, RevisionText,
+};
+use crate::config;
+use crate::config::diff;
+use crate::drain::Keeper;
+use crate::telemetry::events::Actor;
+use crate::tls::Tls;
+
+/// Orders that may wait for the one under way.
+const WAITING: usize = 16;
+
+/// What the steward is to do.
+#[derive(Debug)]
+pub(super) struct Order {
+    pub(super) what: What,
+    pub(super) who: Who,
+    pub(super) answer: oneshot::Sender<Answer>,
+}
+
+#[derive(Debug)]
+pub(super) enum What {
+    /// Put the file in force.
+    Reload,
+    /// Put an earlier revision in force.
+    Rollback(u64),
+}
+
+pub(super) type Answer = Result<Reloaded, Refusal>;
+
+/// What steward and desk both know.
+#[derive(Debug)]
+pub(super) struct Known {
+    pub(super) revisions: Revisions,
+    pub(super) in_force: Arc<InForce>,
+}
+
+/// Where the API asks.
+#[derive(Debug, Clone)]
+pub(in crate::app) struct Desk {
+    path: PathBuf,
+    known: Arc<Mutex<Known>>,
+    keeper: Arc<Keeper>,
+    tls: Arc<ArcSwap<Tls>>,
+    orders: mpsc::Sender<Order>,
+}
+
+impl Desk {
+    pub(super) fn new(
+        path: &Path,
+        known: Known,
+        (keeper, tls): (Arc<Keeper>, Arc<ArcSwap<Tls>>),
+    ) -> (Self, mpsc::Receiver<Order>) {
+        let (orders, taken) = mpsc::channel(WAITING);
+        let known = Arc::new(Mutex::new(known));
+        (Self { path: path.to_owned(), known, keeper, tls, orders }, taken)
+    }
+
+    pub(super) fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// TLS in force.
+    pub(super) fn tls(&self) -> Arc<Tls> {
+        self.tls.load_full()
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Reads the file on a thread where nobody waits for it.
+    async fn candidate(&self) -> Result<Candidate, Vec<ConfigProblem>> {
+        let (path, tls) = (self.path.clone(), self.tls());
+        let read = tokio::task::spawn_blocking(move || candidate::from_file(&path, &tls));
+        read.await.unwrap_or_else(|error| Err(vec![self.broken(&error)]))
+    }
+
+    pub(super) fn broken(&self, error: &tokio::task::JoinError) -> ConfigProblem {
+        let file = self.path.display().to_string();
+        words::problem(&file, format!("cannot be read: {error}"), "this is a fault of the gateway")
+    }
+
+    async fn order(&self, what: What, by: Actor) -> Answer {
+        let stopping = || Refusal::Conflict("The gateway is stopping.".to_owned());
+        let (answer, told) = oneshot::channel();
+        let order = Order { what, who: Who::Operator(by), answer };
+        self.orders.send(order).await.map_err(|_| stopping())?;
+        told.await.unwrap_or_else(|_| Err(stopping()))
+    }
+}
+
+impl Configurator for Desk {
+    fn config(&self) -> BoxFuture<'_, Config> {
+        async move {
+            let path = self.path.clone();
+            let text = tokio::task::spawn_blocking(move || config::text_of(&path).ok());
+            let text = text.await.ok().flatten();
+            let known = self.known();
+            let in_force = &known.in_force;
+            let running = known.revisions.in_force().map(words::revision);
+            Config {
+                file: self.path.display().to_string(),
+                running: running.unwrap_or_else(|| nothing_known(known.revisions.last())),
+                text: config::shown(&in_force.text),
+                file_differs: text.as_deref() != Some(&*in_force.text),
+                reload_on_change: in_force.model.gateway.reload_on_change,
+                history: known.revisions.list().map(words::revision).collect(),
+            }
+        }
+        .boxed()
+    }
+
+    fn revision(&self, number: u64) -> Result<RevisionText, Refusal> {
+        let known = self.known();
+        let found = known.revisions.find(number).and_then(|of| Some((of, of.text.as_deref()?)));
+        let (revision, text) = found.ok_or_else(|| unknown(number))?;
+        Ok(RevisionText { revision: words::revision(revision), text: config::shown(text) })
+    }
+
+    fn check(&self) -> BoxFuture<'_, Checked> {
+        async move {
+            match self.candidate().await {
+                Ok(candidate) => {
+                    Checked { valid: candidate.tls.is_some(), problems: candidate.problems }
+                }
+                Err(problems) => Checked { valid: false, problems },
+            }
+        }
+        .boxed()
+    }
+
+    fn diff(&self) -> BoxFuture<'_, Diff> {
+        async move {
+            let in_force = self.known().in_force.clone();
+            match self.candidate().await {
+                Ok(candidate) => {
+                    let changes = candidate.changes(&in_force.model);
+                    Diff {
+                        valid: candidate.tls.is_some(),
+                        text: diff::text(
+                            &in_force.text,
+                            &candidate.text,
+                            ("in force", "in the file"),
+                        ),
+                        sessions_closed: self.keeper.would_close(&candidate.model, |_| false),
+                        changes: changes.iter().map(words::change).collect(),
+                        problems: candidate.problems,
+                    }
+                }
+                Err(problems) => Diff {
+                    valid: false,
+                    problems,
+                    changes: Vec::new(),
+                    text: String::new(),
+                    sessions_closed: 0,
+                },
+            }
+        }
+        .boxed()
+    }
+
+    fn reload(&self, by: Actor) -> BoxFuture<'_, Answer> {
+        self.order(What::Reload, by).boxed()
+    }
+
+    fn rollback(&self, revision: u64, by: Actor) -> BoxFuture<'_, Answer> {
+        self.order(What::Rollback(revision), by).boxed()
+    }
+}
+
+pub(super) fn unknown(revision: u64) -> Refusal {
+    Refusal::Unknown(format!("The text of revision {revision} is not known, or not any more."))
+}
+
+fn nothing_known(revision: u64) -> Revision {
+    Revision {
+        revision,
+        at: String::new(),
+        by: String::new(),
+        from: None,
+        outcome: "applied".to_owned(),
+        changes: Vec::new(),
+        available: false,
+    }
+}

@@ -1,0 +1,244 @@
+//! Reload: puts another configuration in force while the gateway runs.
+//!
+//! The *steward* takes orders one after the other, from signals, from the API and from the file itself: read, validate, compare,
+//! prepare, commit, retire. Up to the commit nothing has changed, and everything that is wrong is told; what does not
+//! differ keeps its very objects. A commit cannot fail.
+
+mod apply;
+mod candidate;
+mod desk;
+mod file;
+mod retire;
+mod revisions;
+mod words;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use tokio::sync::mpsc;
+use tokio::time::{MissedTickBehavior, interval};
+use tracing::{error, info, warn};
+
+use super::signals::{self, Asked, Signals};
+use super::{Gateway, Logs};
+use crate::admin::operator::Refusal;
+use crate::admin::view::config::{ConfigProblem, Reloaded};
+use crate::config::diff::Change;
+use crate::config::model::Model;
+use crate::session::Shared;
+use crate::telemetry::events::{Kind, Severity, What as Event};
+use candidate::Candidate;
+pub(in crate::app) use desk::Desk;
+use desk::{Answer, Known, Order, What};
+use file::FileWatch;
+use revisions::{Revisions, Who};
+
+/// Lines in the log on one reload.
+const LINES: usize = 50;
+
+/// The configuration in force.
+#[derive(Debug)]
+pub(super) struct InForce {
+    /// As it was written, secrets included.
+    text: Arc<str>,
+    /// What that says.
+    written: Model,
+    /// What counts of it: what takes a restart is as it was at the start.
+    model: Model,
+}
+
+/// Whoever changes the configuration of a running gateway.
+pub(super) struct Steward {
+    shared: Arc<Shared>,
+    desk: Desk,
+    orders: mpsc::Receiver<Order>,
+    file: FileWatch,
+}
+
+impl Steward {
+    /// For a gateway that starts with this text, which is in this file.
+    pub(super) fn new(gateway: &Gateway, (path, text): (&Path, Arc<str>), model: &Model) -> Self {
+        let revisions = Revisions::new(text.clone(), SystemTime::now());
+        let in_force = InForce { text, written: model.clone(), model: model.clone() };
+        let known = Known { revisions, in_force: Arc::new(in_force) };
+        let (desk, orders) = Desk::new(path, known, (gateway.keeper.clone(), gateway.tls.clone()));
+        Self { shared: gateway.shared.clone(), desk, orders, file: FileWatch::new(path) }
+    }
+
+    /// Where the API asks.
+    pub(super) fn desk(&self) -> Desk {
+        self.desk.clone()
+    }
+
+    /// What counts now.
+    pub(super) fn in_force(&self) -> Model {
+        self.desk.known().in_force.model.clone()
+    }
+
+    /// Takes orders until a signal asks to stop.
+    pub(super) async fn run(
+        &mut self,
+        gateway: &mut Gateway,
+        signals: &mut Signals,
+        logs: &Logs<'_>,
+    ) {
+        let mut looks = interval(file::LOOK_EVERY);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                asked = signals.next() => match asked {
+                    Asked::Stop => break,
+                    Asked::Reload => {
+                        signals::reopen(logs.sink);
+                        let _ = self.carry_out(gateway, logs, &What::Reload, Who::Signal).await;
+                    }
+                },
+                Some(Order { what, who, answer }) = self.orders.recv() => {
+                    // Whoever does not wait for it any more finds it in the history.
+                    let _ = answer.send(self.carry_out(gateway, logs, &what, who).await);
+                }
+                _ = looks.tick() => {
+                    let watches = self.desk.known().in_force.model.gateway.reload_on_change;
+                    if watches && self.file.look() {
+                        let _ = self.carry_out(gateway, logs, &What::Reload, Who::FileChange).await;
+                    }
+                }
+            }
+        }
+        // Nobody shall wait for an answer that does not come.
+        self.orders.close();
+        while self.orders.try_recv().is_ok() {}
+    }
+
+    async fn carry_out(
+        &mut self,
+        gateway: &mut Gateway,
+        logs: &Logs<'_>,
+        what: &What,
+        who: Who,
+    ) -> Answer {
+        let candidate = match self.read(what).await? {
+            Ok(candidate) => candidate,
+            Err(problems) => return Err(self.refused(who, problems)),
+        };
+        let before = self.desk.known().in_force.clone();
+        let mut changes = candidate.changes(&before.model);
+        if candidate.text == before.text && candidate.model == before.written {
+            return Ok(self.unchanged(&who, &changes, candidate.problems));
+        }
+        let model = candidate::without_restart(&candidate.model, &before.model);
+        let Candidate { text, model: written, tls, mut problems } = candidate;
+        let revision = self.desk.known().revisions.last() + 1;
+        let steps = apply::Steps { before: &before.model, model: &model, tls, revision };
+        let prepared = match steps.prepare(gateway, logs, self.desk.path()).await {
+            Ok(prepared) => prepared,
+            Err(more) => {
+                problems.extend(more);
+                return Err(self.refused(who, problems));
+            }
+        };
+        if let Some(why) = prepared.waits() {
+            let of_vrrp = |change: &&mut Change| change.section.starts_with("vrrp.");
+            changes.iter_mut().filter(of_vrrp).for_each(|change| change.needs_restart = true);
+            let file = self.desk.path().display().to_string();
+            problems.push(words::warning(&file, why.to_owned()));
+        }
+        let sessions_closed = prepared.commit(gateway, logs, &model, self).await;
+        let in_force = InForce { text: text.clone(), written, model };
+        self.desk.known().in_force = Arc::new(in_force);
+        self.applied(text, who, &changes, &problems, sessions_closed);
+        let changes = changes.iter().map(words::change).collect();
+        Ok(Reloaded { revision, changes, problems, sessions_closed })
+    }
+
+    /// The configuration that is meant, or what is wrong with it.
+    async fn read(
+        &mut self,
+        what: &What,
+    ) -> Result<Result<Candidate, Vec<ConfigProblem>>, Refusal> {
+        let (path, tls) = (self.desk.path().to_owned(), self.desk.tls());
+        let reading = match *what {
+            What::Reload => {
+                self.file.known();
+                tokio::task::spawn_blocking(move || candidate::from_file(&path, &tls))
+            }
+            What::Rollback(number) => {
+                let known = self.desk.known();
+                let text = known.revisions.find(number).and_then(|of| of.text.clone());
+                let text = text.ok_or_else(|| desk::unknown(number))?;
+                tokio::task::spawn_blocking(move || candidate::from_text(text, &path, &tls))
+            }
+        };
+        Ok(reading.await.unwrap_or_else(|error| Err(vec![self.desk.broken(&error)])))
+    }
+
+    fn refused(&self, who: Who, problems: Vec<ConfigProblem>) -> Refusal {
+        let words: Vec<_> = problems.iter().map(words::in_words).collect();
+        let by = who.name();
+        error!(by, problems = words.len(), "configuration refused: the one in force stays");
+        for line in words.iter().take(LINES) {
+            error!("{line}");
+        }
+        self.shared.metrics.config_reload("refused");
+        let text = match words.as_slice() {
+            [only] => format!("refused: {only}"),
+            all => format!("refused, with {} problems", all.len()),
+        };
+        self.event(Severity::Warning, text, &who, &words);
+        self.desk.known().revisions.refused(who, words.clone(), SystemTime::now());
+        Refusal::Invalid("The configuration is refused, the one in force stays.".to_owned(), words)
+    }
+
+    fn unchanged(&self, who: &Who, waiting: &[Change], problems: Vec<ConfigProblem>) -> Reloaded {
+        let revision = self.desk.known().revisions.last();
+        let by = who.name();
+        info!(revision, by, "configuration unchanged: it is in force already");
+        for change in waiting {
+            warn!("{change}");
+        }
+        self.shared.metrics.config_reload("unchanged");
+        let changes = waiting.iter().map(words::change).collect();
+        Reloaded { revision, changes, problems, sessions_closed: 0 }
+    }
+
+    fn applied(
+        &self,
+        text: Arc<str>,
+        who: Who,
+        changes: &[Change],
+        problems: &[ConfigProblem],
+        sessions_closed: usize,
+    ) {
+        let mut words: Vec<_> = changes.iter().map(ToString::to_string).collect();
+        if words.is_empty() {
+            words.push("nothing but its text: comments, order or layout".to_owned());
+        }
+        let by = who.name();
+        let revision = self.desk.known().revisions.last() + 1;
+        info!(revision, by, sessions_closed, "configuration in force");
+        for line in words.iter().take(LINES) {
+            info!(revision, "{line}");
+        }
+        for problem in problems.iter().take(LINES) {
+            warn!("{}", words::in_words(problem));
+        }
+        self.shared.metrics.config_reload("applied");
+        let text_of_event = match words.as_slice() {
+            [only] => format!("revision {revision} in force: {only}"),
+            all => format!("revision {revision} in force, with {} changes", all.len()),
+        };
+        self.event(Severity::Info, text_of_event, &who, &words);
+        self.desk.known().revisions.applied(text, who, words, SystemTime::now());
+    }
+
+    fn event(&self, severity: Severity, text: String, who: &Who, words: &[String]) {
+        let file = self.desk.path().display().to_string();
+        let mut event = Event::new(Kind::Config, severity, file, text);
+        event.actor = who.actor().cloned();
+        event.details.insert("by".to_owned(), who.name().to_owned());
+        let some: Vec<_> = words.iter().take(LINES).cloned().collect();
+        event.details.insert("changes".to_owned(), some.join("\n"));
+        self.shared.events.add(event);
+    }
+}
