@@ -135,7 +135,7 @@ async fn hash_of(password: &str) -> String {
 
 #[tokio::test]
 async fn commands_log_in_over_tls_and_no_error_tells_the_password() {
-    let authority = Authority::new("admin").unwrap();
+    let authority = Authority::new("operators").unwrap();
     let certificate = authority.server(&["localhost"]).unwrap().write("admin").unwrap();
     let (ops, looks) = (hash_of("pass/w@rd").await, hash_of("look").await);
     let broker = ScriptedBroker::bind().await.unwrap();
