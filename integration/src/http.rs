@@ -68,6 +68,20 @@ pub async fn post_for_json(url: &str, document: &Value) -> Result<(u16, Value)> 
     .await?
 }
 
+/// DELETE: status and body, whatever the status.
+///
+/// # Errors
+/// When there is no answer; names the URL.
+pub async fn delete(url: &str) -> Result<(u16, String)> {
+    let url = url.to_owned();
+    tokio::task::spawn_blocking(move || {
+        let mut response =
+            agent(GET_DEADLINE).delete(&url).call().with_context(|| format!("DELETE {url}"))?;
+        Ok((response.status().as_u16(), response.body_mut().read_to_string()?))
+    })
+    .await?
+}
+
 async fn send_json(method: &'static str, url: &str, document: &Value) -> Result<()> {
     let (url, text) = (url.to_owned(), document.to_string());
     tokio::task::spawn_blocking(move || {

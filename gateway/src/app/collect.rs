@@ -143,14 +143,16 @@ fn nodes(scrape: &mut Scrape<'_>, shared: &Shared, seen: &mut Seen) {
             let labels = [&*cluster.name.0];
             scrape.gauge(&names::ADMISSION_WAITING, &labels, admission.waiting() as f64);
         }
-        for node in cluster.gone().iter().chain(cluster.nodes().iter()) {
-            seen.insert((cluster.name.clone(), node.name.clone()), Arc::downgrade(node));
-        }
         cluster.nodes().iter().for_each(|node| health(scrape, node));
         for name in cluster.names() {
             let labels = [&*cluster.name.0, &*name.section];
             let unresolved = f64::from(u8::from(name.trouble.is_some()));
             scrape.gauge(&names::NODE_NAME_UNRESOLVED, &labels, unresolved);
+        }
+    }
+    for cluster in snapshot.all_clusters() {
+        for node in cluster.gone().iter().chain(cluster.nodes().iter()) {
+            seen.insert((cluster.name.clone(), node.name.clone()), Arc::downgrade(node));
         }
     }
     // One that is gone is told with 0 once more: else its gauge would stay as it was.

@@ -32,7 +32,11 @@ impl Operator for Desk {
     fn nodes(&self) -> Vec<view::Node> {
         let of_cluster = |cluster: &Arc<Cluster>| all_nodes(cluster);
         let view = |(node, gone): (Arc<Node>, bool)| self.view(&node, gone);
-        self.by_name().iter().flat_map(of_cluster).map(view).collect()
+        let snapshot = self.shared.snapshot.load();
+        // Also of those that the configuration has no more.
+        let mut clusters: Vec<_> = snapshot.all_clusters().collect();
+        clusters.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        clusters.into_iter().flat_map(of_cluster).map(view).collect()
     }
 
     fn clusters(&self) -> Vec<view::Cluster> {

@@ -29,6 +29,11 @@ impl Pace {
         Self { rate: rate.get().into(), due: 1.0, last: None }
     }
 
+    /// So many a second from now on.
+    pub fn set_rate(&mut self, rate: NonZeroU32) {
+        self.rate = rate.get().into();
+    }
+
     /// How many may be told at `now`.
     pub fn due(&mut self, now: Instant) -> usize {
         let passed = self.last.map_or(Duration::ZERO, |last| now.saturating_duration_since(last));
@@ -75,6 +80,11 @@ impl Closing {
             refilled: None,
             told: 0,
         }
+    }
+
+    /// So many a second from now on.
+    pub fn set_rate(&mut self, rate: NonZeroU32) {
+        self.pace.set_rate(rate);
     }
 
     /// How many have been told.

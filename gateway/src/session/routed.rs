@@ -173,3 +173,99 @@ impl Keepsakes {
         Some(texts)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::node::Node;
+    use crate::config::model::{Conditions, ListenerName, Model, Route, RouteAction, samples};
+    use crate::config::pattern::Pattern;
+    use crate::session::registry::SessionId;
+    use crate::stream::arrival::Arrival;
+
+    fn hello(texts: &[(&str, &str)]) -> Hello {
+        let mut content = Vec::new();
+        for (key, text) in texts {
+            content.push(key.len() as u8);
+            content.extend(key.as_bytes());
+            content.push(b'S');
+            content.extend((text.len() as u32).to_be_bytes());
+            content.extend(text.as_bytes());
+        }
+        let bytes = [&(content.len() as u32).to_be_bytes(), content.as_slice()].concat();
+        let (properties, _) = Table::read(&bytes).expect("a table");
+        Hello { mechanism: "PLAIN".to_owned(), user: Some("app".to_owned()), properties }
+    }
+
+    fn session(hello: Option<&Hello>, all: &Keepsakes) -> Session {
+        let arrival = Arrival::new(ListenerName("amqp".into()), ([127, 0, 0, 1], 4000).into());
+        let session = Session::new(SessionId(1), arrival);
+        session.opened(Box::new(SessionFacts {
+            node: Arc::new(Node::sample("main", &samples::node("r1", 5672))),
+            user: hello.and_then(|hello| hello.user.as_deref().map(Box::from)),
+            vhost: hello.map(|_| "orders".into()),
+            software: hello.map(Software::of).unwrap_or_default(),
+            handshake: Default::default(),
+            routed: Routed::new(None, hello, all),
+        }));
+        session
+    }
+
+    /// Whoever has such a property goes to `blue`, everybody else to `main`.
+    fn routes(key: &str, pattern: &str) -> RouteTable {
+        let pattern = Pattern::parse(pattern).expect("a pattern");
+        let client_property = vec![(key.to_owned(), pattern)];
+        let name = crate::config::model::ClusterName("blue".into());
+        let action = RouteAction::To { cluster: name, rename_vhost: None };
+        let conditions = Conditions { client_property, ..Conditions::default() };
+        RouteTable::new(&Model {
+            listeners: vec![samples::listener("amqp", Some("main"))],
+            routes: vec![Route { name: None, conditions, action }],
+            ..samples::model(Vec::new())
+        })
+    }
+
+    #[test]
+    fn whatever_routes_ask_for_of_a_client_is_known_later_and_kept_once_for_all_that_have_it() {
+        let all = Keepsakes::default();
+        let sessions = ["one", "two"].map(|name| {
+            let said = [("product", "pika"), ("connection_name", name), ("team", "blue")];
+            session(Some(&hello(&said)), &all)
+        });
+        for (key, pattern, way) in [
+            ("product", "pika", Way::Another),
+            ("team", "b*", Way::Another),
+            ("connection_name", "one", Way::Another),
+            ("connection_name", "two", Way::Same(None)),
+            ("none", "*", Way::Same(None)),
+        ] {
+            assert_eq!(sessions[0].way(&routes(key, pattern)), way, "{key}");
+        }
+        assert_eq!(all.0.lock().expect("whole").tables.len(), 1);
+        println!("a session keeps {} bytes more", size_of::<Routed>());
+    }
+
+    #[test]
+    fn of_a_client_that_said_too_much_there_is_no_telling_and_it_stays() {
+        let all = Keepsakes::default();
+        let much = "x".repeat(MOST);
+        let session = session(Some(&hello(&[("much", &much)])), &all);
+        assert_eq!(session.way(&routes("product", "pika")), Way::Unknown);
+        assert!(!session.hold_against(&routes("product", "pika"), 2) && !session.is_unrouted(2));
+    }
+
+    #[test]
+    fn a_session_whose_bytes_are_not_read_goes_where_its_listener_leads() {
+        let session = session(None, &Keepsakes::default());
+        assert_eq!(session.way(&routes("product", "pika")), Way::Same(None));
+    }
+
+    #[test]
+    fn properties_that_no_session_has_any_more_are_thrown_away() {
+        let all = Keepsakes::default();
+        for number in 0..10_000 {
+            drop(all.keep(&hello(&[("team", &number.to_string())]).properties));
+        }
+        assert!(all.0.lock().expect("whole").tables.len() < 200);
+    }
+}

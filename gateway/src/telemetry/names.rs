@@ -260,6 +260,10 @@ The label `reason` of sessions is explained with [the access record](access-log.
 `fd-limit`, `local-ports`, `memory` and `forbidden` are faults of the gateway's machine. They do not count against the node.
 
 The label `alarm` of `amqp_gateway_vrrp_alarm` is explained with [shared addresses](vrrp.md#alarms).
+
+Alerts for Prometheus are in [packaging/prometheus](../packaging/prometheus/amqp-gateway.rules.yml), each with what to do; a
+dashboard for Grafana is in [packaging/grafana](../packaging/grafana/amqp-gateway.json). They expect a job `amqp-gateway` that
+scrapes each gateway by its own address.
 ";
 
 #[cfg(test)]

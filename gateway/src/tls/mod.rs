@@ -64,8 +64,8 @@ pub struct OfCluster {
 /// A certificate in use.
 #[derive(Debug, Clone)]
 pub struct InUse {
-    /// Of a listener, or shown to the nodes of a cluster?
-    pub by_listener: bool,
+    /// `listener`, `cluster` (shown to its nodes) or `admin`.
+    pub used_by: &'static str,
     /// The name of that.
     pub of: Arc<str>,
     /// What it says.
@@ -78,9 +78,11 @@ impl Tls {
     /// All that are in use.
     #[must_use]
     pub fn certificates(&self) -> Vec<InUse> {
-        let of_listeners = self.listeners.values().flat_map(|listener| {
-            listener.certificates().into_iter().enumerate().map(|(position, leaf)| InUse {
-                by_listener: true,
+        let terminations = self.listeners.values().map(|listener| ("listener", listener));
+        let terminations = terminations.chain(self.admin.iter().map(|admin| ("admin", admin)));
+        let of_listeners = terminations.flat_map(|(used_by, listener)| {
+            listener.certificates().into_iter().enumerate().map(move |(position, leaf)| InUse {
+                used_by,
                 of: listener.listener().0.clone(),
                 leaf,
                 refused: listener.refused().get(position),
@@ -89,7 +91,7 @@ impl Tls {
         let of_clusters = self.clusters.values().filter_map(|cluster| {
             let cluster = cluster.amqp.as_ref()?;
             Some(InUse {
-                by_listener: false,
+                used_by: "cluster",
                 of: cluster.cluster().0.clone(),
                 leaf: cluster.certificate()?,
                 refused: cluster.refused().get(0),

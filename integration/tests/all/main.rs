@@ -2,11 +2,13 @@
 //! clusters can be shared.
 #![allow(clippy::unwrap_used)]
 
+mod admin_http;
 mod admission;
 mod api_schema;
 mod balance;
 mod blocked;
 mod browser;
+mod cli;
 mod clients;
 mod compose;
 mod demo;
@@ -31,6 +33,8 @@ mod identity;
 mod jammed;
 mod late;
 mod limits;
+mod logins;
+mod observe;
 mod passthrough;
 mod proxy_protocol;
 mod rebalance;

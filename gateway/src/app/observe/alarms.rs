@@ -121,8 +121,7 @@ pub(super) fn of_certificates(certificates: &[InUse], now: SystemTime) -> Vec<Al
 
 fn of_certificate(certificate: &InUse, now: SystemTime) -> Vec<Alarm> {
     let (leaf, file) = (&certificate.leaf, certificate.leaf.seen.file.display());
-    let of = if certificate.by_listener { "listener" } else { "cluster" };
-    let subject = format!("{of}/{}: {}", certificate.of, leaf.name);
+    let subject = format!("{}/{}: {}", certificate.used_by, certificate.of, leaf.name);
     let told = |severity, text: &str| alarm(severity, "certificate", subject.clone(), text);
     let until = time(leaf.not_after);
     let ends = match days_left(leaf.not_after, now) {

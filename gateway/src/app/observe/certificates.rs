@@ -11,7 +11,7 @@ const DAY: u64 = 24 * 3600;
 /// As the API shows them: those that end first come first.
 pub(super) fn all(mut certificates: Vec<InUse>, now: SystemTime) -> Vec<Certificate> {
     certificates.sort_by(|a, b| {
-        (a.leaf.not_after, !a.by_listener, &a.of).cmp(&(b.leaf.not_after, !b.by_listener, &b.of))
+        (a.leaf.not_after, a.used_by, &a.of).cmp(&(b.leaf.not_after, b.used_by, &b.of))
     });
     certificates.iter().map(|certificate| view(certificate, now)).collect()
 }
@@ -26,10 +26,10 @@ pub(super) fn days_left(end: SystemTime, now: SystemTime) -> i64 {
 }
 
 fn view(certificate: &InUse, now: SystemTime) -> Certificate {
-    let InUse { by_listener, of, leaf, refused } = certificate;
+    let InUse { used_by, of, leaf, refused } = certificate;
     let seen = &leaf.seen;
     Certificate {
-        used_by: if *by_listener { "listener" } else { "cluster" }.to_owned(),
+        used_by: (*used_by).to_owned(),
         of: of.to_string(),
         name: leaf.name.to_string(),
         sans: seen.sans.clone(),

@@ -221,9 +221,11 @@ impl Observer for Lookout {
         let list = self.list(moment.now);
         let page = choose::page(&list.rows, &filter, paging, moment.now);
         let rows = page.rows.iter().filter_map(|at| list.rows.get(*at));
+        let snapshot = self.sights.shared.snapshot.load();
+        let routes = snapshot.routes.routes();
         let age = moment.now.saturating_duration_since(list.at);
         Ok(Sessions {
-            sessions: rows.map(|row| show::session(row, moment)).collect(),
+            sessions: rows.map(|row| show::session(row, routes, moment)).collect(),
             page: paging.page,
             page_size: paging.size,
             filtered: page.filtered,
@@ -236,10 +238,12 @@ impl Observer for Lookout {
         let session = self.sights.shared.registry.get(SessionId(id))?;
         let moment = Moment::now();
         let list = self.list(moment.now);
-        let known = list.rows.binary_search_by_key(&session.id, |row| row.session.id);
+        let known = list.rows.binary_search_by_key(&session.id, |row| row.id);
         let known = known.ok().and_then(|at| list.rows.get(at));
         let rates = known.map(|row| row.rates).unwrap_or_default();
-        Some(show::session(&Row { rates, ..Row::of(session) }, moment))
+        let snapshot = self.sights.shared.snapshot.load();
+        let row = Row { rates, ..Row::of(session) };
+        Some(show::session(&row, snapshot.routes.routes(), moment))
     }
 
     fn session_history(&self, id: u64) -> Option<SessionHistory> {

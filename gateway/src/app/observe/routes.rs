@@ -17,9 +17,14 @@ pub(super) fn label(position: usize, route: &model::Route) -> String {
     route.name.as_deref().map_or_else(|| position.to_string(), str::to_owned)
 }
 
+/// The same of the route at that position; one that a reload has just taken away goes by its position.
+pub(super) fn label_at(position: usize, routes: &[model::Route]) -> String {
+    let route = position.checked_sub(1).and_then(|at| routes.get(at));
+    route.map_or_else(|| position.to_string(), |route| label(position, route))
+}
+
 fn view(position: usize, route: &model::Route, rows: &[Row]) -> Route {
-    let label = label(position, route);
-    let sum = sums::of(rows, |row| row.route() == Some(&label));
+    let sum = sums::of(rows, |row| row.route() == Some(position));
     let (cluster, rename_vhost, reject) = match &route.action {
         RouteAction::To { cluster, rename_vhost } => {
             (Some(cluster.to_string()), rename_vhost.as_deref().map(str::to_owned), None)

@@ -11,6 +11,7 @@ use crate::config::model::{
 };
 use crate::gate::Gate;
 use crate::session::registry::{Registry, Session, SessionFacts, SessionId, Software};
+use crate::session::routed::Routed;
 use crate::stream::arrival::Arrival;
 
 /// Of `id` hang the user, `u{id % 2}`, the vhost, `v{id % 3}`, the node, `main/n{id % 4}`, and the address.
@@ -32,6 +33,7 @@ pub(super) fn on_node(id: u64, node: &Arc<Node>) -> Arc<Session> {
             connection_name: Some(format!("Worker {id}").into()),
             ..Software::default()
         },
+        routed: Routed::default(),
         handshake: (Duration::from_millis(2), Duration::from_millis(1)),
     }));
     Arc::new(session)

@@ -4,9 +4,10 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::list::Row;
+use super::routes;
 use crate::admin::view::session::Session;
 use crate::app::operator::time;
-use crate::config::model::Protocol;
+use crate::config::model::{self, Protocol};
 use crate::session::registry;
 
 /// One moment on both clocks: sessions know the one that never jumps, people the other.
@@ -33,8 +34,8 @@ impl Moment {
     }
 }
 
-/// Everything of a row.
-pub(super) fn session(row: &Row, moment: Moment) -> Session {
+/// Everything of a row; `routes` are those in force.
+pub(super) fn session(row: &Row, routes: &[model::Route], moment: Moment) -> Session {
     let (session, facts) = (&*row.session, row.facts());
     let arrival = &session.arrival;
     let tls = arrival.tls.as_deref();
@@ -60,7 +61,7 @@ pub(super) fn session(row: &Row, moment: Moment) -> Session {
         platform: of_software(|software| &software.platform),
         user: owned(row.user()),
         vhost: owned(row.vhost()),
-        route: owned(row.route()),
+        route: row.route().map(|position| routes::label_at(position, routes)),
         cluster: owned(row.node().map(|(cluster, _)| cluster)),
         node: owned(row.node().map(|(_, node)| node)),
         channels: row.channels,
@@ -104,7 +105,7 @@ mod tests {
         session.counters.published.set(3);
         session.heard.heartbeat.store(60, Ordering::Relaxed);
         session.heard.client_held.store(1, Ordering::Relaxed);
-        let shown = super::session(&Row::of(session), Moment::now());
+        let shown = super::session(&Row::of(session), &[], Moment::now());
         assert_eq!((shown.id, &*shown.state, &*shown.protocol), (7, "open", "amqp-0-9-1"));
         assert_eq!(shown.source, "10.0.0.7:4000");
         assert_eq!((shown.user.as_deref(), shown.vhost.as_deref()), (Some("u1"), Some("v1")));

@@ -63,9 +63,7 @@ pub(super) fn draw(
         }
     }
     drawing.ways(doors, routes);
-    let labels = (1..).zip(routes).map(|(at, route)| (routes::label(at, route), at));
-    let labels: HashMap<_, _> = labels.collect();
-    rows.iter().for_each(|row| drawing.walk(row, &labels));
+    rows.iter().for_each(|row| drawing.walk(row));
     drawing.finish(doors)
 }
 
@@ -112,11 +110,11 @@ impl<'a> Drawing<'a> {
     }
 
     /// Adds a session to all places and ways that it passes.
-    fn walk(&mut self, row: &'a Row, labels: &HashMap<String, usize>) {
+    fn walk(&mut self, row: &'a Row) {
         let listener = At::Listener(row.listener());
         self.count(listener);
         let Some((cluster, node)) = row.node() else { return };
-        let route = row.route().and_then(|label| labels.get(label)).map(|at| At::Route(*at));
+        let route = row.route().map(At::Route);
         let (cluster, node) = (At::Cluster(cluster), At::Node(cluster, node));
         let mut before = listener;
         for at in route.into_iter().chain([cluster, node]) {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Result;
 use integration::certificates::{Authority, Issued};
 use integration::ports::PortBlock;
-use integration::{GatewayProcess, RabbitCluster, gateway_process, target};
+use integration::{GatewayProcess, RabbitCluster, command, gateway_process, target};
 
 use crate::screen::Screen;
 use crate::traffic::QUEUE;
@@ -29,6 +29,8 @@ pub(crate) struct Stage {
     pub(crate) listener: SocketAddr,
     addresses: Addresses,
     authority: Authority,
+    /// Of the user `admin` of the console.
+    password: String,
     _ports: PortBlock,
 }
 
@@ -54,18 +56,22 @@ impl Stage {
         let addresses = Addresses { tls: address(1), management: address(2), admin: address(3) };
         let authority = Authority::new("demo")?;
         let certificate = authority.server(&["localhost", "127.0.0.1"])?.write("gateway")?;
-        let config = config(listener, &addresses, &certificate, [&main, &blue]);
+        let password = password();
+        let hash = command::hash_password(&password).await?;
+        let config = config(listener, &addresses, &certificate, &hash, [&main, &blue]);
         let gateway = GatewayProcess::start(&config).await?;
-        Ok(Self { main, blue, gateway, listener, addresses, authority, _ports: ports })
+        Ok(Self { main, blue, gateway, listener, addresses, authority, password, _ports: ports })
     }
 
     /// Addresses to try by hand.
     pub(crate) fn hints(&self) -> String {
-        let Self { gateway, listener, authority, .. } = self;
+        let Self { gateway, listener, authority, password, .. } = self;
         let Addresses { tls, management, admin } = &self.addresses;
         let (dir, authority) = (gateway.dir().display(), authority.file().display());
         format!(
             "
+  ==>  The console: http://{admin}   user admin   password {password}
+
 The gateway listens at {listener}: vhost orders goes to cluster main, billing to blue.
 Try it by hand, in another terminal:
   amqp-publish --url=amqp://app:secret@{listener}/orders -r {QUEUE} -b hello
@@ -156,6 +162,7 @@ fn config(
     listener: SocketAddr,
     addresses: &Addresses,
     certificate: &Issued,
+    password_hash: &str,
     [main, blue]: [&RabbitCluster; 2],
 ) -> String {
     let Addresses { tls, management, admin } = addresses;
@@ -189,10 +196,21 @@ cluster = \"blue\"
 [admin]
 bind = \"{admin}\"
 
+[[admin.user]]
+name = \"admin\"
+password_hash = \"{password_hash}\"
+role = \"admin\"
+
 {}{}",
         cluster_config(main),
         cluster_config(blue)
     )
+}
+
+/// Good enough for a demo, of letters that are not mistaken for others.
+fn password() -> String {
+    const LETTERS: &[u8] = b"abcdefghkmnpqrstuvwxyz23456789";
+    (0..16).map(|_| char::from(LETTERS[fastrand::usize(..LETTERS.len())])).collect()
 }
 
 fn cluster_config(cluster: &RabbitCluster) -> String {

@@ -1,4 +1,3 @@
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
@@ -40,7 +39,7 @@ fn certificates_are_told_of_before_they_end() {
         let leaf = Leaf::sample("www", not_after);
         let refused = refused.map(str::to_owned);
         let alarms =
-            of_certificate(&InUse { by_listener: true, of: "amqps".into(), leaf, refused }, now);
+            of_certificate(&InUse { used_by: "listener", of: "amqps".into(), leaf, refused }, now);
         alarms.iter().map(|alarm| alarm.severity).collect::<Vec<_>>()
     };
     assert_eq!(told(now + 15 * day, None), []);
@@ -76,5 +75,4 @@ fn a_listener_that_accepts_is_not_told_of_and_one_of_a_stopping_gateway_is_no_al
     assert_eq!(of_listeners(&doors, false, Instant::now()), []);
     let stopping = of_listeners(&doors, true, Instant::now());
     assert_eq!(told(&stopping)[0], (Severity::Info, "listener", "amqp"));
-    let _ = Arc::new(stopping);
 }
