@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 /// Passwords of users, and hashes of them that are cheap to look at.
 pub(crate) const ADMIN: (&str, &str) = (
     "Pw-Admin-7f3e9c1b",
-    "$argon2id$v=19$m=256,t=1,p=1$Log7xolu6DiQ7UPBC2AOgw$HTfMbfepZMIuLXGX1vfm6WNgjiNshps+++UznjZwD3I",
+    "$argon2id$v=19$m=256,t=1,p=1$cZnCaFdXugeuRlUS3kGR4g$sTEkfJbYgSiR6J+nZ5ytgiRAgdfzrB1zhR6HyE7icck",
 );
 pub(crate) const OPERATOR: (&str, &str) = (
     "Pw-Operator-2a8d",
@@ -23,7 +23,9 @@ pub(crate) const VIEWER: (&str, &str) = (
 /// The sections of three users, named as their roles.
 pub(crate) fn users() -> String {
     let section = |role: &str, hash: &str| {
-        format!("[[admin.user]]\nname = \"{role}\"\npassword_hash = \"{hash}\"\nrole = \"{role}\"\n")
+        format!(
+            "[[admin.user]]\nname = \"{role}\"\npassword_hash = \"{hash}\"\nrole = \"{role}\"\n"
+        )
     };
     [("admin", ADMIN), ("operator", OPERATOR), ("viewer", VIEWER)]
         .map(|(role, (_, hash))| section(role, hash))

@@ -107,7 +107,7 @@ fn roles_decide_who_may_change_what() {
     let told: Vec<_> = events.iter().map(|event| event["text"].as_str().unwrap()).collect();
     assert_eq!(
         told[..2],
-        ["viewer refused: PATCH nodes/main/n1", "operator done: PATCH nodes/main/n1"]
+        ["viewer: PATCH nodes/main/n1 (refused)", "operator: PATCH nodes/main/n1"]
     );
     assert_eq!(
         events[1]["actor"],
