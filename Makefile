@@ -8,7 +8,7 @@ CONSOLE = docs/openapi.json $(shell find admin-ui/src admin-ui/public -type f ! 
   $(addprefix admin-ui/,index.html package.json tsconfig.json vite.config.ts)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo console test bench bench-vrrp fuzz fmt lint clean
+.PHONY: help demo console test bench bench-console bench-vrrp fuzz fmt lint clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +40,10 @@ bench: ## this gateway, HAProxy, nginx and no proxy side by side: one table, and
 	@$(MAKE) --silent console
 	cargo build --release -p amqp-gateway
 	cargo run --release -p integration --bin bench
+
+bench-console: ## what it costs that consoles look at 10,000 sessions
+	cargo build --release -p amqp-gateway
+	cargo run --release -p integration --bin bench -- console
 
 bench-vrrp: ## a shared address through crashes, cuts and rejoins, beside keepalived; as root
 	@integration/install.sh bench

@@ -53,10 +53,10 @@ pub struct Sources {
     pub tls: Option<Arc<Termination>>,
     /// Nodes and clusters.
     pub operator: Arc<dyn Operator>,
-    /// Sessions and traffic; without it its paths are not there.
+    /// Sessions and traffic; until somebody looks at them their paths are not there.
     pub observer: Option<Arc<dyn Observer>>,
-    /// The configuration; without it its paths are not there.
-    pub configurator: Option<Arc<dyn Configurator>>,
+    /// The configuration.
+    pub configurator: Arc<dyn Configurator>,
     /// Single sessions, method by method.
     pub tapping: Arc<dyn Tapping>,
     /// What happened.

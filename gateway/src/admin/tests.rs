@@ -31,7 +31,7 @@ fn sources() -> Sources {
         tls: None,
         operator: Arc::new(api::Desk::default()),
         observer: Some(Arc::new(fakes::Seen)),
-        configurator: Some(Arc::new(fakes::Steered)),
+        configurator: Arc::new(fakes::Steered),
         tapping: Arc::new(fakes::OneLine),
         events: Arc::default(),
     }

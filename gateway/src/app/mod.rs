@@ -341,7 +341,7 @@ impl Gateway {
             not_ready: Arc::new(move || watch::not_ready(&shared, &stop)),
             operator: Arc::new(desk),
             observer: self.lookout.clone().map(|lookout| lookout as Arc<dyn Observer>),
-            configurator: Some(Arc::new(steward.desk())),
+            configurator: Arc::new(steward.desk()),
             tapping: Arc::new(tap::Tapper { shared: self.shared.clone() }),
             events: self.shared.events.clone(),
         }

@@ -96,11 +96,11 @@ fn every_key_of_listener_cluster_and_admin_reaches_the_model() {
     assert_eq!(admin.bind, "127.0.0.1:15680".parse().unwrap());
     assert_eq!((admin.certificates.len(), admin.metrics_auth), (1, true));
     let (user, token) = (&admin.users[0], &admin.tokens[0]);
-    assert_eq!((&*user.name, user.role), ("ops", crate::config::model::Role::Operator));
+    assert_eq!((&*user.name, user.role), ("ops", model::Role::Operator));
     assert!(user.password_hash.starts_with("$argon2id$"));
     assert_eq!(
         (&*token.name, token.hash[0], token.role),
-        ("prometheus", 0x31, crate::config::model::Role::Viewer)
+        ("prometheus", 0x31, model::Role::Viewer)
     );
     let shown = format!("{admin:?}");
     assert!(!shown.contains("argon2") && !shown.contains("hash"), "{shown}");

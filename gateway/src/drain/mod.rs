@@ -118,30 +118,12 @@ impl Keeper {
         Self { shared, state: Mutex::default(), wake: Notify::new() }
     }
 
-    /// Another configuration is in force. Closes sessions that lead elsewhere by it; returns how many those are, and those
-    /// on nodes that are gone.
-    pub fn reloaded(&self) -> usize {
+    /// Another configuration is in force: closes sessions that lead elsewhere by it, and those on nodes that it has no more.
+    pub fn reloaded(&self) {
         let snapshot = self.shared.snapshot.load();
         let rerouting = Rerouting::begin(&snapshot, &self.shared.registry);
-        let removed = |cluster: &Arc<Cluster>| {
-            let gone = cluster.gone().into_iter().filter(|node| !cluster.configures(node));
-            gone.map(|node| node.sessions()).sum::<usize>()
-        };
-        let count = rerouting.left() + snapshot.all_clusters().map(removed).sum::<usize>();
         self.state().rerouting = Some(rerouting);
         self.look();
-        count
-    }
-
-    /// Does what is to be done, for ever.
-    pub async fn run(self: Arc<Self>) {
-        loop {
-            let pause = if self.step(Instant::now()) { STEP } else { LOOK };
-            tokio::select! {
-                () = tokio::time::sleep(pause) => {}
-                () = self.wake.notified() => {}
-            }
-        }
     }
 
     /// How many sessions this configuration would close; and those that are `also` to be closed.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use tracing::info;
 
 use super::pace::Closing;
-use crate::session::registry::{Order, Registry, Session, SessionId};
+use crate::session::registry::{Order, Registry, Session, SessionFacts, SessionId};
 use crate::snapshot::Snapshot;
 
 /// How often it is looked for sessions that were in their handshake at the reload, and have gone where routes led before.
@@ -64,6 +64,7 @@ impl Rerouting {
         self.awaits || !self.elsewhere.is_empty()
     }
 
+    /// Finds those that are open and have not been looked at.
     fn look(&mut self, snapshot: &Snapshot, registry: &Registry) {
         self.awaits = false;
         let found = self.elsewhere.len();
@@ -73,10 +74,19 @@ impl Rerouting {
             } else if session.is_unrouted(snapshot.revision)
                 && session.hold_against(&snapshot.routes, snapshot.revision)
                 && !session.has_order()
+                && !is_removed(session, snapshot)
             {
                 self.elsewhere.push(session.clone());
             }
         });
         self.elsewhere[found..].sort_unstable_by_key(|session| session.id);
     }
+}
+
+/// Is its node gone from the configuration? Then it is closed for that.
+fn is_removed(session: &Session, snapshot: &Snapshot) -> bool {
+    session.facts().is_some_and(|SessionFacts { node, .. }| {
+        let cluster = snapshot.clusters.get(&node.cluster);
+        !cluster.is_some_and(|cluster| cluster.configures(node))
+    })
 }

@@ -23,7 +23,9 @@ pub(crate) const VIEWER: (&str, &str) = (
 /// The sections of three users, named as their roles.
 pub(crate) fn users() -> String {
     let section = |role: &str, hash: &str| {
-        format!("[[admin.user]]\nname = \"{role}\"\npassword_hash = \"{hash}\"\nrole = \"{role}\"\n")
+        format!(
+            "[[admin.user]]\nname = \"{role}\"\npassword_hash = \"{hash}\"\nrole = \"{role}\"\n"
+        )
     };
     [("admin", ADMIN), ("operator", OPERATOR), ("viewer", VIEWER)]
         .map(|(role, (_, hash))| section(role, hash))

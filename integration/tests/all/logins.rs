@@ -43,7 +43,11 @@ async fn roles_csrf_and_back_off_hold_over_tls_and_the_cookie_is_for_tls_alone()
     let asker = &guarded.asker;
     let weight = "PATCH /api/v1/nodes/main/n1";
     let viewer = asker.logged_in("viewer", VIEWER.0).await;
-    assert!(viewer.cookie.ends_with("; HttpOnly; SameSite=Strict; Path=/; Secure"), "{}", viewer.cookie);
+    assert!(
+        viewer.cookie.ends_with("; HttpOnly; SameSite=Strict; Path=/; Secure"),
+        "{}",
+        viewer.cookie
+    );
     let cookie = format!("Cookie: {}", viewer.cookie.split(';').next().unwrap());
     let by_cookie = asker.with(cookie);
     let (head, text) = by_cookie.ask(weight, r#"{"weight":2}"#).await;
@@ -71,7 +75,10 @@ async fn roles_csrf_and_back_off_hold_over_tls_and_the_cookie_is_for_tls_alone()
     let let_in = async || asker.login("admin", ADMIN.0).await.0 == 200;
     wait::until("a login after the wait", SOON, let_in).await.unwrap();
     let log = guarded.gateway.log();
-    assert!(log.contains("admin gave a wrong password") && log.contains("operator: PATCH nodes/main/n1"));
+    assert!(
+        log.contains("admin gave a wrong password")
+            && log.contains("operator: PATCH nodes/main/n1")
+    );
     assert!(!log.contains("wrong\""), "nor what was given");
 }
 
@@ -83,7 +90,8 @@ async fn plain_http_is_told_that_there_is_tls_and_a_new_certificate_is_taken_ove
     assert!(head.status() == 400 && text.contains("https://"), "{text}");
     let renewed = guarded.authority.server(&["localhost", "renewed"]).unwrap();
     renewed.write("admin").unwrap();
-    let by_new_name = ClientTls { server_name: "renewed".to_owned(), ..guarded.asker.tls.clone().unwrap() };
+    let by_new_name =
+        ClientTls { server_name: "renewed".to_owned(), ..guarded.asker.tls.clone().unwrap() };
     let address = guarded.asker.address;
     let shown = async || HttpPeer::connect_tls(address, &by_new_name).await.is_ok();
     wait::until("the new certificate", SOON, shown).await.unwrap();

@@ -37,6 +37,7 @@ pub(super) fn router(sources: &Sources) -> Router {
         .merge(plain(nodes::router()).with_state(operator.clone()))
         .merge(plain(clusters::router()).with_state(operator.clone()))
         .merge(plain(virtual_routers::router()).with_state(operator.clone()))
+        .merge(plain(config::router()).with_state(sources.configurator.clone()))
         .merge(plain(login::router()).with_state(logins));
     if let Some(observer) = &sources.observer {
         json = json
@@ -44,15 +45,11 @@ pub(super) fn router(sources: &Sources) -> Router {
             .merge(plain(traffic::router()).with_state(observer.clone()))
             .merge(plain(sessions::router()).with_state(observer.clone()));
     }
-    if let Some(configurator) = &sources.configurator {
-        json = json.merge(plain(config::router()).with_state(configurator.clone()));
-    }
     let streams = plain(events::router())
         .with_state(sources.events.clone())
         .merge(plain(tap::router()).with_state(sources.tapping.clone()));
-    let document = document();
-    let queried = Arc::new(document::queried(&document));
-    let text = text(&document);
+    let queried = Arc::new(document::queried(&document()));
+    let text = text();
     let document = async move || ([(CONTENT_TYPE, JSON)], text.clone());
     json.route_layer(from_fn(json_only))
         .merge(streams)
@@ -61,12 +58,12 @@ pub(super) fn router(sources: &Sources) -> Router {
         .layer(DefaultBodyLimit::max(MAX_BODY))
 }
 
-pub(super) fn text(document: &OpenApi) -> String {
-    serde_json::to_string_pretty(document).unwrap_or_default() + "\n"
+/// What is at `/api/openapi.json`, and kept in `docs`, too.
+pub(super) fn text() -> String {
+    serde_json::to_string_pretty(&document()).unwrap_or_default() + "\n"
 }
 
-/// What is at `/api/openapi.json`, and kept in `docs`, too.
-pub(super) fn document() -> OpenApi {
+fn document() -> OpenApi {
     let mut document = document::base();
     for part in [
         status::router().into_openapi(),

@@ -5,7 +5,7 @@ use std::{env, fs};
 
 use serde_json::Value;
 
-use super::super::api::document;
+use super::super::api::text;
 
 #[test]
 fn docs_openapi_json_is_what_the_gateway_answers() {
@@ -52,8 +52,4 @@ fn references(value: &Value, found: &mut impl FnMut(&str)) {
         Value::Array(values) => values.iter().for_each(|value| references(value, found)),
         _ => {}
     }
-}
-
-fn text() -> String {
-    serde_json::to_string_pretty(&document()).unwrap() + "\n"
 }

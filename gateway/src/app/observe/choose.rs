@@ -149,7 +149,7 @@ fn key(row: &Row, sort: SortKey, now: Instant) -> Key<'_> {
     // Not negative and no fraction that matters: a thousandth of a message.
     let flow = |rate: f64, total| Key::Flow((rate * 1000.0) as u64, total);
     match sort {
-        SortKey::Id => Key::Number(row.session.id.0),
+        SortKey::Id => Key::Number(row.id.0),
         SortKey::Client => Key::Text(row.client()),
         SortKey::Product => {
             Key::Text(row.facts().and_then(|facts| facts.software.product.as_deref()))

@@ -8,7 +8,7 @@ use super::figures;
 use crate::admin::view::status::{Rates, Traffic};
 use crate::route::RouteId;
 use crate::session::ledger::Passed;
-use crate::session::registry::{Registry, Session, SessionFacts};
+use crate::session::registry::{Registry, Session, SessionFacts, SessionId};
 
 /// For how long a list is shown to everybody who asks.
 const FRESH: Duration = Duration::from_secs(1);
@@ -29,6 +29,7 @@ pub(super) struct List {
 /// A session at one moment.
 #[derive(Debug, Clone)]
 pub(super) struct Row {
+    pub(super) id: SessionId,
     pub(super) session: Arc<Session>,
     pub(super) state: State,
     pub(super) channels: u64,
@@ -72,9 +73,11 @@ impl Lists {
 impl List {
     /// Of the sessions there are now; `before` tells what has passed since.
     pub(super) fn make(registry: &Registry, before: Option<&Self>, now: Instant) -> Self {
-        let mut rows = Vec::with_capacity(registry.len());
-        registry.each(|session| rows.push(Row::of(session.clone())));
-        rows.sort_unstable_by_key(|row: &Row| row.session.id);
+        // Brought in order while it is small, and without another look at the sessions.
+        let mut sessions = Vec::with_capacity(registry.len());
+        registry.each(|session| sessions.push((session.id, session.clone())));
+        sessions.sort_unstable_by_key(|(id, _)| *id);
+        let mut rows: Vec<_> = sessions.into_iter().map(|(_, session)| Row::of(session)).collect();
         if let Some(before) = before.filter(|before| before.tells_at(now)) {
             before.compare(&mut rows, now);
         }
@@ -90,8 +93,8 @@ impl List {
         let passed = now.saturating_duration_since(self.at);
         let mut before = self.rows.iter().peekable();
         for row in rows {
-            while before.next_if(|other| other.session.id < row.session.id).is_some() {}
-            let same = before.next_if(|other| other.session.id == row.session.id);
+            while before.next_if(|other| other.id < row.id).is_some() {}
+            let same = before.next_if(|other| other.id == row.id);
             let then = same.map(|same| same.totals).unwrap_or_default();
             row.rates = figures::rates(&then, &row.totals, passed);
         }
@@ -106,6 +109,7 @@ impl Row {
             unconfirmed: session.counters.unconfirmed.get(),
             totals: figures::traffic(&Passed::of(&session)),
             rates: Rates::default(),
+            id: session.id,
             session,
         }
     }
@@ -172,7 +176,7 @@ impl State {
 mod tests {
     use super::*;
     use crate::app::observe::samples::{registry, session};
-    use crate::session::registry::{Order, SessionId};
+    use crate::session::registry::Order;
 
     #[test]
     fn rates_are_those_since_the_list_before() {

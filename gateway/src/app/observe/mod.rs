@@ -238,7 +238,7 @@ impl Observer for Lookout {
         let session = self.sights.shared.registry.get(SessionId(id))?;
         let moment = Moment::now();
         let list = self.list(moment.now);
-        let known = list.rows.binary_search_by_key(&session.id, |row| row.session.id);
+        let known = list.rows.binary_search_by_key(&session.id, |row| row.id);
         let known = known.ok().and_then(|at| list.rows.get(at));
         let rates = known.map(|row| row.rates).unwrap_or_default();
         let snapshot = self.sights.shared.snapshot.load();

@@ -35,7 +35,6 @@ pub(super) fn on_node(id: u64, node: &Arc<Node>) -> Arc<Session> {
         },
         routed: Routed::default(),
         handshake: (Duration::from_millis(2), Duration::from_millis(1)),
-        routed: Default::default(),
     }));
     Arc::new(session)
 }

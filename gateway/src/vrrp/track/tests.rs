@@ -225,7 +225,7 @@ async fn a_script_runs_on_across_a_change_and_another_one_takes_its_place() {
         let (told, heard) = tokio::sync::oneshot::channel();
         let routers = vec![Arc::new(VirtualRouter { track, priority: 9, ..router() })];
         let then = Box::new(move |burdens: Vec<Burden>| drop(told.send(burdens)));
-        changes.send(super::Change { routers, then }).await.unwrap();
+        changes.send(Change { routers, then }).await.unwrap();
         heard.await.unwrap()
     };
     let until = async |is: &dyn Fn() -> bool| {

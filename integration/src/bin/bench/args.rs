@@ -1,6 +1,7 @@
 //! The command line.
 
 use crate::cases::{self, Case, Kind};
+use crate::console;
 use crate::peers::Peer;
 use crate::run::Scale;
 use anyhow::{Context, Result, bail};
@@ -13,6 +14,7 @@ pub(crate) const HELP: &str = "\
 Measures the gateway, HAProxy, nginx and no proxy side by side. See docs/benchmarks.md.
 
 usage: bench [OPTIONS]
+       bench console [--sessions N] [--rounds N] [--window SECONDS] [--rate N] [--json FILE]
 
   --repetitions N   runs of each case against each peer (default 3; 9 where latency is judged)
   --quick           one short repetition with fewer idle sessions: a look, not a measurement
@@ -44,6 +46,8 @@ pub(crate) enum Command {
     List,
     /// To be the scripted broker.
     Broker,
+    /// To measure what consoles cost.
+    Console(console::Args),
     Run(Args),
 }
 
@@ -60,6 +64,7 @@ impl Command {
             let mut value = || words.next().with_context(|| format!("{word} needs a value"));
             match word.as_str() {
                 "broker" => return Ok(Command::Broker),
+                "console" => return Ok(Command::Console(console::Args::parse(words)?)),
                 "--help" | "-h" => return Ok(Command::Help),
                 "--list" => return Ok(Command::List),
                 "--quick" => quick = true,
@@ -94,7 +99,7 @@ impl Args {
     }
 }
 
-fn seconds(text: &str) -> Result<Duration> {
+pub(crate) fn seconds(text: &str) -> Result<Duration> {
     let number = text.parse().ok().filter(|number| (0.1..=60.0).contains(number));
     let number: f64 = number.with_context(|| format!("{text} is not 0.1 to 60 seconds"))?;
     Ok(Duration::from_secs_f64(number))

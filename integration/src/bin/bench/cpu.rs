@@ -1,7 +1,7 @@
 //! What a proxy costs: on-CPU time and resident memory of its process and its children.
 
 use anyhow::{Context, Result, ensure};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 
 /// Kernel ticks a second in `/proc/PID/stat` (fixed for user space on Linux).
@@ -14,6 +14,8 @@ pub(crate) struct Meter {
     pid: u32,
     /// On-CPU nanoseconds by process and thread; a thread that ended keeps its last value.
     threads: HashMap<(u32, u32), u64>,
+    /// Those of them that relay, if they are the gateway's.
+    workers: HashSet<(u32, u32)>,
     /// Sum over threads and the processes' own time, when first read.
     base: Option<(u64, u64)>,
 }
@@ -21,7 +23,7 @@ pub(crate) struct Meter {
 impl Meter {
     /// For the process `pid`.
     pub(crate) fn new(pid: u32) -> Self {
-        Self { pid, threads: HashMap::new(), base: None }
+        Self { pid, threads: HashMap::new(), workers: HashSet::new(), base: None }
     }
 
     /// On-CPU nanoseconds of all threads seen so far.
@@ -38,7 +40,10 @@ impl Meter {
                     continue;
                 };
                 let spent = text.split_whitespace().next().and_then(|field| field.parse().ok());
-                self.threads.insert((pid, tid), spent.context("schedstat is not a number")?);
+                let spent = spent.context("schedstat is not a number")?;
+                if self.threads.insert((pid, tid), spent).is_none() && is_worker(pid, tid) {
+                    self.workers.insert((pid, tid));
+                }
             }
             whole += process_time(pid)?;
         }
@@ -53,6 +58,16 @@ impl Meter {
         );
         Ok(sum)
     }
+
+    /// Of these, those of the threads that relay, as of the last reading.
+    pub(crate) fn of_workers(&self) -> u64 {
+        self.workers.iter().filter_map(|thread| self.threads.get(thread)).sum()
+    }
+}
+
+fn is_worker(pid: u32, tid: u32) -> bool {
+    let name = fs::read_to_string(format!("/proc/{pid}/task/{tid}/comm"));
+    name.is_ok_and(|name| name.starts_with("worker-"))
 }
 
 /// Resident octets of `pid` and its children.

@@ -7,6 +7,7 @@ mod args;
 mod broker;
 mod broker_link;
 mod cases;
+mod console;
 mod cpu;
 mod dial;
 mod json;
@@ -53,6 +54,7 @@ fn main() -> ExitCode {
             Ok(true)
         }
         Command::Broker => broker::serve().map(|()| true),
+        Command::Console(args) => console::bench(&args).map(|()| true),
         Command::Run(args) => bench(&args),
     });
     match outcome {

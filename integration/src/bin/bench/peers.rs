@@ -65,6 +65,16 @@ pub(crate) struct Running {
 }
 
 impl Running {
+    /// The gateway's API.
+    pub(crate) fn admin(&self) -> SocketAddr {
+        self.addresses.admin
+    }
+
+    /// All sessions that arrive here go to the broker.
+    pub(crate) fn plain(&self) -> SocketAddr {
+        self.addresses.plain
+    }
+
     /// Where the sessions of `case` arrive. All of them go to the broker.
     pub(crate) fn address(&self, case: &Case) -> SocketAddr {
         match case.tls.map(|tls| tls.key) {

@@ -12,6 +12,8 @@ pub(crate) struct Sample {
     at: Instant,
     /// On-CPU nanoseconds of the proxy so far.
     cpu: u64,
+    /// And of its threads that relay.
+    workers: u64,
     /// What the client counted.
     client: u64,
     broker: Counters,
@@ -33,6 +35,8 @@ pub(crate) struct Span {
     pub(crate) time: f64,
     /// On-CPU seconds of the proxy, if there is one.
     pub(crate) cpu: Option<f64>,
+    /// And of the gateway's threads that relay.
+    pub(crate) workers: f64,
     /// What the client counted.
     pub(crate) client: u64,
     /// Whole messages that reached the broker.
@@ -87,6 +91,7 @@ impl<'a> Window<'a> {
         Ok(Span {
             time: last.at.duration_since(first.at).as_secs_f64(),
             cpu: self.meter.is_some().then_some(cpu),
+            workers: (last.workers - first.workers) as f64 / 1e9,
             client: last.client - first.client,
             published: last.broker.published - first.broker.published,
         })
@@ -95,6 +100,7 @@ impl<'a> Window<'a> {
     fn sample(&mut self, client: u64) -> Result<Sample> {
         let broker = self.broker.counters()?;
         let cpu = self.meter.as_mut().map_or(Ok(0), |meter| meter.on_cpu())?;
-        Ok(Sample { at: Instant::now(), cpu, client, broker })
+        let workers = self.meter.as_ref().map_or(0, |meter| meter.of_workers());
+        Ok(Sample { at: Instant::now(), cpu, workers, client, broker })
     }
 }
