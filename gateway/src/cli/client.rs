@@ -184,7 +184,12 @@ impl Client {
 }
 
 fn unanswered(url: &str, error: &dyn Display) -> String {
-    format!("{url}: {error}; does the gateway run there?")
+    let error = error.to_string();
+    let advice = match error.contains("certificate") {
+        true => "name its authority with --ca FILE, and the gateway as its certificate does",
+        false => "does the gateway run there?",
+    };
+    format!("{url}: {error}; {advice}")
 }
 
 /// What the gateway has against it: the sentence, then all reasons, one a line.

@@ -47,10 +47,11 @@ impl Top {
         view.take(feed::first(&client)?, Instant::now());
         let feed = Feed::start(client);
         // It puts the terminal back after a panic, too.
-        let mut terminal = ratatui::try_init()?;
+        let failed = |error: io::Error| Failed::Told(format!("top: {error}"));
+        let mut terminal = ratatui::try_init().map_err(failed)?;
         let done = follow(&mut terminal, &mut view, &feed);
-        ratatui::try_restore()?;
-        Ok(done?)
+        ratatui::try_restore().map_err(failed)?;
+        done.map_err(failed)
     }
 }
 

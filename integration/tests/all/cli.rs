@@ -93,7 +93,7 @@ async fn top_draws_in_a_terminal_and_puts_it_back_on_q() {
     assert!(blind.error.contains("takes a terminal"), "{}", blind.error);
 
     let gateway = target::gateway().unwrap();
-    let top = format!("stty rows 30 cols 160; exec {} top", gateway.display());
+    let top = format!("stty rows 30 cols 200; exec {} top", gateway.display());
     let mut terminal = Command::new("script");
     terminal.args(["-qefc", &top, "/dev/null"]).kill_on_drop(true);
     terminal.env("AMQP_GATEWAY_ADMIN", front.gateway.admin_url("").unwrap()).env("TERM", "xterm");
@@ -117,7 +117,7 @@ async fn top_draws_in_a_terminal_and_puts_it_back_on_q() {
     shows("UNCONF").await;
     shows("main/n1").await;
     keys.write_all(b"\t").await.unwrap();
-    shows("WEIGHT").await;
+    shows("HEALTH").await;
     keys.write_all(b"q").await.unwrap();
     let status = tokio::time::timeout(SOON, terminal.wait()).await.expect("it leaves").unwrap();
     assert_eq!(status.code(), Some(0));
@@ -135,7 +135,7 @@ async fn hash_of(password: &str) -> String {
 
 #[tokio::test]
 async fn commands_log_in_over_tls_and_no_error_tells_the_password() {
-    let authority = Authority::new("admin").unwrap();
+    let authority = Authority::new("operators").unwrap();
     let certificate = authority.server(&["localhost"]).unwrap().write("admin").unwrap();
     let (ops, looks) = (hash_of("pass/w@rd").await, hash_of("look").await);
     let broker = ScriptedBroker::bind().await.unwrap();
@@ -172,6 +172,7 @@ async fn commands_log_in_over_tls_and_no_error_tells_the_password() {
     let url = format!("https://ops:pass%2Fw%40rd@{place}");
     let untrusted = command::run_with(&["nodes", "--admin", &url], &[]).await.unwrap();
     assert_eq!(untrusted.code, Some(1), "its authority is not the system's");
+    assert!(untrusted.error.contains("name its authority with --ca"), "{}", untrusted.error);
     let file = front.gateway.dir().join("gateway.toml");
     let by_file = ["nodes", "--ca", ca, "--config", file.to_str().unwrap()];
     let by_file = command::run_with(&by_file, &[]).await.unwrap();

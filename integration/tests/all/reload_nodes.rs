@@ -76,7 +76,7 @@ impl Place {
     async fn reload(&mut self, rest: &str) {
         let file = self.gateway.dir().join("gateway.toml");
         fs::write(file, format!("{}{rest}", head(self.local))).unwrap();
-        self.gateway.signal(Signal::SIGHUP).unwrap();
+        self.gateway.signal(Signal::HUP).unwrap();
         self.revision += 1.0;
         let revision = self.revision;
         let gateway = &self.gateway;
