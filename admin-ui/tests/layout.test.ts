@@ -40,6 +40,16 @@ test("columns go from clients to brokers, and what is not there takes no room", 
   expect(layout(without, 1_000).columns.map((c) => c.kind)).toEqual(["listener", "cluster", "node"]);
 });
 
+test("a line past a column goes between its boxes", () => {
+  const past = layout({ ...topology, flows: [...topology.flows, flow("listener:a", "cluster:m", 1)] }, 1_200);
+  const via = past.lines.at(-1)?.via;
+  expect(via).toBeDefined();
+  for (const { place, y } of past.boxes.filter((box) => box.place.kind === "route")) {
+    expect((via?.y ?? y) > y && (via?.y ?? y) < y + BOX_HEIGHT, place.id).toBe(false);
+  }
+  expect(past.lines.filter((line) => line.via)).toHaveLength(1);
+});
+
 test("a flow to a place that nobody knows is not drawn", () => {
   expect(layout(topology, 1_000).lines).toHaveLength(topology.flows.length - 1);
 });

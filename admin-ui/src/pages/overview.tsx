@@ -98,7 +98,7 @@ function Alarms({ status }: { status: Status }) {
         <p class="alarm" key={`${alarm.kind} ${alarm.subject} ${alarm.text}`}>
           <Badge tone={severityTone(alarm.severity)}>{word("severity", alarm.severity)}</Badge>
           <span class="alarm-text">
-            <a href={about(alarm)}>{alarm.subject}</a> {alarm.text}
+            <a href={about(alarm)}>{alarm.subject}</a>: {alarm.text}
           </span>
           {alarm.since && (
             <span class="dim alarm-since" >

@@ -14,7 +14,7 @@ use std::time::Duration;
 use super::model::{
     Check, Health, LogFormat, LogLevel, LogOutput, NodeAddress, OnDown, RouteAction, Strategy,
 };
-use super::{Environment, Outcome, defaults, file, parse};
+use super::{Environment, Outcome, defaults, file, model, parse};
 
 const SMALLEST: &str = "\
 [listener.amqp]

@@ -126,6 +126,17 @@ impl Keeper {
         self.look();
     }
 
+    /// Does what is to be done, for ever.
+    pub async fn run(self: Arc<Self>) {
+        loop {
+            let pause = if self.step(Instant::now()) { STEP } else { LOOK };
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = self.wake.notified() => {}
+            }
+        }
+    }
+
     /// How many sessions this configuration would close; and those that are `also` to be closed.
     pub fn would_close(&self, model: &Model, also: impl Fn(&Session) -> bool) -> usize {
         let (routes, mut count) = (RouteTable::new(model), 0);

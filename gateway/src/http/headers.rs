@@ -6,8 +6,8 @@
 use std::net::IpAddr;
 
 use hyper::header::{
-    CONNECTION, CONTENT_LENGTH, EXPECT, Entry, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue,
-    TE, TRAILER, TRANSFER_ENCODING, UPGRADE, VIA,
+    CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, Entry, FORWARDED, HOST, HeaderMap, HeaderName,
+    HeaderValue, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, VIA,
 };
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -17,6 +17,9 @@ const FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
 const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
+
+/// The login of the gateway's own console. Browsers send cookies of a host to all of its ports.
+const CONSOLE_COOKIE: &str = "amqp_gateway_session";
 
 /// Who asks, and where.
 #[derive(Debug, Clone, Copy)]
@@ -60,6 +63,7 @@ pub(super) fn to_node(
     // The gateway itself says that the body may come.
     headers.remove(EXPECT);
     headers.remove(HTTP2_SETTINGS);
+    without_console_cookie(headers);
     headers.insert(HOST, host.clone());
     if !asker.trusted {
         for spoof in
@@ -88,6 +92,25 @@ pub(super) fn to_node(
         }
     }
     headers.append(VIA, via.clone());
+}
+
+/// Takes out the cookie that no node has any business with.
+fn without_console_cookie(headers: &mut HeaderMap) {
+    let is_it = |pair: &&[u8]| pair.trim_ascii().starts_with(CONSOLE_COOKIE.as_bytes());
+    let lines: Vec<HeaderValue> = headers.get_all(COOKIE).iter().cloned().collect();
+    if !lines.iter().any(|line| line.as_bytes().split(|byte| *byte == b';').any(|p| is_it(&p))) {
+        return;
+    }
+    headers.remove(COOKIE);
+    for line in lines {
+        let pairs = line.as_bytes().split(|byte| *byte == b';').filter(|pair| !is_it(pair));
+        let kept = pairs.collect::<Vec<_>>().join(&b';');
+        if !kept.trim_ascii().is_empty()
+            && let Ok(kept) = HeaderValue::from_bytes(kept.trim_ascii())
+        {
+            headers.append(COOKIE, kept);
+        }
+    }
 }
 
 /// Makes the headers of a node's response those of the response to the client.
@@ -194,6 +217,19 @@ mod tests {
         let sent = super::tests::sent(&kept, STRANGER);
         assert!(kept.iter().all(|(name, value)| list(&sent, name) == *value));
         assert_eq!(list(&sent, "host"), "rabbit.example.com:15672");
+    }
+
+    #[test]
+    fn the_login_of_the_console_is_not_for_the_nodes() {
+        for (sent_cookie, kept) in [
+            ("amqp_gateway_session=s3cret", ""),
+            ("a=b; amqp_gateway_session=s3cret; c=d", "a=b; c=d"),
+            ("amqp_gateway_session=s3cret;c=d", "c=d"),
+            ("a=amqp_gateway_session", "a=amqp_gateway_session"),
+        ] {
+            let headers = sent(&[("cookie", sent_cookie)], STRANGER);
+            assert_eq!(list(&headers, "cookie"), kept, "{sent_cookie}");
+        }
     }
 
     #[test]

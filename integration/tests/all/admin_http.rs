@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 /// Passwords of users, and hashes of them that are cheap to look at.
 pub(crate) const ADMIN: (&str, &str) = (
     "Pw-Admin-7f3e9c1b",
-    "$argon2id$v=19$m=256,t=1,p=1$Log7xolu6DiQ7UPBC2AOgw$HTfMbfepZMIuLXGX1vfm6WNgjiNshps+++UznjZwD3I",
+    "$argon2id$v=19$m=256,t=1,p=1$cZnCaFdXugeuRlUS3kGR4g$sTEkfJbYgSiR6J+nZ5ytgiRAgdfzrB1zhR6HyE7icck",
 );
 pub(crate) const OPERATOR: (&str, &str) = (
     "Pw-Operator-2a8d",

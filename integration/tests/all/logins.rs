@@ -77,7 +77,7 @@ async fn roles_csrf_and_back_off_hold_over_tls_and_the_cookie_is_for_tls_alone()
     let log = guarded.gateway.log();
     assert!(
         log.contains("admin gave a wrong password")
-            && log.contains("operator done: PATCH nodes/main/n1")
+            && log.contains("operator: PATCH nodes/main/n1")
     );
     assert!(!log.contains("wrong\""), "nor what was given");
 }

@@ -6,10 +6,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use integration::certificates::Authority;
 use integration::crowd::Crowd;
 use integration::peer::{Frame, Peer, ScriptedBroker};
 use integration::ports::PortBlock;
 use integration::process::Signal;
+use integration::tls::ClientTls;
 use integration::{GatewayProcess, http, wait};
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
@@ -356,6 +358,25 @@ async fn an_address_stays_bound_through_a_change_of_its_listener() {
     assert!(redirected.contains("https://gw:15671/"), "{redirected}");
     stage.becomes(renamed).await;
     stage.session(stage.address).await.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_listener_turns_to_tls_and_back_while_its_sessions_go_on() {
+    let mut stage = Stage::start().await;
+    let mut plain = stage.session(stage.address).await;
+    let before = stage.says.clone();
+    let authority = Authority::new("ca").unwrap();
+    let own = authority.server(&["localhost"]).unwrap().write("server").unwrap();
+    let (chain, key) = (own.chain.display(), own.key.display());
+    let tls = format!("tls.certificates = [{{ chain = \"{chain}\", key = \"{key}\" }}]");
+    stage.becomes(Says { listener: tls, ..before.clone() }).await;
+    let client = ClientTls::new(&authority, "localhost").connector().unwrap();
+    let mut secure = Peer::connect_tls(stage.address, &client).await.unwrap();
+    secure.open("app", "secret", "orders").await.unwrap();
+    stage.becomes(before).await;
+    stage.session(stage.address).await.close().await.unwrap();
+    plain.open_channel(1).await.unwrap();
+    secure.open_channel(1).await.unwrap();
 }
 
 #[tokio::test]

@@ -9,6 +9,8 @@ const ROW_GAP = 14;
 const CLUSTER_GAP = 26;
 const WIDEST_BOX = 250;
 const NARROWEST_GAP = 84;
+/** How far from the outermost box of a column a line passes it. */
+const ASIDE = 12;
 /** Narrower than this, boxes are a list. */
 export const NARROWEST = 740;
 
@@ -19,6 +21,8 @@ export interface Line {
   flow: Flow;
   from: { x: number; y: number };
   to: { x: number; y: number };
+  /** Where it passes a column that it has nothing to do with: between the boxes there. */
+  via?: { x: number; width: number; y: number };
   /** Messages a second, both ways. */
   rate: number;
   /** Where its figure is written; absent where there is none. */
@@ -33,8 +37,9 @@ export function layout(topology: Topology, width: number, scale = 1): Picture {
   return {
     columns: columns.map((column) => ({ ...column, x: column.x * scale, width: column.width * scale })),
     boxes: boxes.map((box) => ({ ...box, ...point(box), width: box.width * scale })),
-    lines: lines.map(({ label, ...line }) => ({
+    lines: lines.map(({ label, via, ...line }) => ({
       ...line, from: point(line.from), to: point(line.to), ...(label ? { label: point(label) } : {}),
+      ...(via ? { via: { ...point(via), width: via.width * scale } } : {}),
     })),
     height: height * scale,
   };
@@ -52,8 +57,9 @@ function unscaled({ places, flows }: Topology, width: number): Picture {
     const column = columns.find((column) => column.kind === place.kind);
     return column ? [{ place, x: column.x, y: ys.get(place.id) ?? HEAD, width: boxWidth }] : [];
   });
-  const height = Math.max(HEAD, ...boxes.map((box) => box.y + BOX_HEIGHT)) + 4;
-  return { columns, boxes, lines: lines(boxes, flows), height };
+  const drawn = lines(boxes, flows);
+  const lowest = [...boxes.map((box) => box.y + BOX_HEIGHT), ...drawn.map((line) => (line.via?.y ?? 0) + ASIDE)];
+  return { columns, boxes, lines: drawn, height: Math.max(HEAD, ...lowest) + 4 };
 }
 
 /** Nodes below each other, clusters beside their nodes, the others in the middle. */
@@ -127,12 +133,25 @@ function lines(boxes: Box[], flows: Flow[]): Line[] {
     const start = { x: (from?.x ?? 0) + (from?.width ?? 0), y: port(flow.from, out, (f) => f.to, flow) };
     const end = { x: to?.x ?? 0, y: port(flow.to, into, (f) => f.from, flow) };
     const rate = flow.rates.published + flow.rates.delivered;
-    const line: Line = { flow, from: start, to: end, rate };
+    const via = passing(start, end, boxes);
+    const line: Line = { flow, from: start, to: end, rate, ...(via ? { via } : {}) };
     if (flow.sessions === 0 && rate === 0) return line;
-    const label = room(start, end, placed);
+    const label = room(via ? { x: via.x + via.width, y: via.y } : start, end, placed);
     placed.push(label);
     return { ...line, label };
   });
+}
+
+/** Where a line gets past the boxes of a column between its ends: the nearest gap. */
+function passing(from: Line["from"], to: Line["to"], boxes: Box[]): Line["via"] {
+  const between = boxes.filter((box) => box.x > from.x && box.x + box.width < to.x).sort((a, b) => a.y - b.y);
+  const [first, last] = [between[0], between.at(-1)];
+  if (!first || !last) return undefined;
+  const gaps = [first.y - ASIDE, last.y + BOX_HEIGHT + ASIDE];
+  between.slice(1).forEach((box, i) => gaps.push(((between[i]?.y ?? box.y) + BOX_HEIGHT + box.y) / 2));
+  const middle = (from.y + to.y) / 2;
+  const y = gaps.reduce((best, gap) => (Math.abs(gap - middle) < Math.abs(best - middle) ? gap : best));
+  return { x: first.x, width: first.width, y };
 }
 
 /** A point of the line where no other figure is. */
@@ -143,9 +162,16 @@ function room(from: Line["from"], to: Line["to"], placed: { x: number; y: number
 }
 
 /** The line as SVG has it: level at both ends. */
-export function curve({ from, to }: Pick<Line, "from" | "to">): string {
+export function curve({ from, to, via }: Pick<Line, "from" | "to" | "via">): string {
+  const start = `M${from.x} ${from.y}`;
+  if (!via) return start + bend(from, to);
+  const [before, behind] = [{ x: via.x, y: via.y }, { x: via.x + via.width, y: via.y }];
+  return `${start}${bend(from, before)}H${behind.x}${bend(behind, to)}`;
+}
+
+function bend(from: Line["from"], to: Line["to"]): string {
   const half = (to.x - from.x) / 2;
-  return `M${from.x} ${from.y}C${from.x + half} ${from.y} ${to.x - half} ${to.y} ${to.x} ${to.y}`;
+  return `C${from.x + half} ${from.y} ${to.x - half} ${to.y} ${to.x} ${to.y}`;
 }
 
 function point(from: Line["from"], to: Line["to"], t: number): { x: number; y: number } {

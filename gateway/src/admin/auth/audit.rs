@@ -65,7 +65,8 @@ impl Change {
         let done = status.is_success();
         let severity = if done { Severity::Info } else { Severity::Warning };
         let outcome = if done { "done" } else { "refused" };
-        let text = format!("{} {outcome}: {method} {subject}", by.name);
+        let refused = if done { "" } else { " (refused)" };
+        let text = format!("{}: {method} {subject}{refused}", by.name);
         let kind = if path.starts_with("/api/v1/log") { Kind::Login } else { Kind::Operator };
         details.insert("method".to_owned(), method);
         details.insert("path".to_owned(), path);

@@ -1,14 +1,18 @@
 //! A configuration as sections with keys, named as in the file, so that two can be compared. Every field is taken apart by
 //! name: one that is new has to find its place here.
 
+mod cluster;
+mod vrrp;
+
 use std::fmt::Display;
 use std::time::Duration;
 
+use cluster::of_cluster;
+use vrrp::of_virtual_router;
+
 use crate::config::model::{
-    Admin, AdminToken, AdminUser, Admission, Certificate, Cluster, ClusterTls, Conditions, Cost,
-    Email, Gateway, Health, Http, Identity, Listener, ListenerTls, Log, LogOutput, Login, Model,
-    Node, PemFile, Protocol, Route, RouteAction, TlsVersion, Track, TrackScript, VirtualRouter,
-    VrrpNotify, VrrpVersion,
+    Admin, AdminToken, AdminUser, Certificate, Conditions, Email, Gateway, Http, Listener,
+    ListenerTls, Log, LogOutput, Login, Model, PemFile, Protocol, Route, RouteAction, TlsVersion,
 };
 
 /// A section of a configuration.
@@ -257,72 +261,6 @@ fn of_route(at: usize, route: &Route, all: &[Route]) -> Section {
     Section { first_of: Some("route".to_owned()), ..section(path, keys) }
 }
 
-fn of_cluster(cluster: &Cluster) -> Vec<Section> {
-    let Cluster {
-        name,
-        balance,
-        retry,
-        connect_timeout,
-        resolve_interval,
-        slow_start,
-        admission,
-        rebalance,
-        rebalance_rate,
-        drain_patience,
-        loopback_users,
-        proxy_protocol,
-        tls,
-        identities,
-        health,
-        nodes,
-    } = cluster;
-    let path = format!("cluster.{name}");
-    let admission = admission.as_ref().map(|Admission { rate, queue, wait }| {
-        format!("rate {rate}, queue {queue}, wait {}", humantime::format_duration(*wait))
-    });
-    let mut all = vec![section(
-        path.clone(),
-        vec![
-            ("balance", one(balance.name())),
-            ("retry", one(retry)),
-            ("connect_timeout", time(*connect_timeout)),
-            ("resolve_interval", time(*resolve_interval)),
-            ("slow_start", time(*slow_start)),
-            ("admission", maybe(admission)),
-            ("rebalance", one(if *rebalance { "auto" } else { "off" })),
-            ("rebalance_rate", one(rebalance_rate)),
-            ("drain_patience", time(*drain_patience)),
-            ("loopback_users", list(loopback_users)),
-            ("proxy_protocol", word(proxy_protocol)),
-        ],
-    )];
-    all.extend(tls.as_ref().map(|tls| of_cluster_tls(&path, tls)));
-    all.extend(identities.iter().map(|identity| of_identity(&path, identity)));
-    all.push(of_health(&path, health));
-    all.extend(nodes.iter().map(|node| of_node(&path, balance.name() == "first", node)));
-    all
-}
-
-fn of_cluster_tls(cluster: &str, tls: &ClusterTls) -> Section {
-    let ClusterTls { ca, server_name, certificate } = tls;
-    section(
-        format!("{cluster}.tls"),
-        vec![
-            ("ca", maybe(ca.as_ref().map(path))),
-            ("server_name", maybe(server_name.as_ref())),
-            ("certificate", maybe(certificate.as_ref().map(pair))),
-        ],
-    )
-}
-
-fn of_identity(cluster: &str, identity: &Identity) -> Section {
-    let Identity { name, common_name, san, login } = identity;
-    let mut keys = vec![("common_name", maybe(common_name.as_ref())), ("san", maybe(san.as_ref()))];
-    keys.extend(of_login(Some(login)));
-    let group = format!("{cluster}.identity");
-    Section { first_of: Some(group.clone()), ..section(format!("{group}.{name}"), keys) }
-}
-
 fn of_login(login: Option<&Login>) -> [(&'static str, Value); 2] {
     match login {
         None => [("username", Value::Nothing), ("password", Value::Nothing)],
@@ -334,152 +272,6 @@ fn of_login(login: Option<&Login>) -> [(&'static str, Value); 2] {
 
 fn secret(bytes: &[u8]) -> Value {
     Value::Secret(bytes.to_vec())
-}
-
-fn of_health(cluster: &str, health: &Health) -> Section {
-    let Health {
-        interval,
-        fast_interval,
-        timeout,
-        rise,
-        fall,
-        passive,
-        checks,
-        login,
-        vhost,
-        script,
-        queue,
-        on_down,
-    } = health;
-    let passive = passive.map(|passive| {
-        let within = humantime::format_duration(passive.within);
-        format!("{} failures within {within}", passive.failures)
-    });
-    let script = script.as_ref().map(|script| {
-        let timeout = humantime::format_duration(script.timeout);
-        format!("{} within {timeout}", script.command.join(" "))
-    });
-    let mut keys = vec![
-        ("interval", time(*interval)),
-        ("fast_interval", time(*fast_interval)),
-        ("timeout", time(*timeout)),
-        ("rise", one(rise)),
-        ("fall", one(fall)),
-        ("passive", passive.map_or_else(|| one("off"), one)),
-        ("checks", list(checks.iter().map(|check| check.name()))),
-        ("vhost", one(vhost)),
-        ("script", maybe(script)),
-        ("queue", one(queue)),
-        ("on_down", word(on_down)),
-    ];
-    keys.extend(of_login(login.as_ref()));
-    section(format!("{cluster}.health"), keys)
-}
-
-/// `ordered`: the first that is usable is the one.
-fn of_node(cluster: &str, ordered: bool, node: &Node) -> Section {
-    let Node { name, address, weight, max_connections, backup, management } = node;
-    let keys = vec![
-        ("address", one(address)),
-        ("weight", one(weight)),
-        ("max_connections", maybe(max_connections.as_ref())),
-        ("backup", one(backup)),
-        ("management", maybe(management.as_ref())),
-    ];
-    let group = format!("{cluster}.node");
-    let first_of = ordered.then(|| group.clone());
-    Section { first_of, ..section(format!("{group}.{name}"), keys) }
-}
-
-fn of_virtual_router(router: &VirtualRouter) -> Vec<Section> {
-    let VirtualRouter {
-        name,
-        interface,
-        virtual_router_id,
-        priority,
-        addresses,
-        version,
-        advertisement_interval,
-        preempt,
-        preempt_delay,
-        fast_takeover,
-        authentication,
-        peers,
-        source_address,
-        virtual_mac,
-        sync_group,
-        garp,
-        checksum,
-        track,
-        notify,
-    } = router;
-    let path = format!("vrrp.{name}");
-    let addresses = addresses.iter().map(|at| format!("{}/{}", at.address, at.prefix));
-    let garp = format!(
-        "repeat {}, delay {}, refresh {}",
-        garp.repeat,
-        humantime::format_duration(garp.delay),
-        garp.refresh
-            .map_or_else(|| "off".to_owned(), |r| humantime::format_duration(r).to_string())
-    );
-    let VrrpNotify { command, webhook } = notify;
-    let own = section(
-        path.clone(),
-        vec![
-            ("interface", one(interface)),
-            ("virtual_router_id", one(virtual_router_id)),
-            ("priority", one(priority)),
-            ("addresses", list(addresses)),
-            ("version", one(if *version == VrrpVersion::V2 { 2 } else { 3 })),
-            ("advertisement_interval", time(*advertisement_interval)),
-            ("preempt", one(preempt)),
-            ("preempt_delay", time(*preempt_delay)),
-            ("fast_takeover", one(fast_takeover)),
-            ("authentication", authentication.as_ref().map_or(Value::Nothing, |p| secret(&p.0))),
-            ("peers", list(peers)),
-            ("source_address", maybe(source_address.as_ref())),
-            ("virtual_mac", one(virtual_mac)),
-            ("sync_group", maybe(sync_group.as_ref())),
-            ("garp", one(garp)),
-            ("checksum", word(checksum)),
-        ],
-    );
-    let told = section(
-        format!("{path}.notify"),
-        vec![
-            ("command", maybe(command.as_ref().map(|command| command.join(" ")))),
-            // A webhook's URL may hold a token.
-            ("webhook", webhook.as_ref().map_or(Value::Nothing, |url| secret(url.as_bytes()))),
-        ],
-    );
-    vec![own, of_track(&path, track), told]
-}
-
-fn of_track(router: &str, track: &Track) -> Section {
-    let Track { listeners, clusters, interfaces, script } = track;
-    let cost = |cost: &Cost| match cost {
-        Cost::Weight(weight) => format!("weight {weight}"),
-        Cost::Fault => "fault".to_owned(),
-    };
-    let script =
-        script.as_ref().map(|TrackScript { script, interval, rise, fall, cost: costs }| {
-            format!(
-                "{} within {}, every {}, rise {rise}, fall {fall}, {}",
-                script.command.join(" "),
-                humantime::format_duration(script.timeout),
-                humantime::format_duration(*interval),
-                cost(costs)
-            )
-        });
-    section(
-        format!("{router}.track"),
-        vec![
-            ("listeners", maybe(listeners.as_ref().map(cost))),
-            ("cluster", list(clusters.iter().map(|(name, c)| format!("{name}: {}", cost(c))))),
-            ("interface", list(interfaces.iter().map(|(name, c)| format!("{name}: {}", cost(c))))),
-            ("script", maybe(script)),
-        ],
-    )
 }
 
 fn of_email(email: &Email) -> Section {
