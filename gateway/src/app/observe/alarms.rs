@@ -41,7 +41,7 @@ fn of_cluster(cluster: &Cluster) -> Vec<Alarm> {
     let nodes = cluster.nodes();
     let serving = nodes.iter().any(|node| serves(node.condition.fitness()));
     let lost = (!serving).then(|| {
-        let text = "no node of it works: new sessions are refused with 320. Bring a node back, or enable one that is \
+        let text = "no node of it works: new sessions try those that are not closed, and are refused with 320 if none answers. Bring a node back, or enable one that is \
                     drained or disabled";
         alarm(Severity::Critical, "cluster", cluster.name.to_string(), text)
     });
