@@ -99,7 +99,8 @@ pub(super) fn of_listeners(doors: &[Door], stopping: bool, now: Instant) -> Vec<
 pub(super) fn of_router(router: &VirtualRouter, known: &Known) -> Vec<Alarm> {
     let subject = || router.name.to_string();
     let last = known.history.last();
-    let state = known.status.as_ref().map(|status| status.state).or(last.map(|last| last.to));
+    let state =
+        known.status.as_ref().map(|status| status.state).or_else(|| last.map(|last| last.to));
     let fault = (state == Some(State::Fault)).then(|| {
         let reason = last.map_or_else(String::new, |last| format!(" ({})", last.reason));
         let text = format!(
