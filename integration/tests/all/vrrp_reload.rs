@@ -63,6 +63,10 @@ fn a_reload_begins_changes_and_ends_a_virtual_router_and_does_not_touch_the_othe
     let masters = |gateway: &Gateway| count(&gateway.log(), "(other) Entering MASTER STATE");
     ensure!(lab::wait(LONG, || masters(&first) == 2), "{}", first.log());
     lab.wait_for_holder("gw1", OTHER, LONG)?;
+    let of_other =
+        |is| format!("amqp_gateway_vrrp_state{{virtual_router=\"other\",state=\"active\"}} {is}");
+    let shows = || first.get(&lab, "/metrics").is_ok_and(|(_, text)| text.contains(&of_other(1)));
+    ensure!(lab::wait(LONG, shows), "{}", first.log());
     // It is handed over before it goes.
     first.reload(&both(100, None))?;
     lab.wait_for_holder("gw2", OTHER, LONG)?;
@@ -87,8 +91,7 @@ fn a_reload_begins_changes_and_ends_a_virtual_router_and_does_not_touch_the_othe
         ensure!(count(&gateway.log(), "(lab) Entering") == states, "{}", gateway.log());
     }
     let metrics = first.get(&lab, "/metrics")?.1;
-    let gone = "amqp_gateway_vrrp_state{virtual_router=\"other\",state=\"active\"} 0";
-    ensure!(metrics.contains(gone), "{metrics}");
+    ensure!(metrics.contains(&of_other(0)), "{metrics}");
     let (_, shown) = first.get(&lab, "/api/v1/virtual-routers")?;
     ensure!(!shown.contains("\"other\""), "{shown}");
     Ok(())
@@ -96,7 +99,8 @@ fn a_reload_begins_changes_and_ends_a_virtual_router_and_does_not_touch_the_othe
 
 #[test]
 fn a_member_of_a_sync_group_that_begins_anew_moves_no_other_one() -> Result<()> {
-    let Some(lab) = or_skip("a sync group", || Lab::new(2)) else { return Ok(()) };
+    let test = "a sync group";
+    let Some(lab) = or_skip(test, || Lab::new(2)) else { return Ok(()) };
     let grouped = |priority, other: Option<u8>| {
         let all = both(priority, other);
         all.replace("virtual_mac =", "sync_group = \"edge\"\nvirtual_mac =")
@@ -136,6 +140,9 @@ fn a_file_that_is_not_valid_moves_nothing() -> Result<()> {
     let Some(lab) = or_skip("an invalid file", || Lab::new(1)) else { return Ok(()) };
     let mut gateway = Gateway::start(&lab, "gw1", &both(100, Some(52)))?;
     lab.wait_for_holder("gw1", OTHER, LONG)?;
+    // The log follows.
+    let masters = || count(&gateway.log(), "Entering MASTER STATE");
+    ensure!(lab::wait(LONG, || masters() == 2), "{}", gateway.log());
     let before = count(&gateway.log(), "Entering");
     gateway.refuses(&both(100, None).replace("eth0", ""))?;
     std::thread::sleep(5 * INTERVAL);

@@ -92,7 +92,7 @@ fn roles_decide_who_may_change_what() {
     assert_eq!(problem["detail"], detail);
     assert_eq!(ask(0, "GET /api/v1/nodes", "").0, 200);
     assert_eq!(ask(1, "PATCH /api/v1/nodes/main/n1", r#"{"weight":2}"#).0, 200);
-    assert_eq!(ask(1, "POST /api/v1/config/rollback", r#"{"revision":1}"#).0, 404, "not there");
+    assert_eq!(ask(1, "POST /api/v1/config/rollback", r#"{"revision":1}"#).0, 403);
     let new = r#"{"name":"x","role":"viewer"}"#;
     assert_eq!(ask(1, "POST /api/v1/admin/tokens", new).0, 403);
     let (status, _, made) = ask(2, "POST /api/v1/admin/tokens", new);

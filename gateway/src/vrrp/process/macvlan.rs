@@ -152,7 +152,8 @@ impl Macvlans {
             for (key, _) in SETTINGS {
                 let path = path("ipv4", &below.name, key);
                 if let Some(before) = self.before.remove(&path) {
-                    result = result.and(fs::write(&path, before));
+                    let written = fs::write(&path, before);
+                    result = result.and(written);
                     restored.push(path);
                 }
             }
