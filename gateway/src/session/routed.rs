@@ -179,7 +179,6 @@ mod tests {
     use super::*;
     use crate::cluster::node::Node;
     use crate::config::model::{Conditions, ListenerName, Model, Route, RouteAction, samples};
-    use crate::config::pattern::Pattern;
     use crate::session::registry::SessionId;
     use crate::stream::arrival::Arrival;
 
@@ -213,8 +212,7 @@ mod tests {
 
     /// Whoever has such a property goes to `blue`, everybody else to `main`.
     fn routes(key: &str, pattern: &str) -> RouteTable {
-        let pattern = Pattern::parse(pattern).expect("a pattern");
-        let client_property = vec![(key.to_owned(), pattern)];
+        let client_property = vec![(key.to_owned(), samples::pattern(pattern))];
         let name = crate::config::model::ClusterName("blue".into());
         let action = RouteAction::To { cluster: name, rename_vhost: None };
         let conditions = Conditions { client_property, ..Conditions::default() };
