@@ -7,9 +7,9 @@ import type { Problem } from "./types";
 /** What the console is served under, without `/ui/`: empty unless a proxy adds a path. */
 export const BASE = location.pathname.replace(/\/(ui\/.*|[^/]*)$/, "");
 
-/** No answer is waited for longer than this. What is only asked is asked again soon. */
-const PATIENCE_MS = 15_000;
-const ASKING_PATIENCE_MS = 6_000;
+/** An answer to a question is not waited for longer than this; what is done may take its time. */
+const PATIENCE_MS = 6_000;
+const PATIENCE_TO_DO_MS = 60_000;
 
 /** An answer that is an error, or none at all (status 0). */
 export class ApiError extends Error {
@@ -58,7 +58,7 @@ async function request<T>(method: string, to: string, body?: unknown, signal?: A
     const token = session.get().who?.csrf_token;
     if (token) headers["X-CSRF-Token"] = token;
   }
-  const patience = AbortSignal.timeout(method === "GET" ? ASKING_PATIENCE_MS : PATIENCE_MS);
+  const patience = AbortSignal.timeout(method === "GET" ? PATIENCE_MS : PATIENCE_TO_DO_MS);
   let response: Response;
   try {
     response = await fetch(to, {

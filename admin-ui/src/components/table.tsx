@@ -109,7 +109,7 @@ export function Table<Row>(props: TableProps<Row>) {
 
 function cellClass<Row>(column: Column<Row>, own = ""): string {
   const yields = column.yields ? `yields-${column.yields}` : "";
-  return [column.align ?? "", yields, own].filter(Boolean).join(" ");
+  return [`col-${column.key}`, column.align ?? "", yields, own].filter(Boolean).join(" ");
 }
 
 const widthOf = <Row,>(column: Column<Row>) => (column.width === undefined ? {} : { width: `${column.width}rem` });

@@ -53,7 +53,7 @@ export function Sessions({ query }: PageProps) {
       {!data ? (
         error ? <Waiting error={error} onRetry={reload} /> : <Skeleton lines={14} />
       ) : (
-        <>
+        <div class="sessions-table">
           <Table
             caption={t("nav.sessions")} columns={columnsOf(chosen, reload)} rows={data.sessions} rowKey={(session) => session.id}
             state={state} minRows={8} busy={busy} rowClass={(session) => (session.state === "closing" ? "closing" : "")}
@@ -68,7 +68,7 @@ export function Sessions({ query }: PageProps) {
             }
           />
           {data.filtered > 0 && <Pager page={Math.min(state.page, pages ?? 1)} size={PAGE_SIZE} total={data.filtered} />}
-        </>
+        </div>
       )}
     </>
   );

@@ -3,6 +3,9 @@
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 import { ApiError, get, type Query } from "../api/client";
 
+/** However often it has failed, it is tried again after this, or as seldom as always. */
+const AFTER_FAILURE_MS = 5_000;
+
 export interface Polled<T> {
   /** The last answer; kept while later ones fail. */
   data: T | null;
@@ -47,7 +50,7 @@ export function usePoll<T>(path: string | null, everyMs: number, query?: Query, 
       } finally {
         asking = false;
         if (!controller.signal.aborted && !document.hidden) {
-          timer = window.setTimeout(ask, Math.min(everyMs * 2 ** Math.min(failures, 3), Math.max(everyMs, 15_000)));
+          timer = window.setTimeout(ask, failures ? Math.max(everyMs, Math.min(everyMs * 2 ** failures, AFTER_FAILURE_MS)) : everyMs);
         }
       }
     };

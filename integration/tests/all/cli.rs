@@ -178,11 +178,8 @@ async fn commands_log_in_over_tls_and_no_error_tells_the_password() {
     let by_file = command::run_with(&by_file, &[]).await.unwrap();
     assert!(by_file.error.starts_with("https://127.0.0.1:"), "{}", by_file.error);
     for said in [&viewer, &nobody, &wrong, &untrusted, &by_file] {
-        assert!(
-            !said.error.contains("pass") || said.error.contains("user:password@"),
-            "{}",
-            said.error
-        );
-        assert!(!said.error.contains("w@rd") && !said.error.contains("pass%2F"), "{}", said.error);
+        for password in ["w@rd", "pass/w", "pass%2F", "look@"] {
+            assert!(!said.error.contains(password), "{}", said.error);
+        }
     }
 }

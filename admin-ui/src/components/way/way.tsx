@@ -134,7 +134,7 @@ function List({ topology }: { topology: Topology }) {
                   </a>
                   <Badge tone={toneOf(place.health)}>{place.state}</Badge>
                   <span class="dim place-row-note">{place.note}</span>
-                  <span>{t("overview.sessions_n", { count: place.sessions })}</span>
+                  <span class="place-row-sessions">{t("overview.sessions_n", { count: place.sessions })}</span>
                   {topology.flows
                     .filter((flow) => flow.from === place.id && flow.sessions > 0)
                     .map((flow) => (

@@ -107,7 +107,7 @@ impl Gate {
         let (headers, reads) = (&request.headers, asked.reads());
         let is_open = self.auth.is_open();
         let role = match access(&asked, self.auth.accounts().metrics_auth && !is_open) {
-            Access::Open if reads || route.is_none() => return Ok(None),
+            Access::Open if reads || !asked.in_api() => return Ok(None),
             Access::Open => {
                 page::is_our_own(headers).map_err(unknown)?;
                 return Ok(None);

@@ -57,16 +57,20 @@ impl Asked<'_> {
     pub(super) fn reads(&self) -> bool {
         [Method::GET, Method::HEAD].contains(self.method)
     }
+
+    /// Is it for the API?
+    pub(super) fn in_api(&self) -> bool {
+        self.path == "/api" || self.path.starts_with("/api/")
+    }
 }
 
 /// What it takes. `metrics_auth`: do the metrics take a login?
 pub(super) fn access(asked: &Asked<'_>, metrics_auth: bool) -> Access {
     let path = asked.route.unwrap_or(asked.path);
-    let in_api = path == "/api" || path.starts_with("/api/");
     if path == "/metrics" && metrics_auth {
         return Access::Takes(Role::Viewer);
     }
-    if !in_api {
+    if !asked.in_api() {
         return Access::Open;
     }
     let listed = TABLE.iter().find(|(method, route, _)| *method == *asked.method && *route == path);

@@ -47,21 +47,21 @@ fn whatever_is_wrong_with_a_request_is_told_as_a_problem_that_names_it() {
 fn a_reload_that_is_refused_says_all_that_is_wrong_and_knows_who_asked() {
     let server = start(sources());
     let (_, problem) = send(&server, "POST /api/v1/config/reload", PROGRAM, "");
-    let reason = problem["reasons"][0].as_str().unwrap();
-    assert!(
-        reason.starts_with("local from 127.0.0.1:") && reason.ends_with(" may not"),
-        "{reason}"
-    );
+    assert_eq!(problem["reasons"], serde_json::json!(["local from 127.0.0.1 may not"]));
     let rollback = "POST /api/v1/config/rollback";
     assert_eq!(send(&server, rollback, PROGRAM, r#"{"revision":2}"#).1["revision"], 4);
     assert_eq!(refused(&server, rollback, PROGRAM, r#"{"revision":9}"#).0, 404);
     assert_eq!(refused(&server, rollback, PROGRAM, "{}").0, 400);
 }
 
+/// `ask` adds the rest of the head behind it.
+const PUT: &str =
+    "PUT /api/v1/nodes/main/n1 HTTP/1.1\r\nContent-Type: application/json\r\nX-Rest: ";
+
 #[test]
 fn a_method_that_is_not_taken_is_told_which_are() {
     let server = start(sources());
-    let (head, _) = ask(&server, "PUT /api/v1/nodes/main/n1");
+    let (head, _) = ask(&server, PUT);
     assert!(head.starts_with("http/1.1 405 "), "{head}");
     let allowed = head.lines().find_map(|line| line.strip_prefix("allow: ")).unwrap();
     let mut allowed: Vec<_> = allowed.split(',').map(str::trim).collect();

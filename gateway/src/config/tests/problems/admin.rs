@@ -93,7 +93,7 @@ fn users_and_tokens_are_checked_one_by_one_and_their_hashes_never_shown() {
     says(&local(&two), "14:8", "admin.token.hash: line 10 is the same token already", "");
     let two = token("ci", &"0a".repeat(32)) + &token("ci", &"0b".repeat(32));
     says(&local(&two), "13:8", "admin.token.name: line 9 has this name already", "");
-    says(&local("[[admin.token]]\nname = 'ci'\nrole = 'viewer'"), "8:3", "has no hash", "add hash");
+    says(&local("[[admin.token]]\nname = 'ci'\nrole = 'viewer'"), "8:1", "has no hash", "add hash");
 }
 
 #[test]
