@@ -56,7 +56,8 @@ fn by_name<'a>(
 ) -> BTreeMap<&'a str, (Tally<'a>, Account)> {
     let mut all: BTreeMap<&str, (Tally<'_>, Account)> =
         ended.iter().map(|(name, account)| (&**name, (Tally::default(), *account))).collect();
-    for row in rows {
+    // The list may be older than the accounts: whoever has ended since is in these.
+    for row in rows.iter().filter(|row| !row.session.has_ended()) {
         let (Some(name), other) = names(row) else { continue };
         let room = all.len() < MOST_NAMES || all.contains_key(name);
         all.entry(if room { name } else { OTHER }).or_default().0.add(row, other);
@@ -108,6 +109,22 @@ mod tests {
         assert_eq!(users.len(), 2);
         assert_eq!((users[1].sessions, users[1].totals.published), (3, 10));
         assert_eq!(users[1].vhosts, ["v0", "v1", "v2"]);
+    }
+
+    #[test]
+    fn one_that_has_ended_since_the_list_was_made_is_not_counted_twice() {
+        let registry = registry(6);
+        registry.get(SessionId(3)).expect("it").counters.published.set(10);
+        let list = List::make(&registry, None, Instant::now());
+        registry.remove(SessionId(3));
+        let mut passed = Passed::default();
+        passed.messages.published = 12;
+        let account = Account { passed, ..Account::default() };
+        let vhosts =
+            vhosts(&list.rows, &HashMap::from([("v0".into(), account)]), |_| String::new());
+        assert_eq!((vhosts[0].sessions, vhosts[0].totals.published), (1, 12));
+        let users = users(&list.rows, &HashMap::from([("u1".into(), account)]));
+        assert_eq!((users[1].sessions, users[1].totals.published), (2, 12));
     }
 
     #[test]
