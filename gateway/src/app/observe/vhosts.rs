@@ -1,6 +1,7 @@
 //! Vhosts and users: those there are, and those there were.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use super::figures;
 use super::list::Row;
@@ -12,7 +13,7 @@ use crate::session::ledger::{Account, MOST_NAMES, OTHER};
 /// All vhosts by name; `routed` tells where one leads to.
 pub(super) fn vhosts(
     rows: &[Row],
-    ended: &HashMap<Box<str>, Account>,
+    ended: &HashMap<Arc<str>, Account>,
     routed: impl Fn(&str) -> String,
 ) -> Vec<Vhost> {
     let all = by_name(rows, ended, |row| (row.vhost(), row.user()));
@@ -32,7 +33,7 @@ pub(super) fn vhosts(
 }
 
 /// All users by name.
-pub(super) fn users(rows: &[Row], ended: &HashMap<Box<str>, Account>) -> Vec<User> {
+pub(super) fn users(rows: &[Row], ended: &HashMap<Arc<str>, Account>) -> Vec<User> {
     let all = by_name(rows, ended, |row| (row.user(), row.vhost()));
     let view = |(name, (tally, account)): (&str, (Tally<'_>, Account))| User {
         user: name.to_owned(),
@@ -51,7 +52,7 @@ pub(super) fn users(rows: &[Row], ended: &HashMap<Box<str>, Account>) -> Vec<Use
 /// Sums by the first name that `names` gives; the second is of who is together with it.
 fn by_name<'a>(
     rows: &'a [Row],
-    ended: &'a HashMap<Box<str>, Account>,
+    ended: &'a HashMap<Arc<str>, Account>,
     names: impl Fn(&'a Row) -> (Option<&'a str>, Option<&'a str>),
 ) -> BTreeMap<&'a str, (Tally<'a>, Account)> {
     let mut all: BTreeMap<&str, (Tally<'_>, Account)> =
@@ -130,7 +131,7 @@ mod tests {
     #[test]
     fn names_beyond_the_limit_are_counted_together() {
         let list = List::make(&registry(4), None, Instant::now());
-        let name = |number: usize| Box::from(format!("x{number}"));
+        let name = |number: usize| Arc::from(format!("x{number}"));
         let ended = (0..MOST_NAMES).map(|number| (name(number), Account::default())).collect();
         let users = users(&list.rows, &ended);
         assert_eq!(users.len(), MOST_NAMES + 1);
