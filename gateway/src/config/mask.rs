@@ -37,12 +37,19 @@ pub(super) fn masked(text: &str) -> String {
     for pattern in [&*SECRET, &*LOGIN_IN_URL].into_iter().flatten() {
         secret.extend(pattern.captures_iter(text).filter_map(|found| Some(found.get(1)?.range())));
     }
-    let star = |at: usize, c: char| match c {
-        '\n' | '\r' | '"' | '\'' => c,
-        _ if secret.iter().any(|range| range.contains(&at)) => '*',
-        _ => c,
+    secret.sort_unstable_by_key(|range| range.start);
+    let (mut ahead, mut until) = (secret.into_iter().peekable(), 0);
+    let star = |(at, c): (usize, char)| {
+        while let Some(range) = ahead.next_if(|range| range.start <= at) {
+            until = until.max(range.end);
+        }
+        match c {
+            '\n' | '\r' | '"' | '\'' => c,
+            _ if at < until => '*',
+            _ => c,
+        }
     };
-    text.char_indices().map(|(at, c)| star(at, c)).collect()
+    text.char_indices().map(star).collect()
 }
 
 #[cfg(test)]
@@ -75,6 +82,13 @@ mod tests {
         ] {
             assert_eq!(masked(text), shown);
         }
+    }
+
+    #[test]
+    fn many_secrets_some_within_others_are_hidden_in_one_pass() {
+        let line = "password = 'at://u:p@h' # é\n";
+        let shown = "password = '***********' # é\n";
+        assert_eq!(masked(&line.repeat(10_000)), shown.repeat(10_000));
     }
 
     #[test]
