@@ -71,6 +71,9 @@ use crate::worker::{self, Clock, Workers};
 /// How long the first lookups of names may keep clients waiting.
 const NAMES_PATIENCE: Duration = Duration::from_secs(5);
 
+/// How long files that are being read may keep the gateway from ending.
+const LAST_READS: Duration = Duration::from_secs(2);
+
 /// Why the gateway does not start.
 #[derive(Debug, Error)]
 pub enum StartError {
@@ -279,7 +282,8 @@ fn start(begin: Begin<'_>, logs: &Logs<'_>) -> Result<(), StartError> {
         http.join();
     }
     gateway.watched.clear();
-    drop(control);
+    // A reload may have been given up that still waits for a file.
+    control.shutdown_timeout(LAST_READS);
     gateway.handshakes.stop();
     if let Some(workers) = Arc::into_inner(gateway.workers) {
         workers.stop();
