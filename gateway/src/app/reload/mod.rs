@@ -34,6 +34,7 @@ use candidate::Candidate;
 pub(in crate::app) use desk::Desk;
 use desk::{Answer, Known, Order, What};
 use file::FileWatch;
+pub(in crate::app) use retire::UnderWay;
 use revisions::{Revisions, Who};
 
 /// How long reading files may take: one may be on a disk that does not answer, or be a pipe.
@@ -137,12 +138,7 @@ impl Steward {
         while self.orders.try_recv().is_ok() {}
     }
 
-    async fn carry_out(
-        &mut self,
-        hands: &mut Hands<'_>,
-        what: &What,
-        who: Who,
-    ) -> Answer {
+    async fn carry_out(&mut self, hands: &mut Hands<'_>, what: &What, who: Who) -> Answer {
         let read = tokio::select! {
             biased;
             () = hands.signals.asked_to_stop() => None,
