@@ -176,6 +176,8 @@ struct Gateway {
     auth: Arc<Auth>,
     admin: Option<AdminServer>,
     http: Option<HttpServer>,
+    /// Sessions of listeners that are gone.
+    leaving: Option<reload::UnderWay>,
 }
 
 fn start(begin: Begin<'_>, logs: &Logs<'_>) -> Result<(), StartError> {
@@ -241,6 +243,7 @@ fn start(begin: Begin<'_>, logs: &Logs<'_>) -> Result<(), StartError> {
         auth,
         admin: None,
         http: None,
+        leaving: None,
     };
     let control = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     control.block_on(async {
@@ -282,6 +285,7 @@ fn start(begin: Begin<'_>, logs: &Logs<'_>) -> Result<(), StartError> {
         http.join();
     }
     gateway.watched.clear();
+    gateway.leaving = None;
     // A reload may have been given up that still waits for a file.
     control.shutdown_timeout(LAST_READS);
     gateway.handshakes.stop();

@@ -34,6 +34,7 @@ use candidate::Candidate;
 pub(in crate::app) use desk::Desk;
 use desk::{Answer, Known, Order, What};
 use file::FileWatch;
+pub(in crate::app) use retire::UnderWay;
 use revisions::{Revisions, Who};
 
 /// How long reading files may take: one may be on a disk that does not answer, or be a pipe.
