@@ -54,8 +54,8 @@ pub struct Cluster {
     /// Is it what the configuration in force says?
     in_force: AtomicBool,
     turn: AtomicUsize,
-    /// Is it being rebalanced?
-    rebalancing: AtomicBool,
+    /// Is it being rebalanced? Shared with those in whose place it came: whoever still holds one of them tells all.
+    rebalancing: Arc<AtomicBool>,
 }
 
 impl Cluster {
@@ -78,7 +78,7 @@ impl Cluster {
             known,
             in_force: AtomicBool::new(true),
             turn: AtomicUsize::new(0),
-            rebalancing: AtomicBool::new(false),
+            rebalancing: Arc::default(),
         }
     }
 

@@ -94,7 +94,7 @@ impl Cluster {
             known: self.known.clone(),
             in_force: false.into(),
             turn: self.turn.load(Ordering::Relaxed).into(),
-            rebalancing: self.rebalancing.load(Ordering::Relaxed).into(),
+            rebalancing: self.rebalancing.clone(),
         })
     }
 
@@ -108,7 +108,6 @@ impl Cluster {
 
     /// It is in force now, in the place of `before`. Whoever is still looking for a node there finds those of this one.
     pub fn take_effect(&self, before: &Self) {
-        self.rebalancing.store(before.rebalancing.load(Ordering::Relaxed), Ordering::Relaxed);
         for section in &self.model.nodes {
             for node in self.nodes().iter().filter(|node| node.is_of(section)) {
                 node.configure(section);
@@ -126,4 +125,24 @@ impl Cluster {
 
 fn same(one: &Option<Arc<Origination>>, other: &Option<Arc<Origination>>) -> bool {
     one.as_ref().map(Arc::as_ptr) == other.as_ref().map(Arc::as_ptr)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::model::samples;
+
+    #[test]
+    fn whoever_ends_a_rebalance_with_a_cluster_of_before_ends_it_for_the_one_in_its_place() {
+        let model = samples::cluster("main", vec![samples::node("r1", 5672)]);
+        let before = Arc::new(Cluster::new(&model));
+        before.set_rebalancing(true);
+        let changed = model::Cluster { rebalance: !model.rebalance, ..model };
+        let next = before.next(&changed, OfCluster::default());
+        assert!(!Arc::ptr_eq(&before, &next));
+        next.take_effect(&before);
+        assert!(next.rebalancing.load(Ordering::Relaxed));
+        before.set_rebalancing(false);
+        assert!(!next.rebalancing.load(Ordering::Relaxed));
+    }
 }

@@ -15,6 +15,9 @@ const PATIENCE: Duration = Duration::from_millis(500);
 /// Lines shown around each that differs.
 const AROUND: usize = 3;
 
+/// Longest line that tells what has changed, in bytes: lists of networks or nodes may be far longer.
+const LONGEST: usize = 1024;
+
 /// Keys that a running gateway cannot change.
 const RESTART: [(&str, &[&str]); 1] = [("gateway", &["name", "workers", "user", "group"])];
 
@@ -56,7 +59,7 @@ impl std::fmt::Display for Change {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} {}", self.section, self.how.name())?;
         if self.how == How::Changed && !self.what.is_empty() {
-            write!(f, ": {}", self.what.join(", "))?;
+            write!(f, ": {}", cut(self.what.join(", ")))?;
         }
         if self.needs_restart {
             f.write_str(" (takes a restart)")?;
@@ -80,6 +83,9 @@ pub fn changes(old: &Model, new: &Model) -> Vec<Change> {
     let added = after.iter().filter(|section| find(&before, &section.name).is_none());
     changes.extend(added.map(|section| whole(section, How::Added)));
     changes.extend(reordered(&before, &after));
+    for line in changes.iter_mut().flat_map(|change| &mut change.what) {
+        *line = cut(std::mem::take(line));
+    }
     changes
 }
 
@@ -89,6 +95,16 @@ pub fn text(old: &str, new: &str, names: (&str, &str)) -> String {
     let (old, new) = (masked(old), masked(new));
     let diff = TextDiff::configure().timeout(PATIENCE).diff_lines(&old, &new);
     diff.unified_diff().context_radius(AROUND).header(names.0, names.1).to_string()
+}
+
+/// At most [`LONGEST`], and told to be more.
+fn cut(mut line: String) -> String {
+    if line.len() > LONGEST {
+        let end = (0..LONGEST).rev().find(|at| line.is_char_boundary(*at));
+        line.truncate(end.unwrap_or(0));
+        line.push_str(" ...");
+    }
+    line
 }
 
 fn whole(section: &Section, how: How) -> Change {

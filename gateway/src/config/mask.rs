@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 /// The last step of the path of every secret.
-const SECRET_KEYS: [&str; 4] = ["password", "password_hash", "hash", "authentication"];
+const SECRET_KEYS: [&str; 5] = ["password", "password_hash", "hash", "authentication", "webhook"];
 
 /// The value of a secret key; as far as it goes if it is not closed.
 static SECRET: LazyLock<Option<Regex>> = LazyLock::new(|| {
@@ -19,7 +19,7 @@ static SECRET: LazyLock<Option<Regex>> = LazyLock::new(|| {
     ];
     let values = values.join("|");
     let keys = SECRET_KEYS.join("|");
-    Regex::new(&format!(r#"(?m)(?:^|[\s,{{.])["']?(?:{keys})["']?[ \t]*=[ \t]*({values})"#)).ok()
+    Regex::new(&format!(r#"(?m)(?:^|[^\w-])["']?(?:{keys})["']?[ \t]*=[ \t]*({values})"#)).ok()
 });
 
 /// User and password in a URL.
@@ -37,12 +37,19 @@ pub(super) fn masked(text: &str) -> String {
     for pattern in [&*SECRET, &*LOGIN_IN_URL].into_iter().flatten() {
         secret.extend(pattern.captures_iter(text).filter_map(|found| Some(found.get(1)?.range())));
     }
-    let star = |at: usize, c: char| match c {
-        '\n' | '\r' | '"' | '\'' => c,
-        _ if secret.iter().any(|range| range.contains(&at)) => '*',
-        _ => c,
+    secret.sort_unstable_by_key(|range| range.start);
+    let (mut ahead, mut until) = (secret.into_iter().peekable(), 0);
+    let star = |(at, c): (usize, char)| {
+        while let Some(range) = ahead.next_if(|range| range.start <= at) {
+            until = until.max(range.end);
+        }
+        match c {
+            '\n' | '\r' | '"' | '\'' => c,
+            _ if at < until => '*',
+            _ => c,
+        }
     };
-    text.char_indices().map(|(at, c)| star(at, c)).collect()
+    text.char_indices().map(star).collect()
 }
 
 #[cfg(test)]
@@ -66,10 +73,22 @@ mod tests {
             ("authentication = 's' # x", "authentication = '*' # x"),
             ("password = hunter2, x", "password = *******, x"),
             ("password = \"never closed\nrise = 2", "password = \"************\nrise = 2"),
+            ("#password = \"s\"", "#password = \"*\""),
+            ("##  password = 's'", "##  password = '*'"),
+            ("rise = 2 #hash='s'", "rise = 2 #hash='*'"),
+            ("webhook = \"http://h/s\" # x", "webhook = \"**********\" # x"),
             ("password_file = '/a'", "password_file = '/a'"),
+            ("old-password = 's'", "old-password = 's'"),
         ] {
             assert_eq!(masked(text), shown);
         }
+    }
+
+    #[test]
+    fn many_secrets_some_within_others_are_hidden_in_one_pass() {
+        let line = "password = 'at://u:p@h' # é\n";
+        let shown = "password = '***********' # é\n";
+        assert_eq!(masked(&line.repeat(10_000)), shown.repeat(10_000));
     }
 
     #[test]

@@ -26,7 +26,7 @@ use crate::cluster::node::Node;
 use crate::config::model::{ClusterName, Model, Strategy};
 use crate::route::RouteTable;
 use crate::session::Shared;
-use crate::session::registry::{Order, Session, SessionFacts};
+use crate::session::registry::{Order, Session};
 use crate::session::routed::Way;
 use crate::telemetry::events::{Kind, Severity, What};
 use moved::Moved;
@@ -139,21 +139,21 @@ impl Keeper {
 
     /// How many sessions this configuration would close; and those that are `also` to be closed.
     pub fn would_close(&self, model: &Model, also: impl Fn(&Session) -> bool) -> usize {
-        let (routes, mut count) = (RouteTable::new(model), 0);
+        let routes = RouteTable::new(model);
         let stays = |node: &Node| {
             let cluster = model.clusters.iter().find(|cluster| cluster.name == node.cluster);
             cluster.is_some_and(|cluster| cluster.nodes.iter().any(|section| node.is_of(section)))
         };
-        self.shared.registry.each(|session| {
-            let closes = |facts: &SessionFacts| {
+        let closes = |session: &Session| {
+            session.facts().is_some_and(|facts| {
                 !stays(&facts.node)
                     || !routes.has_listener(&session.arrival.listener)
                     || session.way(&routes) == Way::Another
                     || also(session)
-            };
-            count += usize::from(session.facts().is_some_and(closes));
-        });
-        count
+            })
+        };
+        // Listed first: whoever connects does not wait for routes to be looked through.
+        self.shared.registry.list().iter().filter(|session| closes(session)).count()
     }
 
     /// Looks at the nodes now: an operator has changed something.

@@ -67,19 +67,22 @@ impl Rerouting {
     /// Finds those that are open and have not been looked at.
     fn look(&mut self, snapshot: &Snapshot, registry: &Registry) {
         self.awaits = false;
-        let found = self.elsewhere.len();
+        let mut unrouted = Vec::new();
         registry.each(|session| {
             if session.facts().is_none() {
                 self.awaits |= session.id <= self.last;
-            } else if session.is_unrouted(snapshot.revision)
-                && session.hold_against(&snapshot.routes, snapshot.revision)
-                && !session.has_order()
-                && !is_removed(session, snapshot)
-            {
-                self.elsewhere.push(session.clone());
+            } else if session.is_unrouted(snapshot.revision) {
+                unrouted.push(session.clone());
             }
         });
-        self.elsewhere[found..].sort_unstable_by_key(|session| session.id);
+        // Only now: whoever connects does not wait for routes to be looked through.
+        unrouted.retain(|session| {
+            session.hold_against(&snapshot.routes, snapshot.revision)
+                && !session.has_order()
+                && !is_removed(session, snapshot)
+        });
+        unrouted.sort_unstable_by_key(|session| session.id);
+        self.elsewhere.append(&mut unrouted);
     }
 }
 

@@ -1,7 +1,7 @@
 //! What sessions that are over have passed, for whoever asks by vhost or by user.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use amqp_codec::reply;
@@ -43,8 +43,8 @@ pub struct Account {
 #[derive(Debug, Default)]
 pub struct Ledger {
     all: Mutex<Passed>,
-    vhosts: Mutex<HashMap<Box<str>, Account>>,
-    users: Mutex<HashMap<Box<str>, Account>>,
+    vhosts: Mutex<HashMap<Arc<str>, Account>>,
+    users: Mutex<HashMap<Arc<str>, Account>>,
 }
 
 impl Passed {
@@ -103,19 +103,19 @@ impl Ledger {
 
     /// The accounts of vhosts.
     #[must_use]
-    pub fn vhosts(&self) -> HashMap<Box<str>, Account> {
-        lock(&self.vhosts).clone()
+    pub fn vhosts(&self) -> HashMap<Arc<str>, Account> {
+        copy(&self.vhosts)
     }
 
     /// The accounts of users.
     #[must_use]
-    pub fn users(&self) -> HashMap<Box<str>, Account> {
-        lock(&self.users).clone()
+    pub fn users(&self) -> HashMap<Arc<str>, Account> {
+        copy(&self.users)
     }
 }
 
 fn book(
-    accounts: &mut HashMap<Box<str>, Account>,
+    accounts: &mut HashMap<Arc<str>, Account>,
     name: &str,
     most: usize,
     entry: impl FnOnce(&mut Account),
@@ -126,6 +126,13 @@ fn book(
     }
     let name = if accounts.len() < most { name } else { OTHER };
     entry(accounts.entry(name.into()).or_default());
+}
+
+/// Sessions that end wait for it no longer than names are counted up: neither room nor order is made meanwhile.
+fn copy(accounts: &Mutex<HashMap<Arc<str>, Account>>) -> HashMap<Arc<str>, Account> {
+    let mut all = Vec::with_capacity(MOST_NAMES + 1);
+    all.extend(lock(accounts).iter().map(|(name, account)| (name.clone(), *account)));
+    all.into_iter().collect()
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -156,6 +163,16 @@ mod tests {
         assert_eq!(ledger.vhosts()["/"].refused as usize, 2 * MOST_NAMES);
         book(&mut lock(&ledger.users), "late", MOST_NAMES, |account| account.refused += 1);
         assert_eq!(ledger.users()["late"].refused, 1);
+    }
+
+    #[test]
+    fn accounts_are_handed_out_with_the_very_names_that_are_kept() {
+        let (ledger, session) = (Ledger::default(), session());
+        ledger.refused(&session, Some("app"), None);
+        let (first, second) = (ledger.users(), ledger.users());
+        let name = |users: &HashMap<Arc<str>, Account>| users.keys().next().cloned();
+        let (first, second) = (name(&first).expect("it"), name(&second).expect("it"));
+        assert!(Arc::ptr_eq(&first, &second));
     }
 
     #[test]

@@ -62,6 +62,14 @@ impl Routed {
         self.by.store(revision << 32 | u64::from(position), Ordering::Relaxed);
     }
 
+    /// The routes of a revision say that of it.
+    fn hold(&self, revision: u64, way: Way) {
+        match way {
+            Way::Same(route) => self.note(revision, route),
+            Way::Another | Way::Unknown => self.note(revision, self.route()),
+        }
+    }
+
     fn was_held_against(&self, revision: u64) -> bool {
         self.by.load(Ordering::Relaxed) >> 32 == revision & u64::from(u32::MAX)
     }
@@ -89,17 +97,16 @@ impl Session {
     pub fn hold_against(&self, routes: &RouteTable, revision: u64) -> bool {
         let Some(facts) = self.facts() else { return false };
         let way = self.way(routes);
-        match way {
-            Way::Same(route) => facts.routed.note(revision, route),
-            Way::Another | Way::Unknown => facts.routed.note(revision, facts.routed.route()),
-        }
+        facts.routed.hold(revision, way);
         way == Way::Another
     }
 
     /// It is open: notes its route. If that leads elsewhere by now, whoever looks for such sessions finds it.
     pub(super) fn note_route(&self, routes: &RouteTable, revision: u64) {
-        if self.way(routes) != Way::Another {
-            self.hold_against(routes, revision);
+        let Some(facts) = self.facts() else { return };
+        let way = self.way(routes);
+        if way != Way::Another {
+            facts.routed.hold(revision, way);
         }
     }
 
@@ -250,6 +257,15 @@ mod tests {
         let session = session(Some(&hello(&[("much", &much)])), &all);
         assert_eq!(session.way(&routes("product", "pika")), Way::Unknown);
         assert!(!session.hold_against(&routes("product", "pika"), 2) && !session.is_unrouted(2));
+    }
+
+    #[test]
+    fn what_opens_notes_its_route_unless_that_leads_elsewhere_by_now() {
+        let session = session(Some(&hello(&[("team", "blue")])), &Keepsakes::default());
+        session.note_route(&routes("team", "blue"), 2);
+        assert!(session.is_unrouted(2));
+        session.note_route(&routes("team", "red"), 2);
+        assert!(!session.is_unrouted(2) && session.is_unrouted(3));
     }
 
     #[test]

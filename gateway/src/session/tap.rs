@@ -122,6 +122,10 @@ impl Taps {
                 session.tapped.attach(&tap);
             }
         });
+        // One that left the registry before may not have seen its tap: then nobody else would ever end it.
+        if tap.wanted.session.is_some_and(|session| registry.get(session).is_none()) {
+            self.remove(id, registry);
+        }
         Ok((id, lines))
     }
 

@@ -85,7 +85,7 @@ fn name(user: &str) -> String {
 }
 
 /// With IPv6 everybody has as many addresses as they like, in one network.
-fn network(from: IpAddr) -> IpAddr {
+pub(in crate::admin) fn network(from: IpAddr) -> IpAddr {
     match from.to_canonical() {
         IpAddr::V6(address) => {
             let [a, b, c, d, ..] = address.segments();

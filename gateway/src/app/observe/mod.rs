@@ -200,7 +200,7 @@ impl Observer for Lookout {
     }
 
     fn vhosts(&self) -> Vec<Vhost> {
-        // Ended ones first: one that ends meanwhile is not counted twice.
+        // Ended ones first: who is in there is known to have ended, and not counted twice.
         let ended = self.sights.shared.ended.ledger.vhosts();
         let (list, doors) = (self.list(Instant::now()), (self.sights.doors)());
         vhosts::vhosts(&list.rows, &ended, |vhost| self.routed(&doors, vhost))

@@ -1,6 +1,7 @@
 //! Vhosts and users: those there are, and those there were.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use super::figures;
 use super::list::Row;
@@ -12,7 +13,7 @@ use crate::session::ledger::{Account, MOST_NAMES, OTHER};
 /// All vhosts by name; `routed` tells where one leads to.
 pub(super) fn vhosts(
     rows: &[Row],
-    ended: &HashMap<Box<str>, Account>,
+    ended: &HashMap<Arc<str>, Account>,
     routed: impl Fn(&str) -> String,
 ) -> Vec<Vhost> {
     let all = by_name(rows, ended, |row| (row.vhost(), row.user()));
@@ -32,7 +33,7 @@ pub(super) fn vhosts(
 }
 
 /// All users by name.
-pub(super) fn users(rows: &[Row], ended: &HashMap<Box<str>, Account>) -> Vec<User> {
+pub(super) fn users(rows: &[Row], ended: &HashMap<Arc<str>, Account>) -> Vec<User> {
     let all = by_name(rows, ended, |row| (row.user(), row.vhost()));
     let view = |(name, (tally, account)): (&str, (Tally<'_>, Account))| User {
         user: name.to_owned(),
@@ -51,12 +52,13 @@ pub(super) fn users(rows: &[Row], ended: &HashMap<Box<str>, Account>) -> Vec<Use
 /// Sums by the first name that `names` gives; the second is of who is together with it.
 fn by_name<'a>(
     rows: &'a [Row],
-    ended: &'a HashMap<Box<str>, Account>,
+    ended: &'a HashMap<Arc<str>, Account>,
     names: impl Fn(&'a Row) -> (Option<&'a str>, Option<&'a str>),
 ) -> BTreeMap<&'a str, (Tally<'a>, Account)> {
     let mut all: BTreeMap<&str, (Tally<'_>, Account)> =
         ended.iter().map(|(name, account)| (&**name, (Tally::default(), *account))).collect();
-    for row in rows {
+    // The list may be older than the accounts: whoever has ended since is in these.
+    for row in rows.iter().filter(|row| !row.session.has_ended()) {
         let (Some(name), other) = names(row) else { continue };
         let room = all.len() < MOST_NAMES || all.contains_key(name);
         all.entry(if room { name } else { OTHER }).or_default().0.add(row, other);
@@ -111,9 +113,25 @@ mod tests {
     }
 
     #[test]
+    fn one_that_has_ended_since_the_list_was_made_is_not_counted_twice() {
+        let registry = registry(6);
+        registry.get(SessionId(3)).expect("it").counters.published.set(10);
+        let list = List::make(&registry, None, Instant::now());
+        registry.remove(SessionId(3));
+        let mut passed = Passed::default();
+        passed.messages.published = 12;
+        let account = Account { passed, ..Account::default() };
+        let vhosts =
+            vhosts(&list.rows, &HashMap::from([("v0".into(), account)]), |_| String::new());
+        assert_eq!((vhosts[0].sessions, vhosts[0].totals.published), (1, 12));
+        let users = users(&list.rows, &HashMap::from([("u1".into(), account)]));
+        assert_eq!((users[1].sessions, users[1].totals.published), (2, 12));
+    }
+
+    #[test]
     fn names_beyond_the_limit_are_counted_together() {
         let list = List::make(&registry(4), None, Instant::now());
-        let name = |number: usize| Box::from(format!("x{number}"));
+        let name = |number: usize| Arc::from(format!("x{number}"));
         let ended = (0..MOST_NAMES).map(|number| (name(number), Account::default())).collect();
         let users = users(&list.rows, &ended);
         assert_eq!(users.len(), MOST_NAMES + 1);

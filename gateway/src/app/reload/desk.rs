@@ -108,29 +108,39 @@ impl Desk {
 impl Configurator for Desk {
     fn config(&self) -> BoxFuture<'_, Config> {
         async move {
-            let path = self.path.clone();
-            let text = tokio::task::spawn_blocking(move || config::text_of(&path).ok());
-            let text = text.await.ok().flatten();
-            let known = self.known();
-            let in_force = &known.in_force;
-            let running = known.revisions.in_force().map(words::revision);
+            let (in_force, running, history) = {
+                let known = self.known();
+                let running = known.revisions.in_force().map(words::revision);
+                let running = running.unwrap_or_else(|| nothing_known(known.revisions.last()));
+                let history = known.revisions.list().map(words::revision).collect();
+                (known.in_force.clone(), running, history)
+            };
+            let (path, text) = (self.path.clone(), in_force.text.clone());
+            let read = tokio::task::spawn_blocking(move || {
+                let differs = config::text_of(&path).ok().as_deref() != Some(&*text);
+                (config::shown(&text), differs)
+            });
+            let (text, file_differs) = read.await.unwrap_or_else(|_| (String::new(), true));
             Config {
                 file: self.path.display().to_string(),
-                running: running.unwrap_or_else(|| nothing_known(known.revisions.last())),
-                text: config::shown(&in_force.text),
-                file_differs: text.as_deref() != Some(&*in_force.text),
+                running,
+                text,
+                file_differs,
                 reload_on_change: in_force.model.gateway.reload_on_change,
-                history: known.revisions.list().map(words::revision).collect(),
+                history,
             }
         }
         .boxed()
     }
 
     fn revision(&self, number: u64) -> Result<RevisionText, Refusal> {
-        let known = self.known();
-        let found = known.revisions.find(number).and_then(|of| Some((of, of.text.as_deref()?)));
+        let found = {
+            let known = self.known();
+            let found = known.revisions.find(number);
+            found.and_then(|of| Some((words::revision(of), of.text.clone()?)))
+        };
         let (revision, text) = found.ok_or_else(|| unknown(number))?;
-        Ok(RevisionText { revision: words::revision(revision), text: config::shown(text) })
+        Ok(RevisionText { revision, text: config::shown(&text) })
     }
 
     fn check(&self) -> BoxFuture<'_, Checked> {
@@ -147,30 +157,21 @@ impl Configurator for Desk {
 
     fn diff(&self) -> BoxFuture<'_, Diff> {
         async move {
+            let (path, tls, keeper) = (self.path.clone(), self.tls(), self.keeper.clone());
             let in_force = self.known().in_force.clone();
-            match self.candidate().await {
-                Ok(candidate) => {
-                    let changes = candidate.changes(&in_force.model);
-                    Diff {
-                        valid: candidate.tls.is_some(),
-                        text: diff::text(
-                            &in_force.text,
-                            &candidate.text,
-                            ("in force", "in the file"),
-                        ),
-                        sessions_closed: self.keeper.would_close(&candidate.model, |_| false),
-                        changes: changes.iter().map(words::change).collect(),
-                        problems: candidate.problems,
-                    }
-                }
-                Err(problems) => Diff {
-                    valid: false,
-                    problems,
-                    changes: Vec::new(),
-                    text: String::new(),
-                    sessions_closed: 0,
-                },
-            }
+            // All of it there: texts may be long, and sessions many.
+            let read = tokio::task::spawn_blocking(move || {
+                let candidate = candidate::from_file(&path, &tls)?;
+                Ok(compared(candidate, &in_force, &keeper))
+            });
+            let read = read.await.unwrap_or_else(|error| Err(vec![self.broken(&error)]));
+            read.unwrap_or_else(|problems| Diff {
+                valid: false,
+                problems,
+                changes: Vec::new(),
+                text: String::new(),
+                sessions_closed: 0,
+            })
         }
         .boxed()
     }
@@ -181,6 +182,18 @@ impl Configurator for Desk {
 
     fn rollback(&self, revision: u64, by: Actor) -> BoxFuture<'_, Answer> {
         self.order(What::Rollback(revision), by).boxed()
+    }
+}
+
+/// What it would change if it came into force. To be called where nobody waits for it.
+fn compared(candidate: Candidate, in_force: &InForce, keeper: &Keeper) -> Diff {
+    let changes = candidate.changes(&in_force.model);
+    Diff {
+        valid: candidate.tls.is_some(),
+        text: diff::text(&in_force.text, &candidate.text, ("in force", "in the file")),
+        sessions_closed: keeper.would_close(&candidate.model, |_| false),
+        changes: changes.iter().map(words::change).collect(),
+        problems: candidate.problems,
     }
 }
 

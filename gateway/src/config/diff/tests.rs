@@ -122,3 +122,17 @@ fn no_key_of_the_full_example_can_change_unnoticed() {
     assert!(small.len() > 10, "{small:?}");
     assert_eq!(changes(&full, &full.clone()), []);
 }
+
+#[test]
+fn a_line_is_cut_between_characters_where_it_gets_too_long() {
+    let short = "é".repeat(LONGEST / 2);
+    assert_eq!(cut(short.clone()), short);
+    let long = cut(format!("x{}", "é".repeat(LONGEST)));
+    assert!(long.ends_with("é ...") && long.len() <= LONGEST + 4, "{}", long.len());
+    let long = "b".repeat(2 * LONGEST);
+    let [change] = &changes(&model(SMALL), &model(&SMALL.replace("'b'", &format!("'{long}'"))))[..]
+    else {
+        panic!("one")
+    };
+    assert!(change.what.iter().all(|line| line.len() <= LONGEST + 4));
+}

@@ -93,3 +93,15 @@ async fn a_tap_of_one_session_ends_with_it() {
     assert_eq!(lines.next().await, None);
     assert!(taps.is_empty() && !session.tapped.is_on());
 }
+
+#[tokio::test]
+async fn a_tap_of_a_session_that_was_over_just_before_ends_at_once() {
+    let (taps, registry, session) = (Taps::default(), Registry::default(), session(7));
+    registry.insert(session.clone());
+    registry.remove(session.id);
+    taps.ended(&session);
+    let wanted = Wanted { session: Some(session.id), ..Wanted::default() };
+    let Ok((_, mut lines)) = taps.add(wanted, &registry) else { panic!("full") };
+    assert_eq!(lines.next().await, None);
+    assert!(taps.is_empty());
+}
