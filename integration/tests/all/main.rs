@@ -40,6 +40,7 @@ mod proxy_protocol;
 mod rebalance;
 mod reload;
 mod reload_nodes;
+mod secrets;
 mod shared;
 mod silence;
 mod strangers;
