@@ -75,8 +75,11 @@ pub async fn post_for_json(url: &str, document: &Value) -> Result<(u16, Value)> 
 pub async fn delete(url: &str) -> Result<(u16, String)> {
     let url = url.to_owned();
     tokio::task::spawn_blocking(move || {
-        let mut response =
-            agent(GET_DEADLINE).delete(&url).call().with_context(|| format!("DELETE {url}"))?;
+        let mut response = agent(GET_DEADLINE)
+            .delete(&url)
+            .header("content-type", "application/json")
+            .call()
+            .with_context(|| format!("DELETE {url}"))?;
         Ok((response.status().as_u16(), response.body_mut().read_to_string()?))
     })
     .await?

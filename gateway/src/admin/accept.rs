@@ -57,7 +57,8 @@ fn quality(accept: &str, kind: &str) -> f32 {
     let entries = accept.split(',').filter_map(|entry| {
         let mut parts = entry.split(';').map(str::trim);
         let fit = fit(parts.next()?)?;
-        let quality = parts.find_map(|part| part.strip_prefix("q=").or(part.strip_prefix("Q=")));
+        let quality =
+            parts.find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")));
         Some((fit, quality.map_or(1.0, |quality| quality.parse().unwrap_or(0.0))))
     });
     entries.max_by_key(|(fit, _)| *fit).map_or(0.0, |(_, quality)| quality)
@@ -70,7 +71,7 @@ mod tests {
     fn chosen(accept: &[&str]) -> Option<&'static str> {
         let mut headers = HeaderMap::new();
         for value in accept {
-            headers.append(ACCEPT, value.parse().unwrap());
+            headers.append(ACCEPT, value.parse().expect("a header"));
         }
         choose(&headers, &[EVENT_STREAM, JSON]).ok()
     }

@@ -160,8 +160,8 @@ pub fn prepare_after(before: &Tls, model: &Model) -> Result<Tls, Vec<TlsProblem>
             tls.listeners.insert(listener.name.clone(), made);
         }
     }
-    let of_admin = model.admin.iter().map(|admin| &admin.certificates[..]);
-    if let Some(certificates) = of_admin.filter(|certificates| !certificates.is_empty()).next() {
+    let mut of_admin = model.admin.iter().map(|admin| &admin.certificates[..]);
+    if let Some(certificates) = of_admin.find(|certificates| !certificates.is_empty()) {
         tls.admin = Termination::of_admin(certificates, &mut findings).map(Arc::new);
     }
     for cluster in &model.clusters {

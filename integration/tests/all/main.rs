@@ -11,6 +11,8 @@ mod browser;
 mod cli;
 mod clients;
 mod compose;
+mod console;
+mod console_clients;
 mod demo;
 mod discovery;
 mod drain;

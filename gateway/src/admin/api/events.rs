@@ -97,7 +97,7 @@ fn chosen(mut kept: Vec<Arc<events::Event>>, query: &EventQuery) -> Vec<Arc<even
     let after = query.after.filter(|after| *after <= known);
     kept.retain(|event| event.id > after.unwrap_or(0) && fits(event, query.kind));
     // Whoever comes back wants all of what was missed.
-    let most = query.limit.unwrap_or(if after.is_some() { KEPT } else { FEW });
+    let most = query.limit.unwrap_or_else(|| if after.is_some() { KEPT } else { FEW });
     kept.split_off(kept.len().saturating_sub(most))
 }
 

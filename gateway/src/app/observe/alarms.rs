@@ -41,7 +41,7 @@ fn of_cluster(cluster: &Cluster) -> Vec<Alarm> {
     let nodes = cluster.nodes();
     let serving = nodes.iter().any(|node| serves(node.condition.fitness()));
     let lost = (!serving).then(|| {
-        let text = "no node of it works: new sessions are refused with 320. Bring a node back, or enable one that is \
+        let text = "no node of it works: new sessions try those that are not closed, and are refused with 320 if none answers. Bring a node back, or enable one that is \
                     drained or disabled";
         alarm(Severity::Critical, "cluster", cluster.name.to_string(), text)
     });
@@ -99,7 +99,8 @@ pub(super) fn of_listeners(doors: &[Door], stopping: bool, now: Instant) -> Vec<
 pub(super) fn of_router(router: &VirtualRouter, known: &Known) -> Vec<Alarm> {
     let subject = || router.name.to_string();
     let last = known.history.last();
-    let state = known.status.as_ref().map(|status| status.state).or(last.map(|last| last.to));
+    let state =
+        known.status.as_ref().map(|status| status.state).or_else(|| last.map(|last| last.to));
     let fault = (state == Some(State::Fault)).then(|| {
         let reason = last.map_or_else(String::new, |last| format!(" ({})", last.reason));
         let text = format!(

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::list::Row;
 use super::sums;
+use crate::admin::view::status::Rates;
 use crate::admin::view::traffic::Listener;
 use crate::config::model::{self, Protocol, ProxyIn};
 use crate::gate::Gate;
@@ -35,7 +36,9 @@ impl Door {
 
 /// As the API shows them.
 pub(super) fn all(doors: &[Door], rows: &[Row], stopping: bool, now: Instant) -> Vec<Listener> {
-    doors.iter().map(|door| view(door, rows, stopping, now)).collect()
+    let sums = sums::by(rows, |row| Some(row.listener()));
+    let rates = |door: &Door| sums.get(door.name()).map(|sum| sum.rates).unwrap_or_default();
+    doors.iter().map(|door| view(door, rates(door), stopping, now)).collect()
 }
 
 /// Why no clients are accepted there, if they are not.
@@ -43,7 +46,7 @@ pub(super) fn wrong(door: &Door, stopping: bool, now: Instant) -> Option<&'stati
     if stopping { Some("the gateway is stopping") } else { door.accepting.wrong(now) }
 }
 
-fn view(door: &Door, rows: &[Row], stopping: bool, now: Instant) -> Listener {
+fn view(door: &Door, rates: Rates, stopping: bool, now: Instant) -> Listener {
     let model = &door.model;
     let reason = wrong(door, stopping, now);
     Listener {
@@ -62,6 +65,6 @@ fn view(door: &Door, rows: &[Row], stopping: bool, now: Instant) -> Listener {
         reason: reason.map(str::to_owned),
         sessions: door.gate.live(),
         max_connections: model.max_connections,
-        rates: sums::of(rows, |row| row.listener() == door.name()).rates,
+        rates,
     }
 }

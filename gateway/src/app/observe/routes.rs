@@ -1,15 +1,16 @@
 //! Routes, as the configuration writes them.
 
 use super::list::Row;
-use super::sums;
+use super::sums::{self, Sum};
 use crate::admin::view::traffic::{Reject, Route};
 use crate::config::model::{self, Conditions, RouteAction};
 use crate::config::pattern::Pattern;
 
 /// All of them, in the order in which they are asked.
 pub(super) fn all(routes: &[model::Route], rows: &[Row]) -> Vec<Route> {
-    let positions = 1..;
-    positions.zip(routes).map(|(position, route)| view(position, route, rows)).collect()
+    let sums = sums::by(rows, Row::route);
+    let sum = |position| sums.get(&position).copied().unwrap_or_default();
+    (1..).zip(routes).map(|(position, route)| view(position, route, &sum(position))).collect()
 }
 
 /// What sessions call it: its name, else its position.
@@ -23,8 +24,7 @@ pub(super) fn label_at(position: usize, routes: &[model::Route]) -> String {
     route.map_or_else(|| position.to_string(), |route| label(position, route))
 }
 
-fn view(position: usize, route: &model::Route, rows: &[Row]) -> Route {
-    let sum = sums::of(rows, |row| row.route() == Some(position));
+fn view(position: usize, route: &model::Route, sum: &Sum) -> Route {
     let (cluster, rename_vhost, reject) = match &route.action {
         RouteAction::To { cluster, rename_vhost } => {
             (Some(cluster.to_string()), rename_vhost.as_deref().map(str::to_owned), None)

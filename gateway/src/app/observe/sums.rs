@@ -1,6 +1,7 @@
 //! Sums over sessions.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::Hash;
 use std::time::Duration;
 
 use super::figures;
@@ -34,11 +35,18 @@ impl Sum {
     }
 }
 
-/// The sum of all rows of which that is true.
-pub(super) fn of(rows: &[Row], is: impl Fn(&Row) -> bool) -> Sum {
-    let mut sum = Sum::default();
-    rows.iter().filter(|row| is(row)).for_each(|row| sum.add(row));
-    sum
+/// The sums of rows that have something in common.
+pub(super) fn by<'a, K: Eq + Hash>(
+    rows: &'a [Row],
+    key: impl Fn(&'a Row) -> Option<K>,
+) -> HashMap<K, Sum> {
+    let mut sums: HashMap<K, Sum> = HashMap::new();
+    for row in rows {
+        if let Some(key) = key(row) {
+            sums.entry(key).or_default().add(row);
+        }
+    }
+    sums
 }
 
 /// Of sessions with a name in common.

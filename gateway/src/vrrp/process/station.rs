@@ -137,7 +137,11 @@ impl Station {
         let done = over.into_iter().map(|(lost, index, _)| netlink.remove_address(index, lost));
         let done = done.fold(Ok(()), Result::and);
         // With the first address of a network, the kernel may remove the others.
-        if parted && self.holds { done.and(self.add_addresses(netlink)) } else { done }
+        if !parted || !self.holds {
+            return done;
+        }
+        let added = self.add_addresses(netlink);
+        done.and(added)
     }
 
     /// What the state machine has to know.

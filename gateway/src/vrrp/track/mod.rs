@@ -27,10 +27,13 @@ const HOLD: Duration = Duration::from_secs(1);
 /// How often everything is looked at that tells nothing by itself.
 const LOOK: Duration = Duration::from_secs(1);
 
+/// Finds a cluster.
+pub type ClusterByName = Box<dyn Fn(&ClusterName) -> Option<Arc<Cluster>> + Send>;
+
 /// Where it is to be seen how things are.
 pub struct Sources {
     /// The cluster with this name, as it is now.
-    pub clusters: Box<dyn Fn(&ClusterName) -> Option<Arc<Cluster>> + Send>,
+    pub clusters: ClusterByName,
     /// Why this gateway does not accept clients, if it does not.
     pub listeners: Box<dyn Fn(Instant) -> Option<String> + Send>,
 }
