@@ -210,6 +210,8 @@ fn resident_kb(process: u32) -> u64 {
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
+// Whoever waits here keeps nobody else from running: each test has a runtime of its own.
+#[allow(clippy::await_holding_lock)]
 #[tokio::test]
 async fn a_flood_is_shown_in_part_and_neither_delayed_nor_kept() {
     let _alone = heavy();
