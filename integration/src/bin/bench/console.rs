@@ -26,8 +26,10 @@ use std::time::{Duration, Instant};
 const LOOKING: [usize; 3] = [0, 1, 3];
 /// How often a console asks, as its page of sessions does.
 const EVERY: Duration = Duration::from_secs(2);
-/// And how often for what its filters offer.
-const OFFERS: u32 = 15;
+/// It asks for what its filters offer each half minute; here for one of the five each third time, so that each window has
+/// its share.
+const OFFERS: [&str; 5] = ["vhosts", "users", "nodes", "clusters", "listeners"];
+const BETWEEN_OFFERS: usize = 3;
 /// Sessions that publish.
 const BUSY: usize = 50;
 const BODY: usize = 1024;
@@ -91,7 +93,7 @@ pub(crate) fn bench(args: &Args) -> Result<()> {
     let directory = tempfile::Builder::new().prefix("amqp-gateway-bench-").tempdir()?;
     let mut broker = BrokerLink::start()?;
     let running = peers::start(Peer::Gateway, broker.address, directory.path(), None)?;
-    let plan = |goal| Plan { address: running.plain(), goal, tls: None };
+    let plan = |goal| Plan { address: running.plain(), goal, tls: None, heartbeat: 0 };
     println!("opening {} sessions", args.sessions);
     let mut idle = dial::open_all(&plan(Goal::Channel), args.sessions)?;
     let mut costs: BTreeMap<usize, Vec<Cost>> = BTreeMap::new();
@@ -125,7 +127,10 @@ fn one(
     consoles: usize,
 ) -> Result<(Cost, u64)> {
     let pid = running.proxy.as_ref().map(Proxy::pid).context("the gateway does not run")?;
-    let looking: Vec<_> = (0..consoles).map(|_| Console::open(running.admin())).collect();
+    // Spread over the time between two looks: those that come together are shown the same list, which costs less.
+    let wait = |number: usize| EVERY.mul_f64(number as f64 / consoles as f64);
+    let looking: Vec<_> =
+        (0..consoles).map(|number| Console::open(running.admin(), wait(number))).collect();
     let publishers = dial::open_all(plan, BUSY)?;
     let mut meter = Meter::new(pid);
     let mut window = Window::new(broker, Some(&mut meter), WARM_UP, args.window);
@@ -150,10 +155,13 @@ struct Console {
 }
 
 impl Console {
-    fn open(admin: SocketAddr) -> Self {
+    fn open(admin: SocketAddr, wait: Duration) -> Self {
         let (stop, answers) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let (told, counted) = (stop.clone(), answers.clone());
-        let page = thread::spawn(move || look(admin, &told, &counted));
+        let page = thread::spawn(move || {
+            thread::sleep(wait);
+            look(admin, &told, &counted)
+        });
         Self { stop, answers, page }
     }
 
@@ -166,26 +174,21 @@ impl Console {
 }
 
 fn look(admin: SocketAddr, stop: &AtomicBool, answers: &AtomicU64) -> Result<()> {
-    let mut events = TcpStream::connect(admin)?;
-    let request = format!(
-        "GET /api/v1/events HTTP/1.1\r\nHost: {admin}\r\nAccept: text/event-stream\r\n\r\n"
-    );
-    events.write_all(request.as_bytes())?;
-    events.set_nonblocking(true)?;
+    let mut events = events(admin)?;
     let agent: ureq::Agent =
         ureq::Agent::config_builder().timeout_global(Some(EVERY * 5)).proxy(None).build().into();
     let pages = ["sessions?sort=published&descending=true&page_size=100", "status"];
-    let offers = ["vhosts", "users", "nodes", "clusters", "listeners"];
-    for turn in 0_u32.. {
+    for turn in 0_usize.. {
         let next = Instant::now() + EVERY;
-        let asked = pages.iter().chain(offers.iter().filter(|_| turn.is_multiple_of(OFFERS)));
-        for path in asked {
+        let offer = OFFERS[turn / BETWEEN_OFFERS % OFFERS.len()];
+        let offer = turn.is_multiple_of(BETWEEN_OFFERS).then_some(offer);
+        for path in pages.into_iter().chain(offer) {
             let url = format!("http://{admin}/api/v1/{path}");
             let mut answer = agent.get(&url).call().with_context(|| format!("GET {url}"))?;
             answer.body_mut().read_to_string()?;
             answers.fetch_add(1, Ordering::Relaxed);
         }
-        // Nobody reads them; they are only not to pile up.
+        // Nobody looks at them; they are only not to pile up.
         let _ = events.read(&mut [0; 16 * 1024]);
         while Instant::now() < next {
             if stop.load(Ordering::Relaxed) {
@@ -195,6 +198,21 @@ fn look(admin: SocketAddr, stop: &AtomicBool, answers: &AtomicU64) -> Result<()>
         }
     }
     Ok(())
+}
+
+/// The stream of events, which has begun.
+fn events(admin: SocketAddr) -> Result<TcpStream> {
+    let mut events = TcpStream::connect(admin)?;
+    let request = format!(
+        "GET /api/v1/events HTTP/1.1\r\nHost: {admin}\r\nAccept: text/event-stream\r\n\r\n"
+    );
+    events.write_all(request.as_bytes())?;
+    events.set_read_timeout(Some(EVERY * 5))?;
+    let (mut begin, expected) = ([0; 12], b"HTTP/1.1 200");
+    events.read_exact(&mut begin).context("no answer to GET /api/v1/events")?;
+    ensure!(begin == *expected, "no events: {}", String::from_utf8_lossy(&begin));
+    events.set_nonblocking(true)?;
+    Ok(events)
 }
 
 /// Medians over the rounds; what consoles add is the median of the differences within a round.

@@ -22,6 +22,8 @@ pub(crate) struct Plan {
     pub(crate) goal: Goal,
     /// How TLS is spoken, if it is.
     pub(crate) tls: Option<Client>,
+    /// What is settled in the handshake, in seconds; 0 for sessions that say nothing for long, and shall not be missed.
+    pub(crate) heartbeat: u16,
 }
 
 /// Where opening ends.
@@ -144,7 +146,7 @@ impl Dial {
         let (mut reached, mut reply, awaited) = (false, Vec::new(), &mut self.awaited);
         self.session.read(buffer, |id| {
             ensure!(id == *awaited, "{id:?} came where {awaited:?} was awaited");
-            match answer(id, &plan.goal) {
+            match answer(id, plan) {
                 Some((bytes, next)) => {
                     reply.extend(bytes);
                     *awaited = next;
@@ -167,12 +169,12 @@ impl Dial {
 const EINPROGRESS: i32 = rustix::io::Errno::INPROGRESS.raw_os_error();
 
 /// What the client says to `id`, and what it then waits for; none at the goal.
-fn answer(id: Method, goal: &Goal) -> Option<(Vec<u8>, Method)> {
+fn answer(id: Method, Plan { goal, heartbeat, .. }: &Plan) -> Option<(Vec<u8>, Method)> {
     let close = || (close(), wire::CLOSE_OK);
     match (id, goal) {
         (wire::START, _) => Some((start_ok(), wire::TUNE)),
         (wire::TUNE, _) => {
-            let tune = Args::default().short(2047).long(wire::FRAME_MAX as u32).short(60);
+            let tune = Args::default().short(2047).long(wire::FRAME_MAX as u32).short(*heartbeat);
             let mut reply = wire::method(0, wire::TUNE_OK, tune);
             let open = Args::default().shortstr(VHOST).shortstr("").octet(0);
             reply.extend(wire::method(0, wire::OPEN, open));

@@ -173,7 +173,9 @@ fn raise_file_limit(sessions: usize) -> Result<()> {
     let limit = getrlimit(Resource::Nofile);
     let needed = 2 * sessions as u64 + 500;
     if limit.maximum.is_some_and(|maximum| maximum < needed) {
-        anyhow::bail!("the limit of open files is below {needed}: raise it with ulimit -Hn");
+        anyhow::bail!(
+            "the limit of open files is below {needed}: raise it with ulimit -Hn, or take fewer sessions"
+        );
     }
     setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum })
         .context("raising the limit of open files")

@@ -51,8 +51,12 @@ pub(crate) fn measure(
         proxy.check()?;
     }
     let before = broker.settled().context("left over from an earlier run")?;
-    let plan =
-        Plan { address: running.address(case), goal: goal(case), tls: client(case, running)? };
+    let plan = Plan {
+        address: running.address(case),
+        goal: goal(case),
+        tls: client(case, running)?,
+        heartbeat: 60,
+    };
     let (opened, done, figures) = match case.kind {
         Kind::Connect => connect(case, &plan, running, broker, scale)?,
         Kind::Idle => idle(case, &plan, running, scale)?,
