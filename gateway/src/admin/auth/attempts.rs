@@ -192,7 +192,7 @@ mod tests {
                 attempts
                     .pairs
                     .until(&("ops".to_owned(), from))
-                    .map_or(Duration::ZERO, |u| { u.saturating_duration_since(now) }),
+                    .map_or(Duration::ZERO, |u| u.saturating_duration_since(now)),
                 seconds(0)
             );
         }

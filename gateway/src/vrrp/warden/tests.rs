@@ -112,12 +112,15 @@ pub(crate) fn router() -> VirtualRouter {
     samples::router("amqp")
 }
 
+/// What the closer was asked for.
+type Told = (Close, Vec<IpAddr>);
+
 /// A warden whose control runtime is this test's.
 struct Stage {
     warden: Warden,
     board: Arc<Board>,
     peers: mpsc::Receiver<Peer>,
-    told: Arc<Mutex<Vec<(Close, Vec<IpAddr>)>>>,
+    told: Arc<Mutex<Vec<Told>>>,
     left: Arc<AtomicUsize>,
     fails: Arc<AtomicBool>,
     failed: Arc<AtomicUsize>,
