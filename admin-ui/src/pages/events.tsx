@@ -42,7 +42,7 @@ export function Events({ query }: PageProps) {
       <PageHead title={t("nav.events")} lead={t("lead.events")}>
         <Badge tone={stream === "open" ? "good" : "warning"}>{t(stream === "open" ? "link.live" : "link.lost")}</Badge>
       </PageHead>
-      <div class="filters">
+      <div class="fields">
         <label>
           <span>{t("events.kind")}</span>
           <select value={kind ?? ""} onChange={(event) => setQuery({ kind: event.currentTarget.value || undefined })}>
@@ -78,8 +78,13 @@ function columns(): Column<Event>[] {
   ];
 }
 
+/** Details of an order that its text says in other words. */
+const SAID = ["method", "path", "outcome", "status", "by"];
+
 function Said({ event }: { event: Event }) {
-  const details = Object.entries(event.details);
+  const details = Object.entries(event.details).filter(
+    ([name, value]) => !SAID.includes(name) && !event.text.includes(String(value)),
+  );
   return (
     <>
       {event.text}

@@ -1,7 +1,8 @@
 //! The connection that a request came on, and what streams need of it.
 
+use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::http::StatusCode;
 use futures_util::stream::{Stream, StreamExt as _};
@@ -10,11 +11,14 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
+use super::auth::network;
 use super::caller::Caller;
 use super::problem::Problem;
 
 /// Streams at once: less than there are connections, so that others get theirs.
 pub(super) const MAX_STREAMS: usize = 32;
+/// Of these, from one address: nobody takes them all.
+pub(super) const MAX_STREAMS_OF_ADDRESS: usize = 8;
 
 /// The connection that a request came on. The server puts it into every request.
 #[derive(Debug, Clone)]
@@ -26,7 +30,7 @@ pub(super) struct Line {
     /// The streams on it.
     pub(super) streams: TaskTracker,
     /// Room for streams on all connections.
-    pub(super) room: Arc<Semaphore>,
+    pub(super) room: Arc<Room>,
     /// Cancelled when the server stops.
     pub(super) stop: CancellationToken,
 }
@@ -40,16 +44,67 @@ impl Line {
     /// A place for a stream on this connection: while it is held, the connection may live.
     ///
     /// # Errors
-    /// There are as many streams as there may be.
+    /// There are as many streams as there may be, at all or from this address.
     pub(super) fn place(&self) -> Result<Place, Problem> {
-        let full = |_| {
+        let full = |most: usize, whence: &str| {
             let detail = format!(
-                "There are {MAX_STREAMS} streams already, which is the limit; end one, or try again later."
+                "There are {most} streams{whence} already, which is the limit; end one, or try again later."
             );
             Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail)
         };
-        let room = self.room.clone().try_acquire_owned().map_err(full)?;
-        Ok(Place { stop: self.stop.clone(), _room: room, _lasting: self.streams.token() })
+        let of_address = OfAddress::take(&self.room, network(self.peer.ip()))
+            .ok_or_else(|| full(MAX_STREAMS_OF_ADDRESS, " from your address"))?;
+        let room = self.room.all.clone().try_acquire_owned();
+        let room = room.map_err(|_| full(MAX_STREAMS, ""))?;
+        let (stop, lasting) = (self.stop.clone(), self.streams.token());
+        Ok(Place { stop, _room: room, _of_address: of_address, _lasting: lasting })
+    }
+}
+
+/// Room for the streams on all connections of a server.
+#[derive(Debug)]
+pub(super) struct Room {
+    all: Arc<Semaphore>,
+    /// Streams by the network they come from; none has zero.
+    taken: Mutex<HashMap<IpAddr, usize>>,
+}
+
+impl Default for Room {
+    fn default() -> Self {
+        Self { all: Arc::new(Semaphore::new(MAX_STREAMS)), taken: Mutex::default() }
+    }
+}
+
+impl Room {
+    fn taken(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One of the streams of an address.
+struct OfAddress(Arc<Room>, IpAddr);
+
+impl OfAddress {
+    fn take(room: &Arc<Room>, from: IpAddr) -> Option<Self> {
+        let mut taken = room.taken();
+        let count = taken.get(&from).copied().unwrap_or(0);
+        if count == MAX_STREAMS_OF_ADDRESS {
+            return None;
+        }
+        taken.insert(from, count + 1);
+        Some(Self(room.clone(), from))
+    }
+}
+
+impl Drop for OfAddress {
+    fn drop(&mut self) {
+        let mut taken = self.0.taken();
+        match taken.get_mut(&self.1) {
+            Some(count) if *count > 1 => *count -= 1,
+            _ => {
+                taken.remove(&self.1);
+            }
+        }
     }
 }
 
@@ -57,6 +112,7 @@ impl Line {
 pub(super) struct Place {
     stop: CancellationToken,
     _room: OwnedSemaphorePermit,
+    _of_address: OfAddress,
     _lasting: TaskTrackerToken,
 }
 
@@ -78,5 +134,38 @@ impl Place {
             let _held = &self;
             item
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(room: &Arc<Room>, from: &str) -> Line {
+        Line {
+            peer: SocketAddr::new(from.parse().expect("an address"), 1),
+            secure: false,
+            streams: TaskTracker::new(),
+            room: room.clone(),
+            stop: CancellationToken::new(),
+        }
+    }
+
+    #[test]
+    fn nobody_takes_all_the_room_for_streams_and_all_together_have_a_limit() {
+        let room = Arc::default();
+        let take = |from: &str, count| -> Vec<Place> {
+            (0..count).map_while(|_| line(&room, from).place().ok()).collect()
+        };
+        let one = take("2001:db8::1", MAX_STREAMS);
+        assert_eq!(one.len(), MAX_STREAMS_OF_ADDRESS);
+        assert!(take("2001:db8::2", 1).is_empty(), "everybody has as many of these as they like");
+        let others =
+            ["10.0.0.1", "10.0.0.2", "::ffff:10.0.0.3"].map(|from| take(from, MAX_STREAMS));
+        assert!(others.iter().all(|places| places.len() == MAX_STREAMS_OF_ADDRESS));
+        assert!(take("10.0.0.4", 1).is_empty());
+        drop(one);
+        assert_eq!(room.taken().len(), others.len());
+        assert_eq!(take("10.0.0.4", MAX_STREAMS).len(), MAX_STREAMS_OF_ADDRESS);
     }
 }

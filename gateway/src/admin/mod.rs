@@ -141,16 +141,22 @@ impl BoundAdmin {
         };
         let thread = thread::Builder::new().name("admin".to_owned()).spawn(serve);
         let thread = Some(thread.map_err(AdminError::Start)?);
-        Ok(AdminServer { listener: same, address, stop, thread })
+        Ok(AdminServer { listener: same, address, running: Running { stop, thread } })
     }
 }
 
 /// The running admin address. Dropping it stops it.
 #[derive(Debug)]
 pub struct AdminServer {
-    /// For another server at the same address.
+    /// For another server at the same address. Dropped before the thread is waited for: nobody else is to queue here.
     listener: TcpListener,
     address: SocketAddr,
+    running: Running,
+}
+
+/// The admin thread. Dropping it ends it.
+#[derive(Debug)]
+struct Running {
     stop: CancellationToken,
     thread: Option<JoinHandle<()>>,
 }
@@ -173,13 +179,18 @@ impl AdminServer {
         Ok(BoundAdmin { listener, address })
     }
 
+    /// Stops accepting, and gives running answers a moment, for which nobody waits here.
+    pub fn end(&self) {
+        self.running.stop.cancel();
+    }
+
     /// Stops accepting, gives running answers a moment, ends the thread.
     pub fn stop(self) {
         drop(self);
     }
 }
 
-impl Drop for AdminServer {
+impl Drop for Running {
     fn drop(&mut self) {
         self.stop.cancel();
         if let Some(thread) = self.thread.take() {

@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
-use super::line::{Line, MAX_STREAMS};
+use super::line::{Line, Room};
 use crate::tls::server::Termination;
 
 /// Connections at once; further clients wait in the accept queue.
@@ -57,7 +57,7 @@ pub(super) async fn serve(
     stop: CancellationToken,
 ) {
     let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    let room = Arc::new(Semaphore::new(MAX_STREAMS));
+    let room = Arc::<Room>::default();
     let connections = TaskTracker::new();
     while let Some((stream, peer, slot)) = accept(&listener, &slots, &stop).await {
         let (room, stop) = (room.clone(), stop.clone());

@@ -178,7 +178,7 @@ fn stop_lets_the_running_answer_out_and_frees_the_address() {
     let mut asking = connect(&server);
     write!(asking, "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
     is_in.recv_timeout(PATIENCE).unwrap();
-    let token = server.stop.clone();
+    let token = server.running.stop.clone();
     let stopper = thread::spawn(move || server.stop());
     while !token.is_cancelled() {
         thread::yield_now();

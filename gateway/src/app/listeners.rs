@@ -184,7 +184,7 @@ impl Listeners {
         // Whoever asks for any port means another one each time.
         let ours = |place: &&Place| place.configured == at && at.port() != 0;
         let place = match bound.into_iter().find(ours) {
-            Some(ours) => ours.again(stop),
+            Some(ours) => ours.again(workers, (ground.shares)(at.ip()), stop),
             None => listener::bind(at, workers, (ground.shares)(at.ip()))
                 .map(|sockets| Place::new(at, sockets, stop)),
         };

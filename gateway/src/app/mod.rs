@@ -71,6 +71,9 @@ use crate::worker::{self, Clock, Workers};
 /// How long the first lookups of names may keep clients waiting.
 const NAMES_PATIENCE: Duration = Duration::from_secs(5);
 
+/// How long files that are being read may keep the gateway from ending.
+const LAST_READS: Duration = Duration::from_secs(2);
+
 /// Why the gateway does not start.
 #[derive(Debug, Error)]
 pub enum StartError {
@@ -173,6 +176,8 @@ struct Gateway {
     auth: Arc<Auth>,
     admin: Option<AdminServer>,
     http: Option<HttpServer>,
+    /// Sessions of listeners that are gone.
+    leaving: Option<reload::UnderWay>,
 }
 
 fn start(begin: Begin<'_>, logs: &Logs<'_>) -> Result<(), StartError> {
@@ -238,6 +243,7 @@ fn start(begin: Begin<'_>, logs: &Logs<'_>) -> Result<(), StartError> {
         auth,
         admin: None,
         http: None,
+        leaving: None,
     };
     let control = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     control.block_on(async {
@@ -279,7 +285,9 @@ fn start(begin: Begin<'_>, logs: &Logs<'_>) -> Result<(), StartError> {
         http.join();
     }
     gateway.watched.clear();
-    drop(control);
+    gateway.leaving = None;
+    // A reload may have been given up that still waits for a file.
+    control.shutdown_timeout(LAST_READS);
     gateway.handshakes.stop();
     if let Some(workers) = Arc::into_inner(gateway.workers) {
         workers.stop();

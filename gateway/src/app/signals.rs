@@ -38,6 +38,14 @@ impl Signals {
         }
     }
 
+    /// Waits for a signal to stop. One to reload waits for its turn.
+    pub(super) async fn asked_to_stop(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+
     /// Waits for a signal to stop. Of one to reload, only the log file takes notice: the gateway starts, or stops.
     pub(super) async fn stop(&mut self, sink: &Sink) {
         while self.next().await != Asked::Stop {

@@ -141,22 +141,24 @@ impl Routers {
 
     /// Does it. Virtual routers that are as they were are not touched. Returns once the board shows the others, which
     /// may take some seconds more to hand over and to begin.
-    pub(super) async fn apply(&self, plan: Plan, log: &Dispatch) {
+    ///
+    /// # Errors
+    /// Why VRRP, which was not running yet, does not.
+    pub(super) async fn apply(&self, plan: Plan, log: &Dispatch) -> Result<(), String> {
         let Plan { routers, addresses, email, needs_restart } = plan;
         self.email.send_if_modified(|before| std::mem::replace(before, email.clone()) != email);
         if let Some(text) = needs_restart {
-            return warn!("{text}");
+            warn!("{text}");
+            return Ok(());
         }
         if self.board.routers() == routers {
-            return;
+            return Ok(());
         }
         self.addresses.set(addresses);
-        if let Err(text) = self.start_late(log).await {
-            return warn!("vrrp: {text}");
-        }
+        self.start_late(log).await?;
         let hand = self.hand.get().cloned();
         let changes = self.lock().as_ref().map(|running| running.changes.clone());
-        let (Some(hand), Some(changes)) = (hand, changes) else { return };
+        let (Some(hand), Some(changes)) = (hand, changes) else { return Ok(()) };
         let (told, taken) = oneshot::channel();
         let with = routers.clone();
         let then = move |burdens: Vec<_>| {
@@ -170,6 +172,7 @@ impl Routers {
             // Ends with the sender.
             let _ = taken.await;
         }
+        Ok(())
     }
 
     /// There was no virtual router before.

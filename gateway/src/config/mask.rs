@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 /// The last step of the path of every secret.
-const SECRET_KEYS: [&str; 4] = ["password", "password_hash", "hash", "authentication"];
+const SECRET_KEYS: [&str; 5] = ["password", "password_hash", "hash", "authentication", "webhook"];
 
 /// The value of a secret key; as far as it goes if it is not closed.
 static SECRET: LazyLock<Option<Regex>> = LazyLock::new(|| {
@@ -19,7 +19,7 @@ static SECRET: LazyLock<Option<Regex>> = LazyLock::new(|| {
     ];
     let values = values.join("|");
     let keys = SECRET_KEYS.join("|");
-    Regex::new(&format!(r#"(?m)(?:^|[\s,{{.])["']?(?:{keys})["']?[ \t]*=[ \t]*({values})"#)).ok()
+    Regex::new(&format!(r#"(?m)(?:^|[^\w-])["']?(?:{keys})["']?[ \t]*=[ \t]*({values})"#)).ok()
 });
 
 /// User and password in a URL.
@@ -73,7 +73,12 @@ mod tests {
             ("authentication = 's' # x", "authentication = '*' # x"),
             ("password = hunter2, x", "password = *******, x"),
             ("password = \"never closed\nrise = 2", "password = \"************\nrise = 2"),
+            ("#password = \"s\"", "#password = \"*\""),
+            ("##  password = 's'", "##  password = '*'"),
+            ("rise = 2 #hash='s'", "rise = 2 #hash='*'"),
+            ("webhook = \"http://h/s\" # x", "webhook = \"**********\" # x"),
             ("password_file = '/a'", "password_file = '/a'"),
+            ("old-password = 's'", "old-password = 's'"),
         ] {
             assert_eq!(masked(text), shown);
         }

@@ -371,6 +371,11 @@ pub(crate) mod samples {
     use super::*;
     use crate::config::defaults;
 
+    /// What values of a condition are compared with.
+    pub(crate) fn pattern(text: &str) -> crate::config::pattern::Pattern {
+        crate::config::pattern::Pattern::parse(text).expect("a pattern")
+    }
+
     /// A configuration with these clusters and no listeners.
     pub(crate) fn model(clusters: Vec<Cluster>) -> Model {
         let gateway = Gateway {

@@ -126,13 +126,22 @@ impl Place {
         })
     }
 
-    /// The same sockets for other loops, of a listener that ends with `stop`. Those that accept on them now go on until
-    /// [`Place::hand_over`].
+    /// The same sockets for other loops, at least `count`, of a listener that ends with `stop`. Those that accept on them
+    /// now go on until [`Place::hand_over`]. With `elsewhere` as [`bind`].
     ///
     /// # Errors
-    /// If there are too many files open.
-    pub fn again(&self, stop: &CancellationToken) -> io::Result<Self> {
-        Ok(Self::new(self.configured, self.same_sockets()?, stop))
+    /// If there are too many files open, or those that are missing cannot be bound.
+    pub fn again(
+        &self,
+        count: usize,
+        elsewhere: bool,
+        stop: &CancellationToken,
+    ) -> io::Result<Self> {
+        let mut sockets = self.same_sockets()?;
+        for _ in sockets.len()..count {
+            sockets.push(listen(self.address(), elsewhere)?);
+        }
+        Ok(Self::new(self.configured, sockets, stop))
     }
 
     fn same_sockets(&self) -> io::Result<Vec<TcpListener>> {
@@ -168,6 +177,19 @@ mod tests {
         assert_eq!(first[1].local_addr().expect("an address"), address);
         let second = bind(address, 2, false).expect_err("taken");
         assert_eq!(second.kind(), io::ErrorKind::AddrInUse);
+    }
+
+    #[test]
+    fn loops_that_take_more_sockets_than_those_before_get_one_each_at_the_same_address() {
+        let (stop, any) = (CancellationToken::new(), ([127, 0, 0, 1], 0).into());
+        let one = Place::new(any, bind(any, 1, false).expect("a free port"), &stop);
+        for (count, sockets) in [(3, 3), (1, 1)] {
+            let again = one.again(count, false, &stop).expect("sockets");
+            assert_eq!(again.sockets.len(), sockets);
+            for socket in &again.sockets {
+                assert_eq!(socket.local_addr().expect("an address"), one.address());
+            }
+        }
     }
 
     #[test]

@@ -103,7 +103,7 @@ fn record(
         }
         None => metrics.handshake_failed(&session.arrival.listener.0, end.reason),
     }
-    if let Some(failed) = failed.filter(|_| end.who != Who::Client) {
+    if let Some(failed) = failed.filter(|_| is_refusal(end)) {
         let (user, vhost) = (failed.user.as_deref(), failed.vhost.as_deref());
         shared.ended.ledger.refused(session, user, vhost);
     }
@@ -150,6 +150,11 @@ fn record(
     });
 }
 
+/// Was a session turned away that had not begun? Whoever goes, or is told to go as all are, was not refused.
+fn is_refusal(end: &End) -> bool {
+    !matches!(end.who, Who::Client | Who::Operator) && end.phase != Phase::Drain
+}
+
 /// A line for what an operator may want to act on; the rest is in the access record.
 fn log(session: &Session, end: &End) {
     let level = match (end.who, end.phase) {
@@ -166,5 +171,23 @@ fn log(session: &Session, end: &End) {
         warn!(session, %listener, %client, reason, close, detail, "session ended");
     } else {
         info!(session, %listener, %client, reason, close, detail, "session ended");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_who_was_turned_away_counts_as_refused() {
+        for (who, phase, refused) in [
+            (Who::Gateway, Phase::Route, true),
+            (Who::Node, Phase::Connect, true),
+            (Who::Client, Phase::Connect, false),
+            (Who::Operator, Phase::Relay, false),
+            (Who::Gateway, Phase::Drain, false),
+        ] {
+            assert_eq!(is_refusal(&End::new(who, phase, "x")), refused, "{who:?} {phase:?}");
+        }
     }
 }

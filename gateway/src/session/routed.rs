@@ -19,6 +19,8 @@ pub struct Routed {
     /// The vhost that was opened in place of the client's.
     rename_vhost: Option<Arc<str>>,
     properties: Properties,
+    /// Did the client name its user? Routes never see the one that its certificate stands for.
+    named_user: bool,
     /// The revision of the configuration that it was held against last, and the position of its route from 1: 32 bits each.
     by: AtomicU64,
 }
@@ -47,7 +49,8 @@ impl Routed {
             Some(None) => Properties::TooLarge,
             Some(Some(texts)) => Properties::Texts(texts),
         };
-        Self { rename_vhost, properties, by: AtomicU64::new(0) }
+        let named_user = hello.is_some_and(|hello| hello.user.is_some());
+        Self { rename_vhost, properties, named_user, by: AtomicU64::new(0) }
     }
 
     /// The route that leads it by the configuration in force; `None` if its listener does.
@@ -124,10 +127,12 @@ impl Session {
         if !routes.has_listener(&self.arrival.listener) {
             return Way::Unknown;
         }
+        // A name that is too long to be kept whole there is among the properties.
+        let name = facts.software.connection_name.as_deref();
         let login = properties.map(|properties| Login {
-            user: facts.user.as_deref(),
+            user: facts.user.as_deref().filter(|_| routed.named_user),
             properties,
-            connection_name: facts.software.connection_name.as_deref(),
+            connection_name: name.filter(|_| properties.text("connection_name").is_none()),
         });
         let asked = Facts {
             listener: &self.arrival.listener,
@@ -186,7 +191,6 @@ mod tests {
     use super::*;
     use crate::cluster::node::Node;
     use crate::config::model::{Conditions, ListenerName, Model, Route, RouteAction, samples};
-    use crate::config::pattern::Pattern;
     use crate::session::registry::SessionId;
     use crate::stream::arrival::Arrival;
 
@@ -209,7 +213,7 @@ mod tests {
         let session = Session::new(SessionId(1), arrival);
         session.opened(Box::new(SessionFacts {
             node: Arc::new(Node::sample("main", &samples::node("r1", 5672))),
-            user: hello.and_then(|hello| hello.user.as_deref().map(Box::from)),
+            user: hello.map(|hello| hello.user.as_deref().unwrap_or("of-certificate").into()),
             vhost: hello.map(|_| "orders".into()),
             software: hello.map(Software::of).unwrap_or_default(),
             handshake: Default::default(),
@@ -220,11 +224,14 @@ mod tests {
 
     /// Whoever has such a property goes to `blue`, everybody else to `main`.
     fn routes(key: &str, pattern: &str) -> RouteTable {
-        let pattern = Pattern::parse(pattern).expect("a pattern");
-        let client_property = vec![(key.to_owned(), pattern)];
+        let client_property = vec![(key.to_owned(), samples::pattern(pattern))];
+        routes_of(Conditions { client_property, ..Conditions::default() })
+    }
+
+    /// Whoever fulfils these goes to `blue`, everybody else to `main`.
+    fn routes_of(conditions: Conditions) -> RouteTable {
         let name = crate::config::model::ClusterName("blue".into());
         let action = RouteAction::To { cluster: name, rename_vhost: None };
-        let conditions = Conditions { client_property, ..Conditions::default() };
         RouteTable::new(&Model {
             listeners: vec![samples::listener("amqp", Some("main"))],
             routes: vec![Route { name: None, conditions, action }],
@@ -250,6 +257,28 @@ mod tests {
         }
         assert_eq!(all.0.lock().expect("whole").tables.len(), 1);
         println!("a session keeps {} bytes more", size_of::<Routed>());
+    }
+
+    #[test]
+    fn a_user_that_only_the_certificate_names_leads_nowhere_later_as_at_first() {
+        let pattern = samples::pattern("*");
+        let conditions = Conditions { user: Some(pattern), ..Conditions::default() };
+        let routes = routes_of(conditions);
+        let mut said = hello(&[]);
+        assert_eq!(session(Some(&said), &Keepsakes::default()).way(&routes), Way::Another);
+        (said.mechanism, said.user) = ("EXTERNAL".to_owned(), None);
+        let session = session(Some(&said), &Keepsakes::default());
+        assert!(session.facts().is_some_and(|facts| facts.user.is_some()));
+        assert_eq!(session.way(&routes), Way::Same(None));
+    }
+
+    #[test]
+    fn a_route_by_a_long_connection_name_leads_there_later_as_at_first() {
+        let name = "n".repeat(Software::LONGEST + 44);
+        let session = session(Some(&hello(&[("connection_name", &name)])), &Keepsakes::default());
+        assert_eq!(session.way(&routes("connection_name", &name)), Way::Another);
+        let cut = &name[..Software::LONGEST];
+        assert_eq!(session.way(&routes("connection_name", cut)), Way::Same(None));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use tokio::sync::broadcast;
 
-/// Events that are kept.
+/// Events that are kept of each [`Sort`].
 pub const KEPT: usize = 1000;
 /// Events that a slow listener may be behind; one that misses some reads those that are kept.
 const BACKLOG: usize = 256;
@@ -21,8 +21,22 @@ pub struct EventLog {
 
 #[derive(Debug, Default)]
 struct Kept {
-    events: VecDeque<Arc<Event>>,
+    /// One for each [`Sort`].
+    rings: [VecDeque<Arc<Event>>; 4],
     last: u64,
+}
+
+/// What may push what out: only its like. What strangers can cause as often as they like pushes no change out.
+#[derive(Debug, Clone, Copy)]
+enum Sort {
+    /// What operators have changed.
+    Change,
+    /// Logins that began or ended.
+    Login,
+    /// What was asked for by somebody who may not, and logins that failed.
+    Refusal,
+    /// What happened by itself.
+    Other,
 }
 
 /// Something that happened.
@@ -109,6 +123,17 @@ impl What {
     }
 }
 
+impl Sort {
+    fn of(what: &What) -> Self {
+        match (what.kind, what.severity) {
+            (Kind::Operator, Severity::Info) => Self::Change,
+            (Kind::Login, Severity::Info) => Self::Login,
+            (Kind::Operator | Kind::Login, _) => Self::Refusal,
+            _ => Self::Other,
+        }
+    }
+}
+
 impl Default for EventLog {
     fn default() -> Self {
         Self { kept: Mutex::default(), news: broadcast::channel(BACKLOG).0 }
@@ -124,19 +149,27 @@ impl EventLog {
     fn add_at(&self, what: What, at: SystemTime) {
         let mut kept = self.lock();
         kept.last += 1;
+        let sort = Sort::of(&what);
         let event = Arc::new(Event { id: kept.last, at, what });
-        if kept.events.len() == KEPT {
-            kept.events.pop_front();
+        let ring = &mut kept.rings[sort as usize];
+        if ring.len() == KEPT {
+            ring.pop_front();
         }
-        kept.events.push_back(event.clone());
+        ring.push_back(event.clone());
         // With the lock held: whoever subscribes and then reads what is kept misses none.
         let _ = self.news.send(event);
     }
 
-    /// Those that are kept with a number above `after`, the oldest first.
+    /// Those that are kept with a number above `after`, the oldest first. The very last is always among them; of those
+    /// before, some may be gone while older ones of another sort are still there.
     #[must_use]
     pub fn since(&self, after: u64) -> Vec<Arc<Event>> {
-        self.lock().events.iter().filter(|event| event.id > after).cloned().collect()
+        let mut events: Vec<_> = {
+            let kept = self.lock();
+            kept.rings.iter().flatten().filter(|event| event.id > after).cloned().collect()
+        };
+        events.sort_unstable_by_key(|event| event.id);
+        events
     }
 
     /// Those from now on.
@@ -166,5 +199,22 @@ mod tests {
         assert_eq!(log.since(KEPT as u64 + 1).len(), 1);
         assert!(matches!(news.try_recv(), Err(broadcast::error::TryRecvError::Lagged(_))));
         assert!(news.try_recv().is_ok());
+    }
+
+    #[test]
+    fn what_others_cause_pushes_no_change_of_an_operator_out() {
+        let log = EventLog::default();
+        let add = |kind, severity| log.add(What::new(kind, severity, "x", "x"));
+        add(Kind::Operator, Severity::Info);
+        add(Kind::Node, Severity::Info);
+        for _ in 0..KEPT + 1 {
+            add(Kind::Operator, Severity::Warning);
+            add(Kind::Login, Severity::Info);
+            add(Kind::Login, Severity::Warning);
+        }
+        let kept: Vec<_> = log.since(0).iter().map(|event| event.id).collect();
+        assert_eq!((kept[0], kept[1], kept.len()), (1, 2, 2 + 2 * KEPT));
+        assert!(kept.is_sorted(), "one numbering, in order");
+        assert_eq!(kept.last(), Some(&(2 + 3 * (KEPT as u64 + 1))));
     }
 }

@@ -162,7 +162,10 @@ pub fn prepare_after(before: &Tls, model: &Model) -> Result<Tls, Vec<TlsProblem>
     }
     let mut of_admin = model.admin.iter().map(|admin| &admin.certificates[..]);
     if let Some(certificates) = of_admin.find(|certificates| !certificates.is_empty()) {
-        tls.admin = Termination::of_admin(certificates, &mut findings).map(Arc::new);
+        let known = before.admin.clone();
+        let known = known.filter(|known| known.model().certificates == *certificates);
+        let new = || Termination::of_admin(certificates, &mut findings).map(Arc::new);
+        tls.admin = known.or_else(new);
     }
     for cluster in &model.clusters {
         let known = before.clusters.get(&cluster.name);

@@ -235,6 +235,11 @@ pub enum Word {
         /// What it was.
         before: String,
     },
+    /// It is put back already: whoever changes it from now on means it so.
+    Restored {
+        /// Its file.
+        setting: PathBuf,
+    },
     /// How everything is: on each change, and once a second.
     Status(Vec<Status>),
     /// All addresses are handed over: it ends now.

@@ -5,8 +5,8 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader, Lines};
-use tokio::process::{Child, ChildStderr, ChildStdout, Command};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 use tokio::time::timeout;
 
 use super::{Place, Report};
@@ -38,6 +38,7 @@ pub enum Client {
 pub struct Script {
     name: String,
     child: Child,
+    input: ChildStdin,
     lines: Lines<BufReader<ChildStdout>>,
     errors: ChildStderr,
 }
@@ -71,14 +72,16 @@ impl Script {
         command.env("PYTHONDONTWRITEBYTECODE", "1");
         command.env("SCREENSHOTS", interop.with_file_name("screenshots"));
         command.envs(tls.iter().flat_map(ClientTls::environment));
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let child = command.kill_on_drop(true).spawn();
         let mut child = child.with_context(|| {
             format!("cannot start {}: run `integration/install.sh test`", program.display())
         })?;
+        let input = child.stdin.take().context("no standard input")?;
         let stdout = child.stdout.take().context("no standard output")?;
         let errors = child.stderr.take().context("no standard error")?;
-        Ok(Self { name: path, child, lines: BufReader::new(stdout).lines(), errors })
+        let lines = BufReader::new(stdout).lines();
+        Ok(Self { name: path, child, input, lines, errors })
     }
 
     /// Waits for this line next.
@@ -95,11 +98,28 @@ impl Script {
     /// Reads all checks up to the script's end.
     ///
     /// # Errors
-    /// When it ends with a failure of its own, or not within three minutes.
-    pub async fn report(mut self) -> Result<Report> {
+    /// When it ends with a failure of its own, or is silent for three minutes.
+    pub async fn report(self) -> Result<Report> {
+        self.report_doing(async |what| bail!("nobody is there to {what}")).await
+    }
+
+    /// The same for a script that has things done: to each line `do WHAT` it is answered with a line, which is what
+    /// `act` made of it.
+    ///
+    /// # Errors
+    /// As [`Script::report`], and when `act` fails.
+    pub async fn report_doing(
+        mut self,
+        mut act: impl AsyncFnMut(&str) -> Result<String>,
+    ) -> Result<Report> {
         let mut report = Report::default();
         while let Some(line) = self.next_line().await? {
-            report.add_line(&line).with_context(|| self.name.clone())?;
+            let Some(what) = line.strip_prefix("do ") else {
+                report.add_line(&line).with_context(|| self.name.clone())?;
+                continue;
+            };
+            let done = act(what).await.with_context(|| format!("{}: {what}", self.name))?;
+            self.input.write_all(format!("{done}\n").as_bytes()).await?;
         }
         let status = self.child.wait().await?;
         if !status.success() {

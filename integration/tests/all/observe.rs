@@ -7,7 +7,7 @@ use lapin::options::{
     BasicConsumeOptions, BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions,
 };
 use lapin::types::FieldTable;
-use lapin::{BasicProperties, Connection};
+use lapin::{BasicProperties, Channel, Connection, Consumer};
 use serde_json::{Value, json};
 
 use crate::front::{Front, SOON, Setup};
@@ -33,25 +33,35 @@ fn named<'a>(list: &'a Value, key: &str, name: &str) -> &'a Value {
     all.iter().find(|one| one[key] == name).unwrap_or_else(|| panic!("no {name} in {list}"))
 }
 
+/// Two connections; what is dropped of them ends.
+struct Exchange {
+    connections: [Connection; 2],
+    _channels: [Channel; 2],
+    _consumer: Consumer,
+}
+
 /// Publishes with confirms what another session of the same user consumes.
-async fn exchange(front: &Front) -> [Connection; 2] {
-    let [publisher, consumer] = [
+async fn exchange(front: &Front) -> Exchange {
+    let connections = [
         Lapin::new(front.address, "orders").connect().await.unwrap(),
         Lapin::new(front.address, "orders").connect().await.unwrap(),
     ];
-    let (out, into) =
-        (publisher.create_channel().await.unwrap(), consumer.create_channel().await.unwrap());
+    let (out, into) = (
+        connections[0].create_channel().await.unwrap(),
+        connections[1].create_channel().await.unwrap(),
+    );
     let options = QueueDeclareOptions { exclusive: true, ..Default::default() };
     into.queue_declare("observed".into(), options, FieldTable::default()).await.unwrap();
     let options = BasicConsumeOptions { no_ack: true, ..Default::default() };
-    into.basic_consume("observed".into(), "".into(), options, FieldTable::default()).await.unwrap();
+    let consumer = into.basic_consume("observed".into(), "".into(), options, FieldTable::default());
+    let consumer = consumer.await.unwrap();
     out.confirm_select(ConfirmSelectOptions::default()).await.unwrap();
     for _ in 0..MESSAGES {
         let (options, properties) = (BasicPublishOptions::default(), BasicProperties::default());
         let sent = out.basic_publish("".into(), "observed".into(), options, b"x", properties);
         sent.await.unwrap().await.unwrap();
     }
-    [publisher, consumer]
+    Exchange { connections, _channels: [out, into], _consumer: consumer }
 }
 
 #[tokio::test]
@@ -123,7 +133,7 @@ async fn sessions_vhosts_users_and_the_way_between_are_shown_as_clients_made_the
     let id = first["id"].as_u64().unwrap();
     let steps = get(&front, &format!("sessions/{id}/history")).await;
     assert_eq!(steps["steps"][1]["text"], "open on main/n1", "{steps}");
-    for connection in both {
+    for connection in both.connections {
         connection.close(200, "bye".into()).await.unwrap();
     }
     let gone = async || get(&front, "sessions").await["total"] == 0;
@@ -150,7 +160,7 @@ async fn open(front: &Front, vhost: &str) -> Peer {
 
 async fn assert_told(mut client: Peer) {
     let (code, text) = client.expect_close().await.unwrap();
-    assert_eq!((code, &*text), (320, "gateway gw: closed by an operator"));
+    assert_eq!((code, &*text), (320, "CONNECTION_FORCED - gateway gw: closed by an operator"));
     client.send_close_ok().await.unwrap();
 }
 

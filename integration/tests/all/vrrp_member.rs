@@ -172,12 +172,17 @@ pub(crate) fn runs(usual: usize) -> usize {
     std::env::var("VRRP_RUNS").ok().and_then(|runs| runs.parse().ok()).unwrap_or(usual)
 }
 
+/// May the machine have anything else to do? With `VRRP_RUNS` it has not.
+pub(crate) fn noisy() -> bool {
+    std::env::var_os("VRRP_RUNS").is_none()
+}
+
 /// Tells the worst of some times beside the criterion, and asserts that it is met but for noise; with `VRRP_RUNS`, that
 /// it is met.
 #[track_caller]
 pub(crate) fn judge(scenario: &str, what: &str, times: Vec<Duration>, criterion: Duration) {
     let worst = tell(scenario, what, times, criterion);
-    let noise = if std::env::var_os("VRRP_RUNS").is_some() { Duration::ZERO } else { NOISE };
+    let noise = if noisy() { NOISE } else { Duration::ZERO };
     assert!(worst <= criterion + noise, "{scenario} {what}: {worst:?}, criterion {criterion:?}");
 }
 

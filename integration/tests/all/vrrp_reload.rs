@@ -63,6 +63,10 @@ fn a_reload_begins_changes_and_ends_a_virtual_router_and_does_not_touch_the_othe
     let masters = |gateway: &Gateway| count(&gateway.log(), "(other) Entering MASTER STATE");
     ensure!(lab::wait(LONG, || masters(&first) == 2), "{}", first.log());
     lab.wait_for_holder("gw1", OTHER, LONG)?;
+    let of_other =
+        |is| format!("amqp_gateway_vrrp_state{{virtual_router=\"other\",state=\"active\"}} {is}");
+    let shows = || first.get(&lab, "/metrics").is_ok_and(|(_, text)| text.contains(&of_other(1)));
+    ensure!(lab::wait(LONG, shows), "{}", first.log());
     // It is handed over before it goes.
     first.reload(&both(100, None))?;
     lab.wait_for_holder("gw2", OTHER, LONG)?;
@@ -75,9 +79,9 @@ fn a_reload_begins_changes_and_ends_a_virtual_router_and_does_not_touch_the_othe
         &format!("longest time between two advertisements: {gap:?} (criterion: 2 x {INTERVAL:?})"),
     );
     ensure!(gap < 2 * INTERVAL + NOISE, "{gap:?}");
-    // But for the refresh every 10 s.
+    // But for the refresh every 10 s, and one or two that a busy machine was late with: to claim an address takes more.
     let refreshes = (end - begin).as_secs() as usize / 10 + 1;
-    ensure!(announced <= refreshes, "announced {announced} times");
+    ensure!(announced <= refreshes + 2, "announced {announced} times");
     ensure!(
         probe.trace_until(end).lost([begin, end]) == 0,
         "lost {}",
@@ -87,10 +91,47 @@ fn a_reload_begins_changes_and_ends_a_virtual_router_and_does_not_touch_the_othe
         ensure!(count(&gateway.log(), "(lab) Entering") == states, "{}", gateway.log());
     }
     let metrics = first.get(&lab, "/metrics")?.1;
-    let gone = "amqp_gateway_vrrp_state{virtual_router=\"other\",state=\"active\"} 0";
-    ensure!(metrics.contains(gone), "{metrics}");
+    ensure!(metrics.contains(&of_other(0)), "{metrics}");
     let (_, shown) = first.get(&lab, "/api/v1/virtual-routers")?;
     ensure!(!shown.contains("\"other\""), "{shown}");
+    Ok(())
+}
+
+#[test]
+fn a_member_of_a_sync_group_that_begins_anew_moves_no_other_one() -> Result<()> {
+    let test = "a sync group";
+    let Some(lab) = or_skip(test, || Lab::new(2)) else { return Ok(()) };
+    let grouped = |priority, other: Option<u8>| {
+        let all = both(priority, other);
+        all.replace("virtual_mac =", "sync_group = \"edge\"\nvirtual_mac =")
+    };
+    let mut first = Gateway::start(&lab, "gw1", &grouped(100, Some(52)))?;
+    lab.wait_for_holder("gw1", VIP, LONG)?;
+    lab.wait_for_holder("gw1", OTHER, LONG)?;
+    let mut second = Gateway::start(&lab, "gw2", &grouped(90, Some(52)))?;
+    let states = |gateway: &Gateway| count(&gateway.log(), "Entering");
+    second.wait_for_log("(lab) Entering BACKUP STATE", LONG)?;
+    second.wait_for_log("(other) Entering BACKUP STATE", LONG)?;
+    let before = states(&second);
+    // Another VRID is another virtual router. The peer knows the former one alone, and waits for the other member.
+    first.reload(&grouped(100, Some(53)))?;
+    let masters = || count(&first.log(), "(other) Entering MASTER STATE");
+    ensure!(lab::wait(LONG, || masters() == 2), "{}", first.log());
+    lab.wait_for_holder("gw1", OTHER, LONG)?;
+    std::thread::sleep(10 * INTERVAL);
+    ensure!(states(&second) == before, "{}", second.log());
+    second.reload(&grouped(90, Some(53)))?;
+    let backups = || count(&second.log(), "(other) Entering BACKUP STATE");
+    ensure!(lab::wait(LONG, || backups() == 2), "{}", second.log());
+    // One is taken out; the other stays.
+    first.reload(&grouped(100, None))?;
+    ensure!(lab::wait(LONG, || lab.holders(OTHER).is_empty()), "{}", first.log());
+    std::thread::sleep(10 * INTERVAL);
+    ensure!(lab.holders(OTHER).is_empty() && lab.holders(VIP) == ["gw1"], "{}", second.log());
+    second.reload(&grouped(90, None))?;
+    ensure!(count(&first.log(), "(lab) Entering") == 2, "{}", first.log());
+    ensure!(count(&second.log(), "(lab) Entering") == 1, "{}", second.log());
+    ensure!(count(&second.log(), "MASTER STATE") == 0, "{}", second.log());
     Ok(())
 }
 
@@ -99,6 +140,9 @@ fn a_file_that_is_not_valid_moves_nothing() -> Result<()> {
     let Some(lab) = or_skip("an invalid file", || Lab::new(1)) else { return Ok(()) };
     let mut gateway = Gateway::start(&lab, "gw1", &both(100, Some(52)))?;
     lab.wait_for_holder("gw1", OTHER, LONG)?;
+    // The log follows.
+    let masters = || count(&gateway.log(), "Entering MASTER STATE");
+    ensure!(lab::wait(LONG, || masters() == 2), "{}", gateway.log());
     let before = count(&gateway.log(), "Entering");
     gateway.refuses(&both(100, None).replace("eth0", ""))?;
     std::thread::sleep(5 * INTERVAL);

@@ -173,3 +173,30 @@ fn s20_the_kernels_settings_are_restored_after_a_kill_of_either_process() -> Res
     restored("kill -9 of the VRRP process and SIGTERM", &gateway.log());
     Ok(())
 }
+
+#[test]
+fn s20_settings_that_a_reload_has_restored_are_left_alone_from_then_on() -> Result<()> {
+    let Some(lab) = or_skip("S-20, reload", || Lab::new(1)) else { return Ok(()) };
+    let before = sysctls(&lab, "gw1")?;
+    let mut settings = Settings::new(100);
+    with_virtual_mac(&mut settings);
+    let mut gateway = Gateway::start(&lab, "gw1", &config(&settings))?;
+    lab.wait_for_holder("gw1", VIP, LONG)?;
+    assert_ne!(sysctls(&lab, "gw1")?, before);
+    gateway.reload(&config(&Settings::new(100)))?;
+    let restored =
+        || sysctls(&lab, "gw1").is_ok_and(|now| now == before) && !has_macvlan(&lab, "gw1");
+    assert!(lab::wait(LONG, restored), "{:?}\n{}", sysctls(&lab, "gw1"), gateway.log());
+    lab.wait_for_holder("gw1", VIP, LONG)?;
+
+    // Whatever somebody makes of them then, neither this process nor the next one knows better.
+    spare_keepalived(&lab, "gw1")?;
+    let theirs = sysctls(&lab, "gw1")?;
+    assert_ne!(theirs, before);
+    gateway.kill_vrrp()?;
+    gateway.wait_for_log("Goes on where a process that has died left off", LONG)?;
+    gateway.terminate()?;
+    assert!(lab::wait(LONG, || gateway.process().exit_status().is_ok_and(|s| s.is_some())));
+    assert_eq!(sysctls(&lab, "gw1")?, theirs);
+    Ok(())
+}

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use integration::process::{Process, Signal};
+use integration::process::Process;
 use integration::target;
 use integration::vrrp_lab::{self as lab, *};
 use serde_json::Value;
@@ -99,8 +99,7 @@ fn a_release_outlives_the_vrrp_process_and_a_reload_but_not_the_need_for_it_nor_
 
     renew_vrrp_process(&mut pair)?;
     wait_for_state(&pair.lab, "gw1", "backup", true)?;
-    pair.first().product().process().signal(Signal::HUP)?;
-    pair.first().product().wait_for_log("reload", LONG)?;
+    pair.first().product().reload(&config(&Settings::new(110)))?;
     // It would take the address within half a second.
     watch(Duration::from_secs(2));
     ensure!(pair.lab.holders(VIP) == ["gw2"], "{:?}", pair.lab.holders(VIP));

@@ -97,7 +97,7 @@ fn chosen(mut kept: Vec<Arc<events::Event>>, query: &EventQuery) -> Vec<Arc<even
     let after = query.after.filter(|after| *after <= known);
     kept.retain(|event| event.id > after.unwrap_or(0) && fits(event, query.kind));
     // Whoever comes back wants all of what was missed.
-    let most = query.limit.unwrap_or_else(|| if after.is_some() { KEPT } else { FEW });
+    let most = query.limit.unwrap_or_else(|| if after.is_some() { usize::MAX } else { FEW });
     kept.split_off(kept.len().saturating_sub(most))
 }
 
@@ -160,9 +160,10 @@ impl Reader {
     fn catch_up(&mut self) -> News {
         self.news = self.log.subscribe();
         let kept = self.log.since(self.last);
-        let first = kept.first().map_or(self.last + 1, |event| event.id);
-        let missed = first - self.last - 1;
-        self.last = kept.last().map_or(self.last, |event| event.id);
+        // Some may be gone in between: each sort has a limit of its own.
+        let last = kept.last().map_or(self.last, |event| event.id);
+        let missed = (last - self.last).saturating_sub(kept.len() as u64);
+        self.last = last;
         self.waiting = kept.into_iter().filter(|event| fits(event, self.kind)).collect();
         News::Missed(missed)
     }
@@ -251,6 +252,18 @@ mod tests {
         }
         add(&log, Kind::Node, 1);
         assert_eq!(id(stream.next().await), KEPT as u64 + 11, "and each just once");
+    }
+
+    #[tokio::test]
+    async fn what_is_gone_between_others_that_are_kept_counts_as_missed() {
+        let log = Arc::new(EventLog::default());
+        let mut stream = Box::pin(follow(log.clone(), &EventQuery::default()));
+        add(&log, Kind::Operator, 1);
+        assert_eq!(id(stream.next().await), 1);
+        add(&log, Kind::Operator, 1);
+        add(&log, Kind::Node, KEPT + 7);
+        assert_eq!(stream.next().await, Some(News::Missed(7)));
+        assert_eq!((id(stream.next().await), id(stream.next().await)), (2, 10));
     }
 
     #[tokio::test]

@@ -85,7 +85,7 @@ fn name(user: &str) -> String {
 }
 
 /// With IPv6 everybody has as many addresses as they like, in one network.
-fn network(from: IpAddr) -> IpAddr {
+pub(in crate::admin) fn network(from: IpAddr) -> IpAddr {
     match from.to_canonical() {
         IpAddr::V6(address) => {
             let [a, b, c, d, ..] = address.segments();
@@ -185,14 +185,14 @@ mod tests {
         for _ in 0..14 {
             attempts.failed("ops", from, now);
             let wait =
-                attempts.pairs.until(&("ops".to_owned(), from)).map_or(seconds(0), |u| u - now);
+                attempts.pairs.until(&("ops".to_owned(), from)).map_or(Duration::ZERO, |u| u - now);
             waits.push(wait.as_secs());
             now += wait;
             assert_eq!(
                 attempts
                     .pairs
                     .until(&("ops".to_owned(), from))
-                    .map_or(seconds(0), |u| { u.saturating_duration_since(now) }),
+                    .map_or(Duration::ZERO, |u| { u.saturating_duration_since(now) }),
                 seconds(0)
             );
         }

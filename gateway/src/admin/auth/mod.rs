@@ -23,10 +23,11 @@ use arc_swap::ArcSwap;
 pub use accounts::Accounts;
 use accounts::{Token, User};
 use attempts::Attempts;
+pub(super) use attempts::network;
 pub(super) use credentials::COOKIE_NAME;
 pub(super) use guard::{Gate, Refused, denied, guard};
 use logins::{Login, Logins, Now};
-use passwords::{Busy, Passwords};
+use passwords::{Busy, Passwords, Sent};
 pub(super) use who::Who;
 
 use super::view::login::{ActiveLogin, AdminToken, AdminUser, AdminUsers, Role};
@@ -153,14 +154,23 @@ impl Auth {
         from: IpAddr,
         by: &'static str,
     ) -> Result<Arc<User>, Denied> {
+        let user = self.look(&Sent { name, password, from }, by).await?;
+        // The configuration may be another one by now.
+        if user.ended.is_cancelled() { Err(Denied::Wrong) } else { Ok(user) }
+    }
+
+    async fn look(&self, sent: &Sent<'_>, by: &'static str) -> Result<Arc<User>, Denied> {
+        let (name, from) = (sent.name, sent.from);
         let accounts = self.accounts();
         let user = accounts.user(name);
-        if let Some(user) = user
-            && self.passwords.remembers(name, password, &user.password_hash, Instant::now())
-        {
+        let remembered = || {
+            user.filter(|user| self.passwords.remembers(sent, &user.password_hash, Instant::now()))
+        };
+        // Before all else: whoever has to wait learns nothing of any password.
+        self.may_try(name, from)?;
+        if let Some(user) = remembered() {
             return Ok(user.clone());
         }
-        self.may_try(name, from)?;
         let slowed = self.lock().attempts.slowed(name, from, Instant::now());
         if !slowed.is_zero() {
             tokio::time::sleep(slowed).await;
@@ -169,17 +179,15 @@ impl Auth {
         let decoy = passwords::decoy(accounts.users.iter().map(|user| &*user.password_hash));
         let turn = self.passwords.turn().await.map_err(|Busy| Denied::Busy)?;
         // What was true before the wait need not be any more: others may have tried meanwhile.
-        if let Some(user) = user
-            && self.passwords.remembers(name, password, &user.password_hash, Instant::now())
-        {
+        self.may_try(name, from)?;
+        if let Some(user) = remembered() {
             return Ok(user.clone());
         }
-        self.may_try(name, from)?;
-        let right = turn.look(password, hash, decoy).await.map_err(|Busy| Denied::Busy)?;
+        let right = turn.look(sent.password, hash, decoy).await.map_err(|Busy| Denied::Busy)?;
         let now = Instant::now();
         match user.filter(|_| right) {
             Some(user) => {
-                self.passwords.remember(name, password, &user.password_hash, now);
+                self.passwords.remember(sent, &user.password_hash, now);
                 self.lock().attempts.succeeded(name, from, now);
                 Ok(user.clone())
             }

@@ -1,6 +1,7 @@
 //! Looks at passwords: slowly, as it has to be, and never many at once.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -10,6 +11,7 @@ use argon2::{Algorithm, Argon2, Params, Version};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
+use super::attempts::network;
 use super::secret::{self, Digest};
 
 /// Looks at once: each has a core and some memory for itself.
@@ -34,6 +36,13 @@ pub(super) struct Passwords {
     good: Mutex<HashMap<Digest, Instant>>,
 }
 
+/// Name and password, as somebody has sent them.
+pub(super) struct Sent<'s> {
+    pub(super) name: &'s str,
+    pub(super) password: &'s str,
+    pub(super) from: IpAddr,
+}
+
 /// A turn to look at a password.
 #[derive(Debug)]
 pub(super) struct Turn(OwnedSemaphorePermit);
@@ -48,9 +57,9 @@ impl Passwords {
         Self { key, looking, waiting, good: Mutex::default() }
     }
 
-    /// Was it a good one a moment ago?
-    pub(super) fn remembers(&self, name: &str, password: &str, hash: &str, now: Instant) -> bool {
-        let kept = self.kept(name, password, hash);
+    /// Was it a good one a moment ago, from the same address? Elsewhere it tells nobody that a guess is right.
+    pub(super) fn remembers(&self, login: &Sent<'_>, hash: &str, now: Instant) -> bool {
+        let kept = self.kept(login, hash);
         let good = self.lock();
         good.get(&kept).is_some_and(|at| now.saturating_duration_since(*at) < REMEMBERED_FOR)
     }
@@ -63,8 +72,8 @@ impl Passwords {
     }
 
     /// Keeps in mind that it is good.
-    pub(super) fn remember(&self, name: &str, password: &str, hash: &str, now: Instant) {
-        let kept = self.kept(name, password, hash);
+    pub(super) fn remember(&self, login: &Sent<'_>, hash: &str, now: Instant) {
+        let kept = self.kept(login, hash);
         let mut good = self.lock();
         if good.len() >= MOST_REMEMBERED {
             good.retain(|_, at| now.saturating_duration_since(*at) < REMEMBERED_FOR);
@@ -74,8 +83,9 @@ impl Passwords {
         }
     }
 
-    fn kept(&self, name: &str, password: &str, hash: &str) -> Digest {
-        secret::keyed(&self.key, &["password", name, password, hash])
+    fn kept(&self, login: &Sent<'_>, hash: &str) -> Digest {
+        let from = network(login.from).to_string();
+        secret::keyed(&self.key, &["password", &from, login.name, login.password, hash])
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Digest, Instant>> {
@@ -174,15 +184,23 @@ mod tests {
     }
 
     #[test]
-    fn a_good_password_is_remembered_for_a_while_and_only_with_its_hash() {
+    fn a_good_password_is_remembered_for_a_while_and_only_with_its_hash_and_address() {
         let (passwords, now) = (Passwords::new([1; 32]), Instant::now());
-        passwords.remember("ops", "s3cret", "hash", now);
-        assert!(passwords.remembers("ops", "s3cret", "hash", now));
-        assert!(!passwords.remembers("ops", "s3cret", "hash", now + REMEMBERED_FOR));
-        assert!(!passwords.remembers("ops", "s3cret", "other", now));
-        assert!(!passwords.remembers("ops", "s3cre", "thash", now));
+        let sent = |password: &'static str, from: &str| Sent {
+            name: "ops",
+            password,
+            from: from.parse().expect("an address"),
+        };
+        let good = sent("s3cret", "10.0.0.1");
+        passwords.remember(&good, "hash", now);
+        assert!(passwords.remembers(&good, "hash", now));
+        assert!(passwords.remembers(&sent("s3cret", "::ffff:10.0.0.1"), "hash", now));
+        assert!(!passwords.remembers(&sent("s3cret", "10.0.0.2"), "hash", now));
+        assert!(!passwords.remembers(&good, "hash", now + REMEMBERED_FOR));
+        assert!(!passwords.remembers(&good, "other", now));
+        assert!(!passwords.remembers(&sent("s3cre", "10.0.0.1"), "thash", now));
         for number in 0..MOST_REMEMBERED + 10 {
-            passwords.remember("ops", &number.to_string(), "hash", now);
+            passwords.remember(&good, &number.to_string(), now);
         }
         assert_eq!(passwords.lock().len(), MOST_REMEMBERED);
     }

@@ -122,11 +122,39 @@ async fn a_good_password_needs_no_second_look_for_a_while() {
     let hash = hash("s3cret");
     let auth = auth(&[("ops", &hash, model::Role::Viewer)], &[]);
     assert!(auth.verify("ops", "s3cret", HERE, "basic").await.is_ok());
-    for _ in 0..20 {
-        let _ = auth.verify("ops", "wrong", HERE, "basic").await;
+    let _turns = (auth.passwords.turn().await.unwrap(), auth.passwords.turn().await.unwrap());
+    assert!(auth.verify("ops", "s3cret", HERE, "basic").await.is_ok(), "nobody has a turn to look");
+}
+
+#[tokio::test]
+async fn whoever_has_to_wait_learns_nothing_of_a_password_that_was_good_a_moment_ago() {
+    let hash = hash("s3cret");
+    let auth = auth(&[("ops", &hash, model::Role::Viewer)], &[]);
+    for from in [THERE, HERE] {
+        assert!(auth.verify("ops", "s3cret", HERE, "basic").await.is_ok());
+        for _ in 0..4 {
+            let denied = auth.verify("ops", "wrong", from, "basic").await;
+            assert!(matches!(denied, Err(Denied::Wrong)));
+        }
+        for password in ["s3cret", "wrong"] {
+            let denied = auth.verify("ops", password, from, "basic").await;
+            assert!(matches!(denied, Err(Denied::Wait(_))), "{password} from {from}");
+        }
     }
-    assert!(auth.verify("ops", "s3cret", HERE, "basic").await.is_ok(), "with the right one");
-    assert!(matches!(auth.verify("ops", "wrong", HERE, "basic").await, Err(Denied::Wait(_))));
+}
+
+#[tokio::test]
+async fn a_user_who_goes_while_the_password_is_looked_at_does_not_come_in() {
+    let hash = hash("s3cret");
+    let auth = auth(&[("ops", &hash, model::Role::Viewer)], &[]);
+    let turns = (auth.passwords.turn().await.unwrap(), auth.passwords.turn().await.unwrap());
+    let reload = async {
+        auth.replace(Accounts::of(&section(&[("ops", &hash, model::Role::Admin)], &[])));
+        drop(turns);
+    };
+    let (denied, ()) = tokio::join!(auth.verify("ops", "s3cret", HERE, "basic"), reload);
+    assert!(matches!(denied, Err(Denied::Wrong)));
+    assert!(auth.verify("ops", "s3cret", HERE, "basic").await.is_ok(), "with the new role");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Prepares a configuration, which may fail and changes nothing, and puts it in force, which cannot fail.
 
-use std::net::IpAddr;
+use std::io::ErrorKind;
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,10 +15,10 @@ use super::super::{Gateway, Logs, files, vrrp};
 use super::{Steward, retire, words};
 use crate::admin::auth::Accounts;
 use crate::admin::view::config::ConfigProblem;
-use crate::admin::{self, BoundAdmin};
+use crate::admin::{self, AdminError, AdminServer, BoundAdmin};
 use crate::cluster::Cluster;
 use crate::cluster::lookup::Lookup;
-use crate::config::model::Model;
+use crate::config::model::{Admin, Model};
 use crate::snapshot::Snapshot;
 use crate::telemetry::log::LEVEL_VARIABLE;
 use crate::telemetry::sink::Opened;
@@ -116,7 +117,31 @@ fn admin_plan(
         Some(running) => running.again(),
         None => admin::bind(new.bind, shares(new.bind.ip())),
     };
-    bound.map(AdminPlan::Moves).map_err(|error| format!("admin: {error}"))
+    bound.map(AdminPlan::Moves).map_err(|error| match own_in_the_way(before, &error) {
+        Some(why) => why,
+        None => format!("admin: {error}"),
+    })
+}
+
+/// Why the admin address cannot be bound, if it is for what the gateway itself has bound until the new one counts.
+fn own_in_the_way(before: &Model, error: &AdminError) -> Option<String> {
+    let AdminError::Bind { address, source } = error else { return None };
+    let of_admin = before.admin.iter().map(|admin| ("admin.bind".to_owned(), admin.bind));
+    let of_listeners = before.listeners.iter().flat_map(|listener| {
+        listener.bind.iter().map(|bind| (format!("listener.{}.bind", listener.name), *bind))
+    });
+    let mut own = of_admin.chain(of_listeners);
+    let is_in_use = source.kind() == ErrorKind::AddrInUse;
+    let (key, ours) = own.find(|(_, ours)| is_in_use && overlap(*ours, *address))?;
+    Some(format!(
+        "admin.bind {address}: the gateway itself listens at {ours} ({key}) until the new configuration is in force; \
+         choose another port, or restart the gateway"
+    ))
+}
+
+fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
+    let everywhere = one.ip().is_unspecified() || other.ip().is_unspecified();
+    one.port() == other.port() && (everywhere || one.ip() == other.ip())
 }
 
 fn same_tls(old: Option<&Arc<Termination>>, new: Option<&Arc<Termination>>) -> bool {
@@ -139,26 +164,37 @@ async fn discover_new(now: &Snapshot, next: &Snapshot, lookup: &Lookup) {
     }
 }
 
+/// What a commit has come to.
+pub(super) struct Committed {
+    /// Sessions that are being closed.
+    pub(super) sessions_closed: usize,
+    /// What does not work all the same.
+    pub(super) problems: Vec<String>,
+    /// The admin server that was in use. It gives running answers a moment, the one to this reload perhaps among them.
+    pub(super) old_admin: Option<AdminServer>,
+}
+
 impl Prepared {
     /// Virtual routers that cannot be begun with before a restart, and why.
     pub(super) fn waits(&self) -> Option<&str> {
         self.routers.as_ref().and_then(vrrp::Plan::needs_restart)
     }
 
-    /// Puts it in force. Returns how many sessions are being closed.
+    /// Puts it in force.
     pub(super) async fn commit(
         self,
         gateway: &mut Gateway,
         logs: &Logs<'_>,
         model: &Model,
         steward: &Steward,
-    ) -> usize {
+    ) -> Committed {
         let Self { tls, snapshot, listeners, admin, log, level, routers } = self;
         let sessions_closed = gateway.keeper.would_close(model, |_| false);
         files::raise_limit(model);
         // First, so that whoever has waited there goes where the old routes lead.
         let gone = gateway.listeners.make_way(&listeners).await;
         let leaving = retire::Leaving::of(&gateway.shared, gone);
+        let mut problems = Vec::new();
         gateway.tls.store(tls);
         gateway.lookup.ask(model.gateway.name_servers.clone());
         gateway.gate.set_limit(model.gateway.max_connections);
@@ -178,33 +214,85 @@ impl Prepared {
         if let Some(access) = &gateway.shared.access {
             access.switch(model.log.access);
         }
-        change_admin(gateway, admin, model, steward);
         if let (Some(changes), Some(plan)) = (gateway.routers.clone(), routers) {
-            changes.apply(plan, &logs.dispatch).await;
+            let applied = changes.apply(plan, &logs.dispatch).await;
+            problems.extend(applied.err().map(|why| format!("vrrp: {why}")));
         }
         leaving.close(gateway, model.gateway.drain_rate);
         gateway.keeper.reloaded();
-        sessions_closed
+        // Last: whoever waits for our answer there is not to wait for anything else then.
+        let changed = change_admin(gateway, admin, model, steward);
+        let changed = changed.map_err(|why| problems.push(why));
+        Committed { sessions_closed, problems, old_admin: changed.unwrap_or_default() }
     }
 }
 
-fn change_admin(gateway: &mut Gateway, plan: AdminPlan, model: &Model, steward: &Steward) {
-    if let Some(admin) = &model.admin {
-        gateway.auth.replace(Accounts::of(admin));
+/// Returns the server that was in use, if another one takes its place, or none.
+fn change_admin(
+    gateway: &mut Gateway,
+    plan: AdminPlan,
+    model: &Model,
+    steward: &Steward,
+) -> Result<Option<AdminServer>, String> {
+    let admin = model.admin.as_ref();
+    // Where nobody has to log in, that may not count yet while an address that others reach is served.
+    let (open, guarded) = (admin.filter(is_open), admin.filter(|admin| !is_open(admin)));
+    if let Some(guarded) = guarded {
+        gateway.auth.replace(Accounts::of(guarded));
     }
     let old = match plan {
         AdminPlan::Stays => None,
-        AdminPlan::Moves(bound) => match bound.start(gateway.sources(steward)) {
-            Ok(new) => gateway.admin.replace(new),
-            Err(error) => {
-                warn!(%error, "the admin address stays where it was");
-                None
-            }
-        },
+        AdminPlan::Moves(bound) => {
+            let started = bound.start(gateway.sources(steward));
+            let started = started.map_err(|why| {
+                format!("the admin address stays where it was, with its accounts: {why}")
+            });
+            gateway.admin.replace(started?)
+        }
         AdminPlan::Ends => gateway.admin.take(),
     };
-    // It may be the one that waits for our answer, and gives it time to be sent.
-    if let Some(old) = old {
-        tokio::task::spawn_blocking(move || old.stop());
+    old.iter().for_each(AdminServer::end);
+    if let Some(open) = open {
+        gateway.auth.replace(Accounts::of(open));
+    }
+    Ok(old)
+}
+
+fn is_open(admin: &&Admin) -> bool {
+    admin.users.is_empty() && admin.tokens.is_empty()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+    use crate::config::model::samples;
+
+    #[test]
+    fn of_an_address_that_overlaps_one_of_ours_it_is_told_which_one_that_is() {
+        let at = |text: &str| text.parse::<SocketAddr>().expect("an address");
+        let mut before = samples::model(Vec::new());
+        before.admin = Some(Admin {
+            bind: at("127.0.0.1:15680"),
+            certificates: Vec::new(),
+            metrics_auth: false,
+            users: Vec::new(),
+            tokens: Vec::new(),
+        });
+        let why = |address: &str, kind: ErrorKind| {
+            let source = io::Error::from(kind);
+            own_in_the_way(&before, &AdminError::Bind { address: at(address), source })
+        };
+        let told = why("0.0.0.0:15680", ErrorKind::AddrInUse).expect("ours");
+        assert!(told.contains("127.0.0.1:15680 (admin.bind)"), "{told}");
+        assert!(told.contains("another port"), "{told}");
+        for (address, kind) in [
+            ("0.0.0.0:15681", ErrorKind::AddrInUse),
+            ("127.0.0.2:15680", ErrorKind::AddrInUse),
+            ("0.0.0.0:15680", ErrorKind::PermissionDenied),
+        ] {
+            assert_eq!(why(address, kind), None, "{address}");
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use futures_util::FutureExt;
@@ -96,8 +97,13 @@ impl Desk {
         words::problem(&file, format!("cannot be read: {error}"), "this is a fault of the gateway")
     }
 
+    pub(super) fn hangs(&self, waited: Duration) -> ConfigProblem {
+        let file = self.path.display().to_string();
+        let text = format!("this, or a file that it names, was not read within {waited:?}");
+        words::problem(&file, text, "see whether its disk answers, and whether it is a file")
+    }
+
     async fn order(&self, what: What, by: Actor) -> Answer {
-        let stopping = || Refusal::Conflict("The gateway is stopping.".to_owned());
         let (answer, told) = oneshot::channel();
         let order = Order { what, who: Who::Operator(by), answer };
         self.orders.send(order).await.map_err(|_| stopping())?;
@@ -195,6 +201,11 @@ fn compared(candidate: Candidate, in_force: &InForce, keeper: &Keeper) -> Diff {
         changes: changes.iter().map(words::change).collect(),
         problems: candidate.problems,
     }
+}
+
+/// To whoever asks for something at the end.
+pub(super) fn stopping() -> Refusal {
+    Refusal::Conflict("The gateway is stopping.".to_owned())
 }
 
 pub(super) fn unknown(revision: u64) -> Refusal {

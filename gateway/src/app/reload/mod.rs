@@ -14,26 +14,31 @@ mod words;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use tokio::sync::mpsc;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 use tracing::{error, info, warn};
 
 use super::signals::{self, Asked, Signals};
 use super::{Gateway, Logs};
+use crate::admin::AdminServer;
 use crate::admin::operator::Refusal;
 use crate::admin::view::config::{ConfigProblem, Reloaded};
 use crate::config::diff::Change;
 use crate::config::model::Model;
 use crate::session::Shared;
 use crate::telemetry::events::{Kind, Severity, What as Event};
+use apply::Committed;
 use candidate::Candidate;
 pub(in crate::app) use desk::Desk;
 use desk::{Answer, Known, Order, What};
 use file::FileWatch;
+pub(in crate::app) use retire::UnderWay;
 use revisions::{Revisions, Who};
 
+/// How long reading files may take: one may be on a disk that does not answer, or be a pipe.
+const READ_PATIENCE: Duration = Duration::from_secs(30);
 /// Lines in the log on one reload.
 const LINES: usize = 50;
 
@@ -54,6 +59,17 @@ pub(super) struct Steward {
     desk: Desk,
     orders: mpsc::Receiver<Order>,
     file: FileWatch,
+    /// The admin server that another one took the place of, until our answer is sent.
+    old_admin: Option<AdminServer>,
+    /// Has a signal asked to stop while something was read?
+    stopping: bool,
+}
+
+/// What a running gateway is changed by.
+struct Hands<'a> {
+    gateway: &'a mut Gateway,
+    logs: &'a Logs<'a>,
+    signals: &'a mut Signals,
 }
 
 impl Steward {
@@ -63,7 +79,14 @@ impl Steward {
         let in_force = InForce { text, written: model.clone(), model: model.clone() };
         let known = Known { revisions, in_force: Arc::new(in_force) };
         let (desk, orders) = Desk::new(path, known, (gateway.keeper.clone(), gateway.tls.clone()));
-        Self { shared: gateway.shared.clone(), desk, orders, file: FileWatch::new(path) }
+        Self {
+            shared: gateway.shared.clone(),
+            desk,
+            orders,
+            file: FileWatch::new(path),
+            old_admin: None,
+            stopping: false,
+        }
     }
 
     /// Where the API asks.
@@ -83,27 +106,31 @@ impl Steward {
         signals: &mut Signals,
         logs: &Logs<'_>,
     ) {
+        let mut hands = Hands { gateway, logs, signals };
         let mut looks = interval(file::LOOK_EVERY);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
+        while !self.stopping {
             tokio::select! {
-                asked = signals.next() => match asked {
+                asked = hands.signals.next() => match asked {
                     Asked::Stop => break,
                     Asked::Reload => {
                         signals::reopen(logs.sink);
-                        let _ = self.carry_out(gateway, logs, &What::Reload, Who::Signal).await;
+                        let _ = self.carry_out(&mut hands, &What::Reload, Who::Signal).await;
                     }
                 },
                 Some(Order { what, who, answer }) = self.orders.recv() => {
                     // Whoever does not wait for it any more finds it in the history.
-                    let _ = answer.send(self.carry_out(gateway, logs, &what, who).await);
+                    let _ = answer.send(self.carry_out(&mut hands, &what, who).await);
                 }
                 _ = looks.tick() => {
                     let watches = self.desk.known().in_force.model.gateway.reload_on_change;
                     if watches && self.file.look() {
-                        let _ = self.carry_out(gateway, logs, &What::Reload, Who::FileChange).await;
+                        let _ = self.carry_out(&mut hands, &What::Reload, Who::FileChange).await;
                     }
                 }
+            }
+            if let Some(old) = self.old_admin.take() {
+                tokio::task::spawn_blocking(move || old.stop());
             }
         }
         // Nobody shall wait for an answer that does not come.
@@ -111,14 +138,14 @@ impl Steward {
         while self.orders.try_recv().is_ok() {}
     }
 
-    async fn carry_out(
-        &mut self,
-        gateway: &mut Gateway,
-        logs: &Logs<'_>,
-        what: &What,
-        who: Who,
-    ) -> Answer {
-        let candidate = match self.read(what).await? {
+    async fn carry_out(&mut self, hands: &mut Hands<'_>, what: &What, who: Who) -> Answer {
+        let read = tokio::select! {
+            biased;
+            () = hands.signals.asked_to_stop() => None,
+            read = self.read(what) => Some(read?),
+        };
+        let Some(read) = read else { return Err(self.stops()) };
+        let candidate = match read {
             Ok(candidate) => candidate,
             Err(problems) => return Err(self.refused(who, problems)),
         };
@@ -131,7 +158,12 @@ impl Steward {
         let Candidate { text, model: written, tls, mut problems } = candidate;
         let revision = self.desk.known().revisions.last() + 1;
         let steps = apply::Steps { before: &before.model, model: &model, tls, revision };
-        let prepared = match steps.prepare(gateway, logs, self.desk.path()).await {
+        let prepared = tokio::select! {
+            biased;
+            () = hands.signals.asked_to_stop() => return Err(self.stops()),
+            prepared = steps.prepare(hands.gateway, hands.logs, self.desk.path()) => prepared,
+        };
+        let prepared = match prepared {
             Ok(prepared) => prepared,
             Err(more) => {
                 problems.extend(more);
@@ -144,7 +176,11 @@ impl Steward {
             let file = self.desk.path().display().to_string();
             problems.push(words::warning(&file, why.to_owned()));
         }
-        let sessions_closed = prepared.commit(gateway, logs, &model, self).await;
+        let committed = prepared.commit(hands.gateway, hands.logs, &model, self).await;
+        let Committed { sessions_closed, problems: failed, old_admin } = committed;
+        self.old_admin = old_admin;
+        let file = self.desk.path().display().to_string();
+        problems.extend(failed.into_iter().map(|why| words::problem(&file, why, "")));
         let in_force = InForce { text: text.clone(), written, model };
         self.desk.known().in_force = Arc::new(in_force);
         self.applied(text, who, &changes, &problems, sessions_closed);
@@ -170,7 +206,17 @@ impl Steward {
                 tokio::task::spawn_blocking(move || candidate::from_text(text, &path, &tls))
             }
         };
-        Ok(reading.await.unwrap_or_else(|error| Err(vec![self.desk.broken(&error)])))
+        Ok(match timeout(READ_PATIENCE, reading).await {
+            Ok(read) => read.unwrap_or_else(|error| Err(vec![self.desk.broken(&error)])),
+            Err(_) => Err(vec![self.desk.hangs(READ_PATIENCE)]),
+        })
+    }
+
+    /// A signal asks to stop, and nothing has changed yet.
+    fn stops(&mut self) -> Refusal {
+        self.stopping = true;
+        warn!("the gateway is to stop: the configuration in force stays until then");
+        desk::stopping()
     }
 
     fn refused(&self, who: Who, problems: Vec<ConfigProblem>) -> Refusal {
@@ -224,11 +270,18 @@ impl Steward {
             warn!("{}", words::in_words(problem));
         }
         self.shared.metrics.config_reload("applied");
+        let failed = problems.iter().find(|problem| problem.severity == "error");
         let text_of_event = match words.as_slice() {
             [only] => format!("revision {revision} in force: {only}"),
             all => format!("revision {revision} in force, with {} changes", all.len()),
         };
-        self.event(Severity::Info, text_of_event, &who, &words);
+        match failed {
+            None => self.event(Severity::Info, text_of_event, &who, &words),
+            Some(problem) => {
+                let text = format!("{text_of_event}; but {}", problem.message);
+                self.event(Severity::Warning, text, &who, &words);
+            }
+        }
         self.desk.known().revisions.applied(text, who, words, SystemTime::now());
     }
 

@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::config::model::{ClusterName, Conditions, Model, Route, RouteAction};
-use crate::config::pattern::Pattern;
 
 /// A gateway whose configuration is replaced, with sessions of the vhost `orders` unless told otherwise.
 struct Place {
@@ -16,7 +15,7 @@ fn sections(names: &[&str]) -> Vec<model::Node> {
 }
 
 fn to(vhost: &str, cluster: &str) -> Route {
-    let conditions = Conditions { vhost: Pattern::parse(vhost).ok(), ..Conditions::default() };
+    let conditions = Conditions { vhost: Some(samples::pattern(vhost)), ..Conditions::default() };
     let action = RouteAction::To { cluster: ClusterName(cluster.into()), rename_vhost: None };
     Route { name: None, conditions, action }
 }

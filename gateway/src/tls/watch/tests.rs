@@ -226,3 +226,25 @@ fn after_a_reload_what_is_the_same_is_the_very_same_and_what_is_new_is_watched_t
     assert_eq!((shown("one"), shown("three")), ("renewed".into(), "new".into()));
     assert_eq!(watch.sets.len(), 3, "what is gone is watched no more");
 }
+
+#[test]
+fn the_admin_address_keeps_its_tls_across_reloads_as_long_as_its_certificates_are_the_same() {
+    let ca = Authority::new("ca");
+    let (own, other) = (ca.issue(&wanted("own", "a")), ca.issue(&wanted("other", "b")));
+    let model = |certificate: &Certificate| {
+        let admin = crate::config::model::Admin {
+            bind: ([127, 0, 0, 1], 0).into(),
+            certificates: vec![certificate.clone()],
+            metrics_auth: false,
+            users: Vec::new(),
+            tokens: Vec::new(),
+        };
+        Model { admin: Some(admin), ..samples::model(Vec::new()) }
+    };
+    let first = prepare(&model(&own)).expect("good");
+    let second = prepare_after(&first, &model(&own)).expect("good");
+    let third = prepare_after(&second, &model(&other)).expect("good");
+    let of = |tls: &Tls| tls.admin.clone().expect("TLS");
+    assert!(Arc::ptr_eq(&of(&first), &of(&second)));
+    assert!(!Arc::ptr_eq(&of(&second), &of(&third)));
+}

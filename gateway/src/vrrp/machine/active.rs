@@ -142,6 +142,12 @@ impl Router {
         out.push(Action::Notice(Notice::SentZero));
     }
 
+    /// Leaves for good, and nobody is to follow: the rest of its sync group stays.
+    pub(super) fn leave_unsaid(&mut self, now: Now, out: &mut Vec<Action>) {
+        self.active.leaving = Some(Leaving { until: now, stop: true });
+        self.withdraw(true, Reason::Stopped, now, out);
+    }
+
     fn ask_for_successor(&mut self, stop: bool, until: Now, now: Now, out: &mut Vec<Action>) {
         self.active.leaving = Some(Leaving { until, stop });
         out.push(Action::Advertise { priority: self.advertised() });

@@ -130,6 +130,16 @@ impl Routers {
         }
     }
 
+    /// Stops the router at `index` alone, while its group stays where it is. It gives its addresses up without a word: one
+    /// that is told to take over takes its whole group along, and would be active beside the members that stay.
+    pub fn stop_apart(&mut self, index: usize, now: Now, out: &mut Vec<(usize, Action)>) {
+        if self.get(index).is_some_and(|router| router.state() == State::Active) {
+            self.act(index, out, |router, actions| router.leave_unsaid(now, actions));
+        } else {
+            self.step(index, Event::Stop, now, out);
+        }
+    }
+
     /// The members of the group of `index`, itself first.
     fn group_of(&self, index: usize) -> Vec<usize> {
         let mut group = vec![index];

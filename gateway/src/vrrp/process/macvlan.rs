@@ -133,30 +133,32 @@ impl Macvlans {
     }
 
     /// Removes one, and puts the settings of the interface below it back if there is no other one on it. Goes on when
-    /// something fails, and tells the first failure.
+    /// something fails, and tells the first failure; and the settings that are as they were, or as good as that.
     pub(super) fn remove(
         &mut self,
         netlink: &mut Netlink,
         interfaces: &Interfaces,
         macvlan: &Macvlan,
-    ) -> io::Result<()> {
+    ) -> (io::Result<()>, Vec<PathBuf>) {
         self.ours.retain(|other| other != macvlan);
         let mut result = match macvlan.find(interfaces) {
             Some(link) => netlink.remove_link(link.index),
             None => Ok(()),
         };
+        let mut restored = Vec::new();
         let below = interfaces.links.iter().find(|link| link.index == macvlan.below);
         let is_last = self.ours.iter().all(|other| other.below != macvlan.below);
         for below in below.into_iter().filter(|_| is_last) {
             for (key, _) in SETTINGS {
                 let path = path("ipv4", &below.name, key);
                 if let Some(before) = self.before.remove(&path) {
-                    let written = fs::write(path, before);
+                    let written = fs::write(&path, before);
                     result = result.and(written);
+                    restored.push(path);
                 }
             }
         }
-        result
+        (result, restored)
     }
 
     /// Puts the settings back, and removes all. Goes on when something fails, and tells the first failure.

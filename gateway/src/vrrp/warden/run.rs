@@ -276,6 +276,9 @@ impl Guard {
                 // What an earlier process said came first, and is true.
                 self.changed.entry(setting.clone()).or_insert_with(|| before.clone());
             }
+            Word::Restored { setting } => {
+                self.changed.remove(setting);
+            }
             // Its end follows.
             Word::Stopped => self.over = self.stopping.is_some(),
             Word::Status(statuses) => {

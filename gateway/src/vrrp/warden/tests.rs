@@ -4,6 +4,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::time::Instant;
@@ -591,6 +592,23 @@ fn a_change_that_a_process_does_not_live_to_hear_is_told_to_the_next_one() {
     assert_eq!(ids(&change.routers), [(1, "other", 150)]);
     peer.say(&Word::Gone { router: 0 });
     until("it is gone", || stage.board.all_routers().len() == 1);
+}
+
+#[test]
+fn a_setting_that_is_put_back_is_not_put_back_again_by_the_next_process() {
+    let stage = Stage::new();
+    stage.live();
+    let (mut peer, _) = stage.begun();
+    let [first, second] = ["arp_ignore", "arp_filter"].map(PathBuf::from);
+    for setting in [&first, &second] {
+        peer.say(&Word::Changed { setting: setting.clone(), before: "0".into() });
+    }
+    peer.say(&Word::Restored { setting: first });
+    peer.goes(State::Active);
+    until("all is heard", || stage.has_told(Close::Over) > 0);
+    drop(peer);
+    let setup = stage.peer().begin();
+    assert_eq!(setup.changed, [(second, "0".to_owned())].into());
 }
 
 #[test]

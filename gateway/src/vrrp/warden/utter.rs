@@ -41,6 +41,7 @@ pub(super) fn log(word: &Word, name_of: impl Fn(usize) -> String) {
         | Word::Leaving { .. }
         | Word::Gone { .. }
         | Word::Changed { .. }
+        | Word::Restored { .. }
         | Word::Status(_)
         | Word::Stopped => {}
     }

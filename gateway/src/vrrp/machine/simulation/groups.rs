@@ -209,4 +209,27 @@ proptest! {
         let moves = two.gateways.each_ref().map(|gateway| gateway.transitions);
         prop_assert_eq!(moves, [3, 3]);
     }
+
+    /// One member leaves the configuration of one gateway, and another begins in its place: nothing else moves.
+    #[test]
+    fn a_member_that_is_replaced_moves_no_other(phase in 0u64..100, pause in 0u64..3000) {
+        let mut two = Two::settled([100, 90]);
+        two.run(ms(phase));
+        let (now, mut out) = (two.now, Vec::new());
+        two.gateways[0].routers.stop_apart(0, now, &mut out);
+        let sent = two.gateways[0].act(out);
+        two.send(0, sent);
+        two.run(ms(pause));
+        let own = Settings { own: address(0), ..settings(100) };
+        two.gateways[0].routers.add(own, Some("edge".to_owned()));
+        two.gateways[0].states.push(State::Initialize);
+        two.gateways[0].claimed.push(false);
+        // The peer does not know it yet.
+        two.cut = vec![3];
+        two.tell(0, 3, Event::Start);
+        prop_assert_eq!(&two.gateways[0].claimed[..], [false, true, true, true]);
+        two.run(INTERVAL * 10);
+        prop_assert_eq!(&two.gateways[0].claimed[..], [false, true, true, true]);
+        prop_assert_eq!(two.gateways[1].transitions, 0);
+    }
 }

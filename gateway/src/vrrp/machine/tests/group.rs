@@ -230,6 +230,24 @@ fn stopping_one_member_leaves_the_others_where_they_are() {
 }
 
 #[test]
+fn a_member_that_stops_apart_from_an_active_group_says_nothing() {
+    let mut bench = Bench::actives();
+    let mut out = Vec::new();
+    bench.routers.stop_apart(0, bench.now, &mut out);
+    assert_eq!(words(&out), ["0 withdraw", "0 active to initialize"]);
+    assert_eq!(bench.states(), [State::Initialize, State::Active, State::Active]);
+    assert_eq!(bench.tell(0, Event::Start), [""; 0], "it is stopped for good");
+}
+
+#[test]
+fn a_backup_that_stops_apart_stops_as_ever() {
+    let mut bench = Bench::backups();
+    let mut out = Vec::new();
+    bench.routers.stop_apart(0, bench.now, &mut out);
+    assert_eq!(words(&out), ["0 backup to initialize"]);
+}
+
+#[test]
 fn a_router_that_joins_later_has_the_next_index_and_no_index_is_out_of_range() {
     let mut bench = Bench::new();
     let alone = Settings { interval: ms(20), ..settings(50) };

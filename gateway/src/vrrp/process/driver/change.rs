@@ -37,19 +37,43 @@ impl Driver {
                 None => self.beginning.push((router, standing)),
             }
         }
-        for index in 0..self.stations.len() {
-            let station = &mut self.stations[index];
-            if !ids.contains(&station.config.id) && !station.dismissed {
-                station.dismissed = true;
-                self.step(index, Event::Stop, now);
-            }
-        }
+        self.dismiss_others(&ids, now);
         if changed {
             // Its place may be another, and it may track other interfaces.
             self.look_around();
             self.judge_all(now);
         }
         self.news = true;
+    }
+
+    /// Those that are not among these hand over: to the peer, unless the rest of their sync group stays here.
+    fn dismiss_others(&mut self, ids: &[usize], now: Duration) {
+        let leaves = |station: &Station| !ids.contains(&station.config.id) && !station.dismissed;
+        let leaving: Vec<_> =
+            (0..self.stations.len()).filter(|index| leaves(&self.stations[*index])).collect();
+        for index in &leaving {
+            self.stations[*index].dismissed = true;
+        }
+        for index in leaving {
+            if self.group_stays(index) {
+                let mut actions = std::mem::take(&mut self.actions);
+                self.routers.stop_apart(index, now, &mut actions);
+                self.act(actions, now);
+            } else {
+                self.step(index, Event::Stop, now);
+            }
+        }
+    }
+
+    /// Does the configuration still have an active member of its sync group?
+    fn group_stays(&self, index: usize) -> bool {
+        let group = &self.stations[index].config.sync_group;
+        let mut all = self.stations.iter().zip(self.routers.iter());
+        group.is_some()
+            && all.any(|(station, router)| {
+                let is_member = !station.dismissed && station.config.sync_group == *group;
+                is_member && router.state() == State::Active
+            })
     }
 
     /// Changes one in its place. Has anything changed?
@@ -122,7 +146,12 @@ impl Driver {
         if !self.macvlans.has(&macvlan) {
             return;
         }
-        if let Err(error) = self.macvlans.remove(&mut self.netlink, &self.interfaces, &macvlan) {
+        let (removed, restored) =
+            self.macvlans.remove(&mut self.netlink, &self.interfaces, &macvlan);
+        for setting in restored {
+            self.pipe.say(&Word::Restored { setting });
+        }
+        if let Err(error) = removed {
             let text = format!("the macvlan {macvlan} cannot be removed: {error}");
             self.log_of(index, Level::Error, text);
         }
