@@ -15,6 +15,7 @@ use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::runtime::Builder;
 use tokio::time::Instant;
 
 use crate::front::{Front, SOON, Setup, heavy};
@@ -210,9 +211,13 @@ fn resident_kb(process: u32) -> u64 {
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
-#[tokio::test]
-async fn a_flood_is_shown_in_part_and_neither_delayed_nor_kept() {
+#[test]
+fn a_flood_is_shown_in_part_and_neither_delayed_nor_kept() {
     let _alone = heavy();
+    Builder::new_current_thread().enable_all().build().unwrap().block_on(flooded());
+}
+
+async fn flooded() {
     let broker = ScriptedBroker::bind().await.unwrap();
     let front = Setup::at_accept().start(&[broker.address()]).await;
     let (mut client, mut node) = front.open(&broker).await;
