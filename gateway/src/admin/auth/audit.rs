@@ -58,19 +58,22 @@ impl Change {
         Self { method: method.to_owned(), path: plain(path), details }
     }
 
-    /// What is kept of it.
-    pub(super) fn ended(self, status: StatusCode, by: Actor) -> What {
+    /// What is kept of it. Without a `status` nobody waited for the answer: it may be done or not.
+    pub(super) fn ended(self, status: Option<StatusCode>, by: Actor) -> What {
         let Self { method, path, mut details } = self;
         let subject = path.strip_prefix("/api/v1/").unwrap_or(&path).to_owned();
-        let done = status.is_success();
-        let severity = if done { Severity::Info } else { Severity::Warning };
-        let outcome = if done { "done" } else { "refused" };
-        let refused = if done { "" } else { " (refused)" };
-        let text = format!("{}: {method} {subject}{refused}", by.name);
+        let (severity, outcome, remark) = match status {
+            Some(status) if status.is_success() => (Severity::Info, "done", ""),
+            Some(_) => (Severity::Warning, "refused", " (refused)"),
+            None => (Severity::Info, "unknown", " (nobody waited for the answer)"),
+        };
+        let text = format!("{}: {method} {subject}{remark}", by.name);
         let kind = if path.starts_with("/api/v1/log") { Kind::Login } else { Kind::Operator };
         details.insert("method".to_owned(), method);
         details.insert("path".to_owned(), path);
-        details.insert("status".to_owned(), status.as_u16().to_string());
+        if let Some(status) = status {
+            details.insert("status".to_owned(), status.as_u16().to_string());
+        }
         details.insert("outcome".to_owned(), outcome.to_owned());
         let mut what = What::new(kind, severity, subject, text).by(by);
         what.details = details;
@@ -118,7 +121,7 @@ mod tests {
         let body = br#"{"admin_state": "draining", "weight": 2, "password": "s3cret", "token": {"role": "s3cret"}}"#;
         let change = Change::new("PATCH", "/api/v1/nodes/main/n1", "vhost=a&token=s3cret", body);
         let by = Actor { name: "ops".into(), by: "cookie", from: "10.0.0.1".into() };
-        let what = change.ended(StatusCode::OK, by);
+        let what = change.ended(Some(StatusCode::OK), by);
         assert_eq!((what.kind, what.subject.as_str()), (Kind::Operator, "nodes/main/n1"));
         assert_eq!(what.details["admin_state"], "draining");
         assert_eq!((&*what.details["weight"], &*what.details["vhost"]), ("2", "a"));
@@ -130,7 +133,7 @@ mod tests {
     fn what_was_refused_is_kept_as_that_and_nothing_is_long() {
         let path = format!("/api/v1/nodes/{}", "x".repeat(500));
         let what = Change::new("PATCH", &path, "", b"no json").ended(
-            StatusCode::FORBIDDEN,
+            Some(StatusCode::FORBIDDEN),
             Actor { name: "ops".into(), by: "cookie", from: "10.0.0.1".into() },
         );
         assert_eq!((what.severity, &*what.details["outcome"]), (Severity::Warning, "refused"));

@@ -20,6 +20,7 @@ use crate::admin::extract::MAX_BODY;
 use crate::admin::line::Line;
 use crate::admin::problem::Problem;
 use crate::admin::view::login::Role;
+use crate::telemetry::events::Actor;
 
 /// What changes need that come with the cookie.
 const CSRF_HEADER: HeaderName = HeaderName::from_static("x-csrf-token");
@@ -47,9 +48,10 @@ pub(in crate::admin) async fn guard(
         Ok(Some(who)) => who,
         Ok(None) => return next.run(Request::from_parts(head, body)).await,
         Err((problem, by)) => {
-            let (answer, change) =
-                (problem.into_response(), by.map(|who| (change(&head, &[]), who)));
-            gate.keep(change, answer.status(), from);
+            let answer = problem.into_response();
+            if let Some(who) = by {
+                Audit::of(&gate, change(&head, &[]), who, from).ended(answer.status());
+            }
             return answer;
         }
     };
@@ -61,12 +63,44 @@ pub(in crate::admin) async fn guard(
     // It is read for what is kept, and put back for whoever acts on it.
     let body = match whole(body).await {
         Ok(body) => body,
-        Err(problem) => return problem.into_response(),
+        Err(problem) => {
+            let answer = problem.into_response();
+            Audit::of(&gate, change(&head, &[]), who, from).ended(answer.status());
+            return answer;
+        }
     };
-    let change = change(&head, &body);
+    let audit = Audit::of(&gate, change(&head, &body), who, from);
     let answer = next.run(Request::from_parts(head, Body::from(body))).await;
-    gate.keep(Some((change, who)), answer.status(), from);
+    audit.ended(answer.status());
     answer
+}
+
+/// A change that is kept however it ends, even if its sender hangs up before the answer.
+struct Audit<'g> {
+    auth: &'g Auth,
+    change: Option<(Change, Actor)>,
+}
+
+impl<'g> Audit<'g> {
+    fn of(gate: &'g Gate, change: Change, who: Who, from: IpAddr) -> Self {
+        Self { auth: &gate.auth, change: Some((change, who.actor(from))) }
+    }
+
+    fn ended(mut self, status: StatusCode) {
+        self.keep(Some(status));
+    }
+
+    fn keep(&mut self, status: Option<StatusCode>) {
+        if let Some((change, by)) = self.change.take() {
+            self.auth.tell(change.ended(status, by));
+        }
+    }
+}
+
+impl Drop for Audit<'_> {
+    fn drop(&mut self) {
+        self.keep(None);
+    }
 }
 
 /// Why a request does not pass; and who sent it, if that is known.
@@ -179,12 +213,6 @@ impl Gate {
         let detail = "Changes with the cookie need the header X-CSRF-Token, with what GET /api/v1/whoami says.";
         Err(Problem::new(StatusCode::FORBIDDEN, detail))
     }
-
-    fn keep(&self, change: Option<(Change, Who)>, status: StatusCode, from: IpAddr) {
-        if let Some((change, who)) = change {
-            self.auth.tell(change.ended(status, who.actor(from)));
-        }
-    }
 }
 
 /// The answer to somebody who may not log in.
@@ -238,4 +266,38 @@ async fn whole(body: Body) -> Result<Bytes, Problem> {
         let detail = format!("The body: {error}; it may have at most {MAX_BODY} bytes.");
         Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admin::auth::{Accounts, section};
+
+    #[test]
+    fn a_change_is_kept_once_even_if_nobody_waits_for_its_answer() {
+        let accounts = Accounts::of(&section(&[], &[]));
+        let auth = Arc::new(Auth::new(accounts, Arc::default()).expect("random bits"));
+        let bound = "127.0.0.1:1".parse().expect("an address");
+        let gate = Gate { auth: auth.clone(), bound };
+        let from = IpAddr::from([127, 0, 0, 1]);
+        let begun = || {
+            let change = Change::new("POST", "/api/v1/config/reload", "", b"");
+            Audit::of(&gate, change, Who::local(), from)
+        };
+        drop(begun());
+        begun().ended(StatusCode::OK);
+        begun().ended(StatusCode::CONFLICT);
+        let kept = auth.events.since(0);
+        let told: Vec<_> = kept.iter().map(|event| event.what.text.as_str()).collect();
+        assert_eq!(
+            told,
+            [
+                "local: POST config/reload (nobody waited for the answer)",
+                "local: POST config/reload",
+                "local: POST config/reload (refused)"
+            ]
+        );
+        let outcomes: Vec<_> = kept.iter().map(|event| &*event.what.details["outcome"]).collect();
+        assert_eq!(outcomes, ["unknown", "done", "refused"]);
+    }
 }

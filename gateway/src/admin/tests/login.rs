@@ -118,6 +118,20 @@ fn roles_decide_who_may_change_what() {
 }
 
 #[test]
+fn a_change_with_a_body_that_is_too_long_is_kept_as_refused() {
+    let server = guarded();
+    let token = "Authorization: Bearer agw_ci";
+    let body = "x".repeat(extract::MAX_BODY + 1);
+    let (status, ..) = send(&server, "PATCH /api/v1/nodes/main/n1", &[JSON, token], &body);
+    assert_eq!(status, 413);
+    let (_, _, events) =
+        send(&server, "GET /api/v1/events", &["Accept: application/json", token], "");
+    let event = &events["events"][0];
+    assert_eq!(event["text"], "ci: PATCH nodes/main/n1 (refused)");
+    assert_eq!(event["details"]["status"], "413");
+}
+
+#[test]
 fn changes_with_the_cookie_need_its_own_token_and_page() {
     let server = guarded();
     let (cookie, csrf) = by_cookie(&server, "operator");
