@@ -187,7 +187,11 @@ mod tests {
             (Who::Operator, Phase::Relay, false),
             (Who::Gateway, Phase::Drain, false),
         ] {
-            assert_eq!(is_refusal(&End::new(who, phase, "x")), refused, "{who:?} {phase:?}");
+            assert_eq!(
+                is_refusal(&End::new(who, phase, "client-gone")),
+                refused,
+                "{who:?} {phase:?}"
+            );
         }
     }
 }
