@@ -12,9 +12,6 @@ pub const IS_BUILT: bool = cfg!(console_built);
 /// The page that is shown instead of the console when it is not in this binary.
 pub const NOT_BUILT: &str = include_str!("not-built.html");
 
-/// The first page of a binary without the console.
-pub const INDEX: &str = NOT_BUILT;
-
 #[derive(RustEmbed)]
 #[folder = "dist"]
 #[allow_missing = true]

@@ -48,8 +48,9 @@ pub(super) fn router(sources: &Sources) -> Router {
     let streams = plain(events::router())
         .with_state(sources.events.clone())
         .merge(plain(tap::router()).with_state(sources.tapping.clone()));
-    let queried = Arc::new(document::queried(&document()));
-    let text = text();
+    let document = document();
+    let queried = Arc::new(document::queried(&document));
+    let text = text_of(&document);
     let document = async move || ([(CONTENT_TYPE, JSON)], text.clone());
     json.route_layer(from_fn(json_only))
         .merge(streams)
@@ -59,8 +60,14 @@ pub(super) fn router(sources: &Sources) -> Router {
 }
 
 /// What is at `/api/openapi.json`, and kept in `docs`, too.
+fn text_of(document: &OpenApi) -> String {
+    serde_json::to_string_pretty(document).unwrap_or_default() + "\n"
+}
+
+/// The same, for tests.
+#[cfg(test)]
 pub(super) fn text() -> String {
-    serde_json::to_string_pretty(&document()).unwrap_or_default() + "\n"
+    text_of(&document())
 }
 
 fn document() -> OpenApi {

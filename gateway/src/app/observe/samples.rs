@@ -5,10 +5,7 @@ use std::time::Duration;
 
 use super::listeners::Door;
 use crate::cluster::node::Node;
-use crate::config::model::{
-    Gateway, Listener, ListenerName, Log, LogFormat, LogLevel, LogOutput, Model, Protocol, ProxyIn,
-    samples,
-};
+use crate::config::model::{Listener, ListenerName, Model, samples};
 use crate::gate::Gate;
 use crate::session::registry::{Registry, Session, SessionFacts, SessionId, Software};
 use crate::session::routed::Routed;
@@ -59,41 +56,11 @@ pub(super) fn model() -> Model {
     let cluster =
         samples::cluster("main", vec![samples::node("r1", 5671), samples::node("r2", 5672)]);
     let listener = |name: &str, port: u16| Listener {
-        name: ListenerName(name.into()),
         bind: vec![([127, 0, 0, 1], port).into()],
-        protocol: Protocol::Amqp,
-        cluster: Some(cluster.name.clone()),
-        max_connections: None,
-        proxy_protocol: ProxyIn::Off,
-        trusted_proxies: Vec::new(),
-        tls: None,
+        ..samples::listener(name, Some("main"))
     };
     let listeners = vec![listener("amqp", 5672), listener("other", 5673)];
-    let rate = std::num::NonZeroU32::MIN.saturating_add(99);
-    let gateway = Gateway {
-        name: "gw".into(),
-        workers: 1,
-        max_connections: 1000,
-        handshake_timeout: Duration::from_secs(10),
-        idle_timeout: None,
-        user: None,
-        group: None,
-        drain_timeout: Duration::from_secs(60),
-        drain_rate: rate,
-        name_servers: Vec::new(),
-        reload_on_change: false,
-    };
-    let (level, format) = (LogLevel::Info, LogFormat::Text);
-    Model {
-        gateway,
-        log: Log { level, format, output: LogOutput::Stdout, access: false },
-        listeners,
-        routes: Vec::new(),
-        clusters: vec![cluster],
-        virtual_routers: Vec::new(),
-        email: None,
-        admin: None,
-    }
+    Model { listeners, ..samples::model(vec![cluster]) }
 }
 
 /// Its listeners, none of which runs.

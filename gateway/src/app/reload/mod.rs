@@ -221,10 +221,14 @@ impl Steward {
 
     fn refused(&self, who: Who, problems: Vec<ConfigProblem>) -> Refusal {
         let words: Vec<_> = problems.iter().map(words::in_words).collect();
-        let by = who.name();
-        error!(by, problems = words.len(), "configuration refused: the one in force stays");
-        for line in words.iter().take(LINES) {
-            error!("{line}");
+        let (by, warns) = (who.name(), |problem: &ConfigProblem| problem.severity == "warning");
+        let errors = problems.iter().filter(|problem| !warns(problem)).count();
+        error!(by, problems = errors, "configuration refused: the one in force stays");
+        for (problem, line) in problems.iter().zip(&words).take(LINES) {
+            match warns(problem) {
+                true => warn!("{line}"),
+                false => error!("{line}"),
+            }
         }
         self.shared.metrics.config_reload("refused");
         let text = match words.as_slice() {
