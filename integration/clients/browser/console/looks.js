@@ -2,7 +2,7 @@
 // Pictures of it for people to look at.
 'use strict';
 const { readFileSync } = require('fs');
-const { assert, base, check, login, pictures } = require('./lead');
+const { act, assert, base, check, login, pictures } = require('./lead');
 
 const DESKTOP = { width: 1440, height: 900 };
 const PHONE = { width: 390, height: 844 };
@@ -58,6 +58,19 @@ module.exports = async function looks(page) {
     await page.locator('dialog').waitFor();
     await look(page, 'question', false);
     await page.keyboard.press('Escape');
+  });
+  await check('looks-of-an-alarm', page, async () => {
+    await act('kill n2');
+    await page.evaluate(() => { location.hash = '/'; });
+    await page.locator('.alarm', { hasText: 'main/n2' }).waitFor();
+    await look(page, 'alarm');
+  });
+  await check('looks-of-a-gateway-that-does-not-answer', page, async () => {
+    await act('freeze');
+    await page.locator('.stale').waitFor();
+    await look(page, 'stale');
+    await act('thaw');
+    await page.locator('.stale').waitFor({ state: 'detached' });
   });
   await check('looks-of-the-menu', page, async () => {
     await page.locator('.user-button').click();
