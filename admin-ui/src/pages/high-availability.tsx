@@ -101,6 +101,12 @@ function Move({ router, reload }: { router: VirtualRouter; reload: () => void })
     reload();
   };
   const reclaim = async () => {
+    const yes = await confirm({
+      title: t("ha.reclaim_title", { name }),
+      body: <p>{t("ha.reclaim_body")}</p>,
+      action: t("ha.reclaim"),
+    });
+    if (!yes) return;
     await post(url`virtual-routers/${name}/reclaim`);
     done(t("ha.reclaiming", { name }));
     reload();

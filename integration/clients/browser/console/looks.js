@@ -28,12 +28,16 @@ const PAGES = [
 const PREPARE = {
   session: async (page) => {
     await page.evaluate(() => { location.hash = '/sessions?search=orders-api'; });
+    await page.locator('tbody tr').nth(1).waitFor({ state: 'detached' });
     await page.getByRole('link', { name: 'orders-api' }).first().click();
     await page.getByRole('button', { name: 'Start', exact: true }).click();
     await page.locator('.tap-method', { hasText: 'basic.deliver' }).first().waitFor();
     await page.getByRole('button', { name: 'Pause', exact: true }).click();
   },
-  configuration: async (page) => page.getByRole('button', { name: 'Compare', exact: true }).click(),
+  configuration: async (page) => {
+    await page.getByRole('button', { name: 'Compare', exact: true }).click();
+    await page.locator('.outcome').waitFor();
+  },
 };
 
 module.exports = async function looks(page) {
