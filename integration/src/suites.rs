@@ -9,6 +9,7 @@ mod script;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::io::{self, Write as _};
 use std::net::SocketAddr;
 
 use anyhow::{Result, bail};
@@ -163,6 +164,8 @@ impl Report {
             Some(("ok", name)) => (name, None),
             Some(("FAIL", rest)) => {
                 let (name, why) = rest.split_once(' ').unwrap_or((rest, "no reason given"));
+                // At once, and past what keeps the output of tests back until the last has ended.
+                let _ = writeln!(io::stderr(), "FAIL {name} {why}");
                 (name, Some(why.to_owned()))
             }
             _ => bail!("neither `ok NAME` nor `FAIL NAME why`: {line}"),

@@ -1,21 +1,25 @@
 // A word of explanation beside what is pointed at or in focus. One for the whole console, above everything.
 
 import type { ComponentChildren } from "preact";
-import { useEffect } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import { store, useStore } from "../state/store";
 
-const shown = store<{ text: string; left: number; top: number } | null>(null);
+const shown = store<{ host: object; text: string; left: number; top: number } | null>(null);
 const WIDTH = 272;
-const hide = () => shown.set(null);
 
 /** Shows `text` for its children; nothing without a text. */
 export function Tip({ text, children }: { text: string | null | undefined; children: ComponentChildren }) {
+  // Its own only: others may have one when this goes.
+  const host = useRef({}).current;
+  const hide = () => {
+    if (shown.get()?.host === host) shown.set(null);
+  };
   useEffect(() => hide, []);
   const show = (event: Event) => {
     if (!text || !(event.currentTarget instanceof HTMLElement)) return;
     const at = event.currentTarget.getBoundingClientRect();
     const left = Math.max(8, Math.min(at.right - WIDTH, window.innerWidth - WIDTH - 8));
-    shown.set({ text, left, top: at.bottom + 6 });
+    shown.set({ host, text, left, top: at.bottom + 6 });
   };
   return (
     <span class="tip-host" onMouseEnter={show} onMouseLeave={hide} onFocusIn={show} onFocusOut={hide}>

@@ -48,7 +48,7 @@ export function Sessions({ query }: PageProps) {
           )}
         </p>
         <ColumnChoice chosen={chosen} onChoose={choose} />
-        <CloseAll filter={filter} found={data?.filtered ?? 0} onClosed={reload} />
+        <CloseAll filter={filter} found={data?.filtered ?? 0} busy={busy} onClosed={reload} />
       </div>
       {!data ? (
         error ? <Waiting error={error} onRetry={reload} /> : <Skeleton lines={14} />
@@ -87,10 +87,12 @@ function useBusy(question: string, data: unknown): boolean {
   return data !== null && data === answered.data && question !== answered.question;
 }
 
-function CloseAll(props: { filter: Record<string, string>; found: number; onClosed: () => void }) {
-  const { filter, found, onClosed } = props;
+function CloseAll(props: { filter: Record<string, string>; found: number; busy: boolean; onClosed: () => void }) {
+  const { filter, found, busy, onClosed } = props;
   const filtered = Object.keys(filter).length > 0;
-  const why = !filtered ? t("sessions.close_all_why") : found === 0 ? t("sessions.empty_filtered") : null;
+  // Until the answer is there, the number is that of another filter.
+  const empty = busy ? t("app.loading") : found === 0 ? t("sessions.empty_filtered") : null;
+  const why = filtered ? empty : t("sessions.close_all_why");
   const close = async () => {
     const sure = await confirm({
       title: t("sessions.close_all_title", { count: found }),
@@ -116,7 +118,7 @@ function CloseAll(props: { filter: Record<string, string>; found: number; onClos
   };
   return (
     <Action role="operator" tone="danger" why={why} onAct={close}>
-      {filtered && found > 0 ? t("sessions.close_all", { total: found }) : t("sessions.close_all_none")}
+      {filtered && !busy && found > 0 ? t("sessions.close_all", { total: found }) : t("sessions.close_all_none")}
     </Action>
   );
 }

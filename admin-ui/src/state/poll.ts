@@ -31,9 +31,12 @@ export function usePoll<T>(path: string | null, everyMs: number, query?: Query, 
     const controller = new AbortController();
     let timer = 0;
     let asking = false;
+    // Somebody has changed something since the question was sent: its answer may be that of before.
+    let outdated = false;
     let failures = 0;
     if (fresh) setState({ data: null, error: null, at: null });
 
+    const pause = () => (failures ? Math.max(everyMs, Math.min(everyMs * 2 ** failures, AFTER_FAILURE_MS)) : everyMs);
     const ask = async () => {
       if (asking || controller.signal.aborted) return;
       window.clearTimeout(timer);
@@ -50,7 +53,8 @@ export function usePoll<T>(path: string | null, everyMs: number, query?: Query, 
       } finally {
         asking = false;
         if (!controller.signal.aborted && !document.hidden) {
-          timer = window.setTimeout(ask, failures ? Math.max(everyMs, Math.min(everyMs * 2 ** failures, AFTER_FAILURE_MS)) : everyMs);
+          timer = window.setTimeout(ask, outdated ? 0 : pause());
+          outdated = false;
         }
       }
     };
@@ -58,7 +62,10 @@ export function usePoll<T>(path: string | null, everyMs: number, query?: Query, 
       if (document.hidden) window.clearTimeout(timer);
       else void ask();
     };
-    again.current = () => void ask();
+    again.current = () => {
+      outdated = asking;
+      void ask();
+    };
     document.addEventListener("visibilitychange", shown);
     void ask();
     return () => {

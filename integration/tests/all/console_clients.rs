@@ -84,13 +84,12 @@ async fn stay(lapin: Lapin, told: Told) {
 async fn reply(events: impl Stream<Item = Event>) -> Option<(u16, String)> {
     let mut events = pin!(events);
     while let Some(event) = events.next().await {
-        let Event::Error(error) = event else { continue };
-        return match error.kind() {
-            ErrorKind::ProtocolError(reply) => {
-                Some((reply.get_id(), reply.get_message().to_string()))
-            }
-            _ => None,
-        };
+        // That the socket has ended may be told before why.
+        if let Event::Error(error) = event
+            && let ErrorKind::ProtocolError(reply) = error.kind()
+        {
+            return Some((reply.get_id(), reply.get_message().to_string()));
+        }
     }
     None
 }

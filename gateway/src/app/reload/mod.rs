@@ -61,6 +61,8 @@ pub(super) struct Steward {
     file: FileWatch,
     /// The admin server that another one took the place of, until our answer is sent.
     old_admin: Option<AdminServer>,
+    /// Did something of the last configuration not work, though it is in force? The same text tries it again.
+    incomplete: bool,
     /// Has a signal asked to stop while something was read?
     stopping: bool,
 }
@@ -85,6 +87,7 @@ impl Steward {
             orders,
             file: FileWatch::new(path),
             old_admin: None,
+            incomplete: false,
             stopping: false,
         }
     }
@@ -151,7 +154,8 @@ impl Steward {
         };
         let before = self.desk.known().in_force.clone();
         let mut changes = candidate.changes(&before.model);
-        if candidate.text == before.text && candidate.model == before.written {
+        let is_the_same = candidate.text == before.text && candidate.model == before.written;
+        if is_the_same && !self.incomplete {
             return Ok(self.unchanged(&who, &changes, candidate.problems));
         }
         let model = candidate::without_restart(&candidate.model, &before.model);
@@ -179,11 +183,13 @@ impl Steward {
         let committed = prepared.commit(hands.gateway, hands.logs, &model, self).await;
         let Committed { sessions_closed, problems: failed, old_admin } = committed;
         self.old_admin = old_admin;
+        let incomplete = !failed.is_empty();
         let file = self.desk.path().display().to_string();
         problems.extend(failed.into_iter().map(|why| words::problem(&file, why, "")));
         let in_force = InForce { text: text.clone(), written, model };
         self.desk.known().in_force = Arc::new(in_force);
         self.applied(text, who, &changes, &problems, sessions_closed);
+        self.incomplete = incomplete;
         let changes = changes.iter().map(words::change).collect();
         Ok(Reloaded { revision, changes, problems, sessions_closed })
     }
@@ -262,7 +268,11 @@ impl Steward {
     ) {
         let mut words: Vec<_> = changes.iter().map(ToString::to_string).collect();
         if words.is_empty() {
-            words.push("nothing but its text: comments, order or layout".to_owned());
+            let nothing = match self.incomplete {
+                true => "nothing new: what could not be had before is tried again",
+                false => "nothing but its text: comments, order or layout",
+            };
+            words.push(nothing.to_owned());
         }
         let by = who.name();
         let revision = self.desk.known().revisions.last() + 1;

@@ -18,7 +18,9 @@ async function check(name, page, run) {
     console.log(`ok ${name}`);
   } catch (problem) {
     await page.screenshot({ path: `${pictures}/failed-${name}.png` }).catch(console.error);
-    console.log(`FAIL ${name} ${String(problem.stack || problem).replace(/\s+/g, ' ').slice(0, 900)}`);
+    const shown = await page.locator('body').innerText({ timeout: 5000 }).catch(String);
+    const line = (text, most) => String(text).replace(/\s+/g, ' ').slice(0, most);
+    console.log(`FAIL ${name} ${line(problem.stack || problem, 900)} | ${page.url()} shows: ${line(shown, 1200)}`);
   }
   if (process.env.TIMES) console.error(name, Date.now() - begun, 'ms');
 }

@@ -1,6 +1,6 @@
 // How every page looks.
 'use strict';
-const { base, check, login } = require('./lead');
+const { act, base, check, login } = require('./lead');
 const look = require('./look');
 
 // Name, address, and what says that the page has what it shows.
@@ -53,6 +53,19 @@ module.exports = async function looks(page) {
     await page.locator('dialog').waitFor();
     await look(page, 'question', false);
     await page.keyboard.press('Escape');
+  });
+  await check('looks-of-an-alarm', page, async () => {
+    await act('kill n2');
+    await page.evaluate(() => { location.hash = '/'; });
+    await page.locator('.alarm', { hasText: 'main/n2' }).waitFor();
+    await look(page, 'alarm');
+  });
+  await check('looks-of-a-gateway-that-does-not-answer', page, async () => {
+    await act('freeze');
+    await page.locator('.stale').waitFor();
+    await look(page, 'stale');
+    await act('thaw');
+    await page.locator('.stale').waitFor({ state: 'detached' });
   });
   await check('looks-of-the-menu', page, async () => {
     await page.locator('.user-button').click();
