@@ -132,6 +132,7 @@ export const en = {
   "overview.ha": "Shared addresses",
   "overview.ha_peer": "peer {address}, priority {priority}, heard {ago} ago",
   "overview.ha_no_peer": "no peer heard",
+  "overview.ha_no_peer_active": "no peer heard: backups keep silent",
   "overview.ha_empty": "No virtual routers are configured: this gateway stands alone.",
   "overview.up_for": "up for {duration}",
   "overview.revision": "revision {revision}",
@@ -384,6 +385,8 @@ export const en = {
   "ha.empty": "No virtual routers are configured: this gateway stands alone.",
   "ha.empty_more":
     "Two gateways can share an address, so that one takes over when the other fails. Add a [vrrp.NAME] to both configurations.",
+  "ha.unknown": "There is no virtual router {name}.",
+  "ha.all": "All virtual routers",
   "ha.addresses": "Addresses",
   "ha.held": "They are",
   "ha.held_here": "on this gateway",
@@ -395,6 +398,7 @@ export const en = {
   "ha.peer": "Peer",
   "ha.peer_line": "{address}, priority {priority}, heard {ago} ago",
   "ha.no_peer": "none heard",
+  "ha.no_peer_active": "none heard: backups keep silent while this gateway is active",
   "ha.interface": "Interface",
   "ha.vrid": "VRID",
   "ha.group": "Sync group",
@@ -408,9 +412,8 @@ export const en = {
   "ha.release_name": "Release the addresses of {name}",
   "ha.release_title": "Release the addresses of {name}?",
   "ha.release_body":
-    "The peer takes them, and the sessions on them are closed with 320: their clients come back at the peer. Reclaim takes them back.",
-  "ha.release_alone":
-    "No peer is heard. The sessions on these addresses are closed with 320, and the addresses come back here after a moment.",
+    "The peer takes them, and the sessions on them are closed with 320: their clients come back at the peer. Reclaim takes them back. If there is no peer, the addresses come back here after a moment.",
+  "ha.release_group": "All virtual routers of the sync group {group} go together.",
   "ha.release_why": "The addresses are not on this gateway.",
   "ha.releasing": "{name}: the addresses go to the peer.",
   "ha.reclaim": "Reclaim",
