@@ -21,12 +21,14 @@ pub(super) struct Slot {
     pub(super) pace: Pace,
     /// Has it left the configuration? Then it hands over, or another one with its name begins after it.
     pub(super) leaving: bool,
+    /// Has any process been told of it? Else none can tell that it is gone.
+    pub(super) told: bool,
 }
 
 impl Slot {
     fn new(id: usize, router: Arc<VirtualRouter>, burden: Burden, released: bool) -> Self {
         let (state, releases, pace) = (State::Initialize, Releases::new(released), Pace::default());
-        Self { id, router, burden, state, releases, pace, leaving: false }
+        Self { id, router, burden, state, releases, pace, leaving: false, told: false }
     }
 
     pub(super) fn addresses(&self) -> Vec<IpAddr> {

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod reloads;
+
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
