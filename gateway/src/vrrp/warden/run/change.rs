@@ -18,7 +18,7 @@ impl Guard {
             return;
         }
         let left: Vec<_> = self.slots.all.iter().filter(|s| s.leaving).map(|s| s.id).collect();
-        let lost = self.slots.change(routers);
+        let moved = self.slots.change(routers);
         for slot in self.slots.all.iter().filter(|s| s.leaving && !left.contains(&s.id)) {
             info!("({}) hands over: its configuration is another, or gone", slot.router.name);
         }
@@ -29,7 +29,10 @@ impl Guard {
         self.forget_the_unheard_of();
         self.outdated = true;
         self.say_change(now);
-        for (router, addresses) in lost {
+        if !moved.back.is_empty() {
+            self.are_back(&moved.back);
+        }
+        for (router, addresses) in moved.lost {
             self.part_with(router, addresses, true, false, now);
         }
     }

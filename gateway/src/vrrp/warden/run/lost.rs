@@ -137,6 +137,12 @@ impl Guard {
         self.close(now);
     }
 
+    /// These addresses are here from now on: whoever comes to them is not closed any more.
+    pub(super) fn are_back(&mut self, addresses: &[IpAddr]) {
+        self.partings.retain_mut(|parting| !parting.forget(addresses));
+        (self.setup.closer)(addresses, Close::Over);
+    }
+
     /// Closes connections of addresses that leave.
     pub(super) fn close(&mut self, now: Instant) {
         let mut closed = Vec::new();

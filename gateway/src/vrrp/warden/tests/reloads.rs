@@ -10,6 +10,38 @@ fn both() -> VirtualRouter {
 }
 
 #[test]
+fn clients_of_an_address_that_a_second_reload_puts_back_are_neither_refused_nor_cut() {
+    let stage = Stage::new();
+    stage.live();
+    let (mut peer, _) = stage.begun();
+    peer.goes(State::Active);
+    until("it is active", || stage.has_told(Close::Over) > 0);
+    stage.change(&[both()]);
+    let over = stage.has_told_of("10.0.0.8", Close::Over);
+    stage.change(&[router()]);
+    until("its clients are cut", || stage.has_told_of("10.0.0.8", Close::Cut) > 0);
+    assert_eq!(stage.has_told_of("10.0.0.8", Close::Over), over);
+    stage.change(&[both()]);
+    assert!(stage.has_told_of("10.0.0.8", Close::Over) > over, "they may come again at once");
+    // Another address that leaves later is swept: by then the first one would have been.
+    let cut = stage.has_told_of("10.0.0.8", Close::Cut);
+    stage.change(&[at("10.0.0.8", router())]);
+    until("the other one is swept", || stage.has_told_of("10.0.0.9", Close::Over) > 1);
+    assert_eq!(stage.has_told_of("10.0.0.8", Close::Cut), cut, "nobody is cut later");
+}
+
+#[test]
+fn clients_of_an_address_that_comes_back_to_a_backup_wait_until_it_is_active() {
+    let stage = Stage::new();
+    stage.live();
+    let (_peer, _) = stage.begun();
+    stage.change(&[both()]);
+    stage.change(&[router()]);
+    stage.change(&[both()]);
+    assert_eq!(stage.has_told_of("10.0.0.8", Close::Over), 0);
+}
+
+#[test]
 fn one_that_no_process_ever_heard_of_is_gone_as_soon_as_it_leaves_the_configuration() {
     let stage = Stage::new();
     stage.live();
