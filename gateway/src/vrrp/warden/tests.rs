@@ -230,6 +230,28 @@ fn what_it_says_stands_on_the_board() {
 }
 
 #[test]
+fn alarms_of_a_process_that_has_died_are_over() {
+    let stage = Stage::new();
+    stage.live();
+    let (mut peer, _) = stage.begun();
+    let mut news = stage.board.subscribe();
+    let text = Some("another password".to_owned());
+    peer.say(&Word::Alarm { router: 0, alarm: Alarm::OtherPassword, text });
+    let alarms = || stage.board.list().remove(0).1.alarms;
+    until("it stands", || !alarms().is_empty());
+    drop(peer);
+    stage.begun();
+    assert_eq!(alarms(), []);
+    let mut told = Vec::new();
+    while let Ok(next) = news.try_recv() {
+        if let News::Alarm(_, Alarm::OtherPassword, text) = next {
+            told.push(text.is_some());
+        }
+    }
+    assert_eq!(told, [true, false], "and its end is told once");
+}
+
+#[test]
 fn one_that_cannot_work_keeps_the_gateway_from_starting_and_says_why() {
     let mut stage = Stage::new();
     let mut peer = stage.peer();

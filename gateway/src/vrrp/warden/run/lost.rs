@@ -98,6 +98,11 @@ impl Guard {
                 let word = Word::Transition { router, from, to, priority: 0, reason };
                 self.setup.board.hear(&word, SystemTime::now());
             }
+            // The next process raises again what it sees itself, and knows of no others.
+            for alarm in self.setup.board.alarms(router) {
+                let over = Word::Alarm { router, alarm, text: None };
+                self.setup.board.hear(&over, SystemTime::now());
+            }
             statuses.push(Status {
                 router,
                 state: State::Initialize,
