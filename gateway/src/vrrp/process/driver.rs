@@ -25,9 +25,10 @@ use super::netlink::{Monitor, Netlink};
 use super::pipe::Pipe;
 use super::sockets::{Buffer, Receiver};
 use super::station::Station;
+use super::voice::Role;
 use super::wait;
 use crate::vrrp::machine::group::Routers;
-use crate::vrrp::machine::{Action, Event, State};
+use crate::vrrp::machine::{Action, Event, LEFT, State};
 use crate::vrrp::talk::{Level, Setup, Standing, Word};
 use beginning::Beginning;
 
@@ -147,7 +148,7 @@ impl Driver {
         self.remove_stale();
         for id in std::mem::take(&mut self.orphaned) {
             if let Some(index) = self.index_of(id) {
-                self.send(index, 0);
+                self.send(index, LEFT, Role::Other);
             }
         }
         let now = now();
