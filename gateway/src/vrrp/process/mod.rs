@@ -18,6 +18,7 @@ mod rights;
 mod rivals;
 mod sockets;
 mod station;
+mod voice;
 
 use std::io;
 use std::os::unix::net::UnixStream;

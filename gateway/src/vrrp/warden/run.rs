@@ -265,8 +265,7 @@ impl Guard {
                     slot.state = *to;
                     if *to == State::Active {
                         let back = slot.addresses();
-                        self.partings.retain_mut(|parting| !parting.forget(&back));
-                        (self.setup.closer)(&back, Close::Over);
+                        self.are_back(&back);
                     }
                 }
             }
