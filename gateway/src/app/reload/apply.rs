@@ -63,7 +63,7 @@ impl Steps<'_> {
     pub(super) async fn prepare(
         self,
         gateway: &mut Gateway,
-        logs: &Logs<'_>,
+        logs: &Logs,
         path: &Path,
     ) -> Result<Prepared, Vec<ConfigProblem>> {
         let Self { before, model, tls, revision } = self;
@@ -81,7 +81,7 @@ impl Steps<'_> {
         };
         let listeners = gateway.listeners.plan(model, &tls, &ground);
         let listeners = listeners.map_err(|all| all.into_iter().for_each(&mut wrong)).ok();
-        let log = logs.sink.prepare(&model.log);
+        let log = logs.prepare(&model.log).await;
         let log = log.map_err(|error| wrong(format!("log: {error}"))).ok();
         let admin = admin_plan(gateway, (before, model), &tls, &shares).map_err(&mut wrong).ok();
         let threads = listeners.as_ref().map(|plan| gateway.make_threads(plan, &logs.dispatch));
@@ -184,7 +184,7 @@ impl Prepared {
     pub(super) async fn commit(
         self,
         gateway: &mut Gateway,
-        logs: &Logs<'_>,
+        logs: &Logs,
         model: &Model,
         steward: &Steward,
     ) -> Committed {

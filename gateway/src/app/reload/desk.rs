@@ -2,13 +2,13 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot};
 
+use super::super::disk::Unanswered;
 use super::candidate::{self, Candidate};
 use super::revisions::{Revisions, Who};
 use super::{InForce, words};
@@ -89,18 +89,21 @@ impl Desk {
     async fn candidate(&self) -> Result<Candidate, Vec<ConfigProblem>> {
         let (path, tls) = (self.path.clone(), self.tls());
         let read = tokio::task::spawn_blocking(move || candidate::from_file(&path, &tls));
-        read.await.unwrap_or_else(|error| Err(vec![self.broken(&error)]))
+        read.await.unwrap_or_else(|error| Err(vec![self.unread(&error.into())]))
     }
 
-    pub(super) fn broken(&self, error: &tokio::task::JoinError) -> ConfigProblem {
-        let file = self.path.display().to_string();
-        words::problem(&file, format!("cannot be read: {error}"), "this is a fault of the gateway")
-    }
-
-    pub(super) fn hangs(&self, waited: Duration) -> ConfigProblem {
-        let file = self.path.display().to_string();
-        let text = format!("this, or a file that it names, was not read within {waited:?}");
-        words::problem(&file, text, "see whether its disk answers, and whether it is a file")
+    /// Why a reading has no outcome.
+    pub(super) fn unread(&self, why: &Unanswered) -> ConfigProblem {
+        let (text, advice) = match why {
+            Unanswered::Late(waited) => (
+                format!("this, or a file that it names, was not read within {waited:?}"),
+                "see whether its disk answers, and whether it is a file",
+            ),
+            Unanswered::Broken(error) => {
+                (format!("cannot be read: {error}"), "this is a fault of the gateway")
+            }
+        };
+        words::problem(&self.path.display().to_string(), text, advice)
     }
 
     async fn order(&self, what: What, by: Actor) -> Answer {
@@ -170,7 +173,7 @@ impl Configurator for Desk {
                 let candidate = candidate::from_file(&path, &tls)?;
                 Ok(compared(candidate, &in_force, &keeper))
             });
-            let read = read.await.unwrap_or_else(|error| Err(vec![self.broken(&error)]));
+            let read = read.await.unwrap_or_else(|error| Err(vec![self.unread(&error.into())]));
             read.unwrap_or_else(|problems| Diff {
                 valid: false,
                 problems,

@@ -17,10 +17,10 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::mpsc;
-use tokio::time::{MissedTickBehavior, interval, timeout};
 use tracing::{error, info, warn};
 
-use super::signals::{self, Asked, Signals};
+use super::disk::Disk;
+use super::signals::{Asked, Signals};
 use super::{Gateway, Logs};
 use crate::admin::AdminServer;
 use crate::admin::operator::Refusal;
@@ -59,6 +59,8 @@ pub(super) struct Steward {
     desk: Desk,
     orders: mpsc::Receiver<Order>,
     file: FileWatch,
+    /// Where orders are read from. Others who read do not keep them waiting.
+    disk: Disk,
     /// The admin server that another one took the place of, until our answer is sent.
     old_admin: Option<AdminServer>,
     /// Did something of the last configuration not work, though it is in force? The same text tries it again.
@@ -70,7 +72,7 @@ pub(super) struct Steward {
 /// What a running gateway is changed by.
 struct Hands<'a> {
     gateway: &'a mut Gateway,
-    logs: &'a Logs<'a>,
+    logs: &'a Logs,
     signals: &'a mut Signals,
 }
 
@@ -86,6 +88,7 @@ impl Steward {
             desk,
             orders,
             file: FileWatch::new(path),
+            disk: Disk::default(),
             old_admin: None,
             incomplete: false,
             stopping: false,
@@ -103,21 +106,15 @@ impl Steward {
     }
 
     /// Takes orders until a signal asks to stop.
-    pub(super) async fn run(
-        &mut self,
-        gateway: &mut Gateway,
-        signals: &mut Signals,
-        logs: &Logs<'_>,
-    ) {
+    pub(super) async fn run(&mut self, gateway: &mut Gateway, signals: &mut Signals, logs: &Logs) {
         let mut hands = Hands { gateway, logs, signals };
-        let mut looks = interval(file::LOOK_EVERY);
-        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while !self.stopping {
+            let watches = self.desk.known().in_force.model.gateway.reload_on_change;
             tokio::select! {
                 asked = hands.signals.next() => match asked {
                     Asked::Stop => break,
                     Asked::Reload => {
-                        signals::reopen(logs.sink);
+                        logs.reopen().await;
                         let _ = self.carry_out(&mut hands, &What::Reload, Who::Signal).await;
                     }
                 },
@@ -125,11 +122,8 @@ impl Steward {
                     // Whoever does not wait for it any more finds it in the history.
                     let _ = answer.send(self.carry_out(&mut hands, &what, who).await);
                 }
-                _ = looks.tick() => {
-                    let watches = self.desk.known().in_force.model.gateway.reload_on_change;
-                    if watches && self.file.look() {
-                        let _ = self.carry_out(&mut hands, &What::Reload, Who::FileChange).await;
-                    }
+                () = self.file.changed(), if watches => {
+                    let _ = self.carry_out(&mut hands, &What::Reload, Who::FileChange).await;
                 }
             }
             if let Some(old) = self.old_admin.take() {
@@ -200,22 +194,24 @@ impl Steward {
         what: &What,
     ) -> Result<Result<Candidate, Vec<ConfigProblem>>, Refusal> {
         let (path, tls) = (self.desk.path().to_owned(), self.desk.tls());
-        let reading = match *what {
+        let read = match *what {
             What::Reload => {
-                self.file.known();
-                tokio::task::spawn_blocking(move || candidate::from_file(&path, &tls))
+                let reading = move || (file::marks(&path), candidate::from_file(&path, &tls));
+                let read = self.disk.ask(READ_PATIENCE, reading).await;
+                read.map(|(marks, read)| {
+                    self.file.known(marks);
+                    read
+                })
             }
             What::Rollback(number) => {
                 let known = self.desk.known();
                 let text = known.revisions.find(number).and_then(|of| of.text.clone());
                 let text = text.ok_or_else(|| desk::unknown(number))?;
-                tokio::task::spawn_blocking(move || candidate::from_text(text, &path, &tls))
+                let reading = move || candidate::from_text(text, &path, &tls);
+                self.disk.ask(READ_PATIENCE, reading).await
             }
         };
-        Ok(match timeout(READ_PATIENCE, reading).await {
-            Ok(read) => read.unwrap_or_else(|error| Err(vec![self.desk.broken(&error)])),
-            Err(_) => Err(vec![self.desk.hangs(READ_PATIENCE)]),
-        })
+        Ok(read.unwrap_or_else(|why| Err(vec![self.desk.unread(&why)])))
     }
 
     /// A signal asks to stop, and nothing has changed yet.
