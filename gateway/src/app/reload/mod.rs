@@ -8,6 +8,7 @@ mod apply;
 mod candidate;
 mod desk;
 mod file;
+pub(in crate::app) mod outcome;
 mod retire;
 mod revisions;
 mod words;
@@ -34,11 +35,12 @@ use candidate::Candidate;
 pub(in crate::app) use desk::Desk;
 use desk::{Answer, Known, Order, What};
 use file::FileWatch;
+use outcome::Outcome;
 pub(in crate::app) use retire::UnderWay;
 use revisions::{Revisions, Who};
 
 /// How long reading files may take: one may be on a disk that does not answer, or be a pipe.
-const READ_PATIENCE: Duration = Duration::from_secs(30);
+const READ_PATIENCE: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 30 });
 /// Lines in the log on one reload.
 const LINES: usize = 50;
 
@@ -65,6 +67,8 @@ pub(super) struct Steward {
     old_admin: Option<AdminServer>,
     /// Did something of the last configuration not work, though it is in force? The same text tries it again.
     incomplete: bool,
+    /// Was the last one refused? Then it is told when the file says what is in force again.
+    refused: bool,
     /// Has a signal asked to stop while something was read?
     stopping: bool,
 }
@@ -91,6 +95,7 @@ impl Steward {
             disk: Disk::default(),
             old_admin: None,
             incomplete: false,
+            refused: false,
             stopping: false,
         }
     }
@@ -221,7 +226,7 @@ impl Steward {
         desk::stopping()
     }
 
-    fn refused(&self, who: Who, problems: Vec<ConfigProblem>) -> Refusal {
+    fn refused(&mut self, who: Who, problems: Vec<ConfigProblem>) -> Refusal {
         let words: Vec<_> = problems.iter().map(words::in_words).collect();
         let (by, warns) = (who.name(), |problem: &ConfigProblem| problem.severity == "warning");
         let errors = problems.iter().filter(|problem| !warns(problem)).count();
@@ -237,12 +242,18 @@ impl Steward {
             [only] => format!("refused: {only}"),
             all => format!("refused, with {} problems", all.len()),
         };
-        self.event(Severity::Warning, text, &who, &words);
+        self.refused = true;
+        self.event(Outcome::Refused, text, &who, &words);
         self.desk.known().revisions.refused(who, words.clone(), SystemTime::now());
         Refusal::Invalid("The configuration is refused, the one in force stays.".to_owned(), words)
     }
 
-    fn unchanged(&self, who: &Who, waiting: &[Change], problems: Vec<ConfigProblem>) -> Reloaded {
+    fn unchanged(
+        &mut self,
+        who: &Who,
+        waiting: &[Change],
+        problems: Vec<ConfigProblem>,
+    ) -> Reloaded {
         let revision = self.desk.known().revisions.last();
         let by = who.name();
         info!(revision, by, "configuration unchanged: it is in force already");
@@ -250,12 +261,16 @@ impl Steward {
             warn!("{change}");
         }
         self.shared.metrics.config_reload("unchanged");
+        if std::mem::take(&mut self.refused) {
+            let text = format!("valid again: it says what is in force, revision {revision}");
+            self.event(Outcome::Unchanged, text, who, &[]);
+        }
         let changes = waiting.iter().map(words::change).collect();
         Reloaded { revision, changes, problems, sessions_closed: 0 }
     }
 
     fn applied(
-        &self,
+        &mut self,
         text: Arc<str>,
         who: Who,
         changes: &[Change],
@@ -285,21 +300,27 @@ impl Steward {
             [only] => format!("revision {revision} in force: {only}"),
             all => format!("revision {revision} in force, with {} changes", all.len()),
         };
+        self.refused = false;
         match failed {
-            None => self.event(Severity::Info, text_of_event, &who, &words),
+            None => self.event(Outcome::Applied, text_of_event, &who, &words),
             Some(problem) => {
                 let text = format!("{text_of_event}; but {}", problem.message);
-                self.event(Severity::Warning, text, &who, &words);
+                self.event(Outcome::Incomplete, text, &who, &words);
             }
         }
         self.desk.known().revisions.applied(text, who, words, SystemTime::now());
     }
 
-    fn event(&self, severity: Severity, text: String, who: &Who, words: &[String]) {
+    fn event(&self, outcome: Outcome, text: String, who: &Who, words: &[String]) {
         let file = self.desk.path().display().to_string();
+        let severity = match outcome {
+            Outcome::Applied | Outcome::Unchanged => Severity::Info,
+            Outcome::Incomplete | Outcome::Refused => Severity::Warning,
+        };
         let mut event = Event::new(Kind::Config, severity, file, text);
         event.actor = who.actor().cloned();
         event.details.insert("by".to_owned(), who.name().to_owned());
+        event.details.insert(outcome::KEY.to_owned(), outcome.name().to_owned());
         let some: Vec<_> = words.iter().take(LINES).cloned().collect();
         event.details.insert("changes".to_owned(), some.join("\n"));
         self.shared.events.add(event);
