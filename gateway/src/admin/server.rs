@@ -38,12 +38,14 @@ const PLAIN: &str = "HTTP/1.1 400 Bad Request\r\nContent-Type: application/probl
     \"detail\":\"This address speaks TLS: ask it with https:// in the URL.\"}";
 /// For the head of a request, and for the next one on an idle connection.
 pub(super) const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
-/// After that a connection ends with its present answer, or with its stream.
+/// After that a connection ends with its present answer, however long that takes, or with its stream.
 pub(super) const LIFETIME: Duration = Duration::from_secs(if cfg!(test) { 6 } else { 60 });
 /// A peer that takes nothing for so long is gone, or as good as that; streams would wait for it for ever.
 const SILENCE: Duration = Duration::from_secs(30);
-/// For the last answer of a connection, at its end or at that of the server.
-const LAST_ANSWER: Duration = Duration::from_secs(2);
+/// How long that may be: longer than the commands and the console wait for what they order.
+const LONGEST_ANSWER: Duration = Duration::from_secs(180);
+/// For the last answer of a connection when the server ends.
+pub(super) const LAST_ANSWER: Duration = Duration::from_secs(2);
 /// Largest head of a request, and what is read ahead, in bytes.
 pub(super) const MAX_HEAD: usize = 16 * 1024;
 /// Pause after a failed accept: out of file descriptors, the next one fails as well.
@@ -146,10 +148,17 @@ async fn talk<S: Transport>(stream: S, router: Router, line: Line) {
         streams.close();
         streams.wait().await;
     };
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = stop.cancelled() => last_answer(connection).await,
-        () = outlived => last_answer(connection).await,
+    let whole = async {
+        tokio::select! {
+            ended = connection.as_mut() => return ended,
+            () = outlived => {}
+        }
+        last_answer(connection.as_mut(), LONGEST_ANSWER).await
+    };
+    let ended = stop.run_until_cancelled(whole).await;
+    let ended = match ended {
+        Some(ended) => ended,
+        None => last_answer(connection, LAST_ANSWER).await,
     };
     if let Err(error) = ended {
         debug!(%error, "a connection to the admin address broke off");
@@ -180,7 +189,11 @@ impl Service<Request<Incoming>> for Named {
 
 type Connection<S> = http1::Connection<TokioIo<S>, Named>;
 
-async fn last_answer<S: Transport>(mut connection: Pin<&mut Connection<S>>) -> hyper::Result<()> {
+/// Takes no other request, and gives an answer that has been begun so much time.
+async fn last_answer<S: Transport>(
+    mut connection: Pin<&mut Connection<S>>,
+    patience: Duration,
+) -> hyper::Result<()> {
     connection.as_mut().graceful_shutdown();
-    timeout(LAST_ANSWER, connection).await.unwrap_or(Ok(()))
+    timeout(patience, connection).await.unwrap_or(Ok(()))
 }
