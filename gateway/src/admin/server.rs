@@ -17,7 +17,6 @@ use hyper_util::service::TowerToHyperService;
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -25,11 +24,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
+use super::guests::{Guest, Guests};
 use super::line::{Line, Room};
 use crate::tls::server::Termination;
 
-/// Connections at once; further clients wait in the accept queue.
-pub(super) const MAX_CONNECTIONS: usize = 64;
 /// For the TLS handshake.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 /// To somebody who speaks HTTP without TLS where there is TLS.
@@ -58,14 +56,14 @@ pub(super) async fn serve(
     router: Router,
     stop: CancellationToken,
 ) {
-    let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let mut guests = Guests::default();
     let room = Arc::<Room>::default();
     let connections = TaskTracker::new();
-    while let Some((stream, peer, slot)) = accept(&listener, &slots, &stop).await {
+    while let Some((stream, peer, guest)) = accept(&listener, &mut guests, &stop).await {
         let (room, stop) = (room.clone(), stop.clone());
         let secure = tls.is_some();
         let line = Line { peer, secure, streams: TaskTracker::new(), room, stop };
-        connections.spawn(connection(stream, tls.clone(), router.clone(), line, slot));
+        connections.spawn(connection(stream, tls.clone(), router.clone(), line, guest));
     }
     drop(listener);
     connections.close();
@@ -73,17 +71,21 @@ pub(super) async fn serve(
     let _ = timeout(2 * LAST_ANSWER, connections.wait()).await;
 }
 
-/// The next connection and its slot; `None` once stopped.
+/// The next connection that may be; `None` once stopped.
 async fn accept(
     listener: &TcpListener,
-    slots: &Arc<Semaphore>,
+    guests: &mut Guests,
     stop: &CancellationToken,
-) -> Option<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+) -> Option<(TcpStream, SocketAddr, Guest)> {
     let next = async {
-        let slot = Arc::clone(slots).acquire_owned().await.ok()?;
         loop {
+            let room = guests.room().await?;
             match listener.accept().await {
-                Ok((stream, peer)) => return Some((stream, peer, slot)),
+                Ok((stream, peer)) => {
+                    if let Some(guest) = guests.admit(room, peer.ip()) {
+                        return Some((stream, peer, guest));
+                    }
+                }
                 Err(error) => {
                     warn!(%error, "the admin address cannot accept a connection");
                     sleep(ACCEPT_PAUSE).await;
@@ -103,7 +105,7 @@ async fn connection(
     tls: Option<Arc<Termination>>,
     router: Router,
     line: Line,
-    _slot: OwnedSemaphorePermit,
+    _guest: Guest,
 ) {
     if let Err(error) = SockRef::from(&stream).set_tcp_user_timeout(Some(SILENCE)) {
         debug!(%error, "a connection to the admin address is not watched");

@@ -139,7 +139,7 @@ fn a_server_is_at_the_address_that_it_was_bound_for_whatever_a_configuration_say
 fn silent_strangers_cannot_keep_others_out() {
     let server = start(sources());
     let begun = Instant::now();
-    let silent: Vec<TcpStream> = (0..server::MAX_CONNECTIONS).map(|_| connect(&server)).collect();
+    let silent: Vec<TcpStream> = (0..guests::MAX_CONNECTIONS).map(|_| connect(&server)).collect();
     // One that says a little is no better off.
     (&silent[0]).write_all(b"GET /metrics HTTP/1.1\r\nHost:").unwrap();
     assert_eq!(ask(&server, "GET /metrics").1, "answer 42\n");
