@@ -16,6 +16,8 @@ mod pipe;
 mod real_time;
 mod rights;
 mod rivals;
+#[cfg(test)]
+mod samples;
 mod sockets;
 mod station;
 mod voice;
