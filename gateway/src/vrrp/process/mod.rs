@@ -19,6 +19,7 @@ mod rivals;
 #[cfg(test)]
 mod samples;
 mod sockets;
+mod source;
 mod station;
 mod voice;
 
