@@ -16,7 +16,10 @@ mod pipe;
 mod real_time;
 mod rights;
 mod rivals;
+#[cfg(test)]
+mod samples;
 mod sockets;
+mod source;
 mod station;
 mod voice;
 

@@ -10,6 +10,7 @@ use super::herald::Herald;
 use super::macvlan::Macvlan;
 use super::netlink::{Address, Link, Netlink};
 use super::rivals::Suspicion;
+use super::source;
 use super::voice::{Role, Voice};
 use crate::config::model::{Garp, VirtualAddress, VrrpChecksum, VrrpVersion};
 use crate::vrrp::machine::Settings;
@@ -211,22 +212,10 @@ impl Station {
         Macvlan::new(self.vrid, self.ipv6, below.index)
     }
 
-    /// The address that it advertises from, by what is on its interface.
-    pub(super) fn find_source(&self, link: &Link, addresses: &[Address]) -> Option<IpAddr> {
-        let mut here = addresses.iter().filter(|a| a.index == link.index && !a.tentative);
-        match self.config.source {
-            Some(source) => here.any(|a| a.address.address == source).then_some(source),
-            None => {
-                let fits = |a: &&Address| match a.address.address {
-                    IpAddr::V4(_) => !self.ipv6 && !a.secondary,
-                    IpAddr::V6(address) => self.ipv6 && address.is_unicast_link_local(),
-                };
-                let mut fitting = here.filter(fits).map(|a| a.address.address);
-                // The owner's virtual address is its own one.
-                let owner = self.config.priority == OWNER;
-                fitting.find(|address| owner || !self.has(*address))
-            }
-        }
+    /// Does this address move between gateways, with this virtual router, or did until a moment ago?
+    pub(super) fn shares(&self, address: IpAddr) -> bool {
+        source::is_shared(&self.config, address)
+            || self.departing.iter().any(|(lost, ..)| lost.address == address)
     }
 
     /// Says how it is to the peers.

@@ -36,20 +36,19 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-    use crate::vrrp::samples;
+    use crate::vrrp::process::samples::router;
 
     fn waiting(ids: &[usize]) -> Vec<(Router, Standing)> {
-        let router = |id: &usize| (Router::new(*id, &samples::router("amqp")), Standing::default());
-        ids.iter().map(router).collect()
+        ids.iter().map(|id| (router(*id, &["10.0.0.9"]), Standing::default())).collect()
     }
 
     #[test]
     fn one_that_left_the_configuration_before_it_began_is_told_to_be_gone() {
         let mut beginning = Beginning::default();
-        assert_eq!(beginning.change(waiting(&[1, 2, 3])), []);
+        assert!(beginning.change(waiting(&[1, 2, 3])).is_empty());
         assert_eq!(beginning.change(waiting(&[4, 2])), [1, 3]);
         assert_eq!(beginning.take().len(), 2);
-        assert_eq!(beginning.change(waiting(&[5])), [], "those that began tell it themselves");
+        assert!(beginning.change(waiting(&[5])).is_empty(), "those that began tell it themselves");
     }
 
     #[test]
