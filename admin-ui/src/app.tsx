@@ -1,6 +1,6 @@
 // The frame around all pages: navigation, top bar, the page itself, messages and questions.
 
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { ApiError, get } from "./api/client";
 import type { WhoAmI } from "./api/types";
 import { ConfirmHost } from "./components/confirm";
@@ -22,7 +22,7 @@ const ASK_AGAIN_MS = 3_000;
 export function App() {
   const tag = useLanguage();
   const { stage } = useStore(session);
-  useEffect(() => {
+  useLayoutEffect(() => {
     document.documentElement.lang = tag;
   }, [tag]);
   useWhoAmI(stage);

@@ -47,6 +47,7 @@ export function follow<T>(path: string, query: Query, handlers: StreamHandlers<T
         if (received.id) last = received.id;
         handlers.event(JSON.parse(received.data) as T, received.event);
       });
+      handlers.state?.("waiting");
       again();
     } catch (error) {
       if (controller.signal.aborted) return;
@@ -55,13 +56,13 @@ export function follow<T>(path: string, query: Query, handlers: StreamHandlers<T
         handlers.state?.("refused", error);
         return;
       }
-      if (error instanceof ApiError && error.status === 503) handlers.state?.("refused", error);
-      else again();
+      if (error instanceof ApiError) handlers.state?.("refused", error);
+      else handlers.state?.("waiting");
+      again();
     }
   };
   const again = () => {
     if (controller.signal.aborted) return;
-    handlers.state?.("waiting");
     timer = window.setTimeout(open, pause);
     pause = Math.min(pause * 2, LONGEST_PAUSE_MS);
   };

@@ -10,6 +10,7 @@ import { Table, useTableState, type Column } from "../components/table";
 import { done } from "../components/toast";
 import { count, t, word } from "../i18n";
 import { usePoll } from "../state/poll";
+import { session } from "../state/session";
 import "./manage.css";
 import type { PageProps } from "./pages";
 
@@ -112,6 +113,11 @@ function LoginList({ logins, reload }: { logins: ActiveLogin[]; reload: () => vo
       danger: true,
     });
     if (!yes) return;
+    if (login.own) {
+      await post("logout");
+      session.loggedOut();
+      return;
+    }
     await remove(url`admin/logins/${login.id}`);
     done(t("access.ended", { name: login.name }));
     reload();

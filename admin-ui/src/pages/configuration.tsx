@@ -47,7 +47,7 @@ export function Configuration({ parts }: PageProps) {
         />
       </div>
       <div role="status">{outcome && <ShowOutcome outcome={outcome} close={() => setOutcome(null)} />}</div>
-      <History config={data} reload={reload} />
+      <History config={data} show={setOutcome} reload={reload} />
       <Section title={t("config.text")} aside={t("config.masked")}>
         <pre class="panel text" tabIndex={0} aria-label={t("config.text")}>{data.text}</pre>
       </Section>
@@ -89,12 +89,7 @@ function Orders({ show, reload }: { show: (outcome: Outcome) => void; reload: ()
       action: t("config.reload"),
     });
     if (!yes) return;
-    const reloaded = await post<Reloaded>("config/reload");
-    show({
-      title: t("config.reloaded", { revision: reloaded.revision }), good: true, problems: reloaded.problems,
-      changes: reloaded.changes, sessions: reloaded.sessions_closed,
-    });
-    done(t("config.reloaded", { revision: reloaded.revision }));
+    show(tell(await post<Reloaded>("config/reload")));
     reload();
   };
   return (
@@ -104,6 +99,15 @@ function Orders({ show, reload }: { show: (outcome: Outcome) => void; reload: ()
       <Action role="operator" tone="primary" onAct={reloadFile}>{t("config.reload")}</Action>
     </>
   );
+}
+
+/** What has come of a reload or a rollback; a message says it, too, unless something is wrong. */
+function tell(reloaded: Reloaded): Outcome {
+  const { revision, problems, changes, sessions_closed: sessions } = reloaded;
+  const good = !problems.some((problem) => problem.severity === "error");
+  const title = t(good ? "config.reloaded" : "config.reloaded_but", { revision });
+  if (good) done(title);
+  return { title, good, problems, changes, sessions };
 }
 
 function ofDiff(diff: Diff): Outcome {
@@ -120,8 +124,8 @@ function ShowOutcome({ outcome, close }: { outcome: Outcome; close: () => void }
   return (
     <Section title={title} aside={dismiss} class="outcome">
       <div class="panel">
-        {problems.length === 0 && changes.length === 0 && !text && (
-          <Badge tone={good ? "good" : "bad"}>{title}</Badge>
+        {(!good || (problems.length === 0 && changes.length === 0 && !text)) && (
+          <p class="notice"><Badge tone={good ? "good" : "bad"}>{title}</Badge></p>
         )}
         <Problems problems={problems} />
         {sessions ? <p class="notice"><Badge tone="warning">{t("config.closes", { count: sessions })}</Badge></p> : null}
@@ -156,7 +160,8 @@ function Problems({ problems }: { problems: ConfigProblem[] }) {
   );
 }
 
-function History({ config, reload }: { config: Config; reload: () => void }) {
+function History(props: { config: Config; show: (outcome: Outcome) => void; reload: () => void }) {
+  const { config, show, reload } = props;
   const state = useTableState({ sort: "" });
   const back = async (revision: number) => {
     const yes = await confirm({
@@ -166,8 +171,7 @@ function History({ config, reload }: { config: Config; reload: () => void }) {
       danger: true,
     });
     if (!yes) return;
-    const reloaded = await post<Reloaded>("config/rollback", { revision });
-    done(t("config.reloaded", { revision: reloaded.revision }));
+    show(tell(await post<Reloaded>("config/rollback", { revision })));
     reload();
   };
   const columns: Column<Revision>[] = [

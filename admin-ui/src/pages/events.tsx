@@ -1,6 +1,7 @@
 // What happened, and who did what: the latest first, new ones as they come.
 
 import { useEffect, useState } from "preact/hooks";
+import type { ApiError } from "../api/client";
 import { follow, type StreamState } from "../api/stream";
 import type { Event, EventKind } from "../api/types";
 import { Badge, Empty, Moment, PageHead, severityTone } from "../components/basics";
@@ -20,6 +21,7 @@ export function Events({ query }: PageProps) {
   const kind = KINDS.find((known) => known === query["kind"]);
   const [events, setEvents] = useState<Event[]>([]);
   const [stream, setStream] = useState<StreamState>("connecting");
+  const [refusal, setRefusal] = useState<ApiError | null>(null);
   const [words, setWords] = useState("");
   const table = useTableState({ sort: "" });
 
@@ -29,19 +31,30 @@ export function Events({ query }: PageProps) {
       event: (event) => {
         // The notice of a gap has no number: what was missed follows it.
         if (typeof event.id !== "number") return;
-        setEvents((before) => (before.some((one) => one.id === event.id) ? before : [event, ...before].slice(0, KEPT)));
+        // A gateway that was started anew counts from one again.
+        const is = (one: Event) => one.id === event.id && one.at === event.at;
+        setEvents((before) => (before.some(is) ? before : [event, ...before].slice(0, KEPT)));
       },
-      state: setStream,
+      state: (state, error) => {
+        setStream(state);
+        if (error) setRefusal(error);
+        else if (state === "open") setRefusal(null);
+      },
     });
   }, [kind]);
 
   const fits = (event: Event) => JSON.stringify(event).toLowerCase().includes(words.toLowerCase());
-  const shown = [...events].sort((a, b) => b.id - a.id).filter((event) => !words || fits(event));
+  const shown = [...events].sort(latestFirst).filter((event) => !words || fits(event));
   return (
     <>
       <PageHead title={t("nav.events")} lead={t("lead.events")}>
         <Badge tone={stream === "open" ? "good" : "warning"}>{t(stream === "open" ? "link.live" : "link.lost")}</Badge>
       </PageHead>
+      {refusal && (
+        <p class="notice" role="alert">
+          <Badge tone="warning">{t("error.title")}</Badge> {refusal.message}
+        </p>
+      )}
       <div class="fields">
         <label>
           <span>{t("events.kind")}</span>
@@ -56,11 +69,14 @@ export function Events({ query }: PageProps) {
             onInput={(event) => setWords(event.currentTarget.value)} />
         </label>
       </div>
-      <Table caption={t("nav.events")} columns={columns()} rows={shown} rowKey={(event) => event.id} state={table}
+      <Table caption={t("nav.events")} columns={columns()} rows={shown} rowKey={(event) => `${event.id} ${event.at}`} state={table}
         empty={<Empty title={t("events.empty")}>{t("events.empty_more")}</Empty>} />
     </>
   );
 }
+
+/** By time; of the same moment, by number. */
+const latestFirst = (a: Event, b: Event) => Date.parse(b.at) - Date.parse(a.at) || b.id - a.id;
 
 const kindName = (kind: EventKind) => t(`kind.${kind.replace("-", "_")}` as "kind.node");
 

@@ -8,6 +8,7 @@ import { confirm } from "../components/confirm";
 import { done } from "../components/toast";
 import { count, duration, t, word } from "../i18n";
 import { usePoll } from "../state/poll";
+import { href } from "../state/router";
 import "./manage.css";
 import type { PageProps } from "./pages";
 
@@ -15,13 +16,14 @@ export function HighAvailability({ parts }: PageProps) {
   const { data, error, reload } = usePoll<VirtualRouters>("virtual-routers", 2_000);
   const [only] = parts;
   const shown = data?.virtual_routers.filter((router) => !only || router.virtual_router === only) ?? [];
+  const unknown = only && data?.virtual_routers.length ? only : null;
   return (
     <>
-      <PageHead title={t("nav.ha")} lead={t("lead.ha")} />
+      <PageHead title={t("nav.ha")} lead={only ? <a href={href(["ha"])}>{t("ha.all")}</a> : t("lead.ha")} />
       {!data && <Waiting error={error} onRetry={reload} />}
       {data && shown.length === 0 && (
         <div class="panel">
-          <Empty title={t("ha.empty")}>{t("ha.empty_more")}</Empty>
+          {unknown ? <Empty title={t("ha.unknown", { name: unknown })} /> : <Empty title={t("ha.empty")}>{t("ha.empty_more")}</Empty>}
         </div>
       )}
       {shown.map((router) => <OneRouter key={router.virtual_router} router={router} reload={reload} />)}
@@ -37,7 +39,7 @@ function OneRouter({ router, reload }: { router: VirtualRouter; reload: () => vo
       <div class="panel">
         {router.alarms.map((alarm) => (
           <p class="notice" role="status" key={alarm.alarm}>
-            <Badge tone="bad">{alarm.alarm}</Badge> {alarm.text}
+            <Badge tone="warning">{alarm.alarm}</Badge> {alarm.text}
           </p>
         ))}
         <div class="two">
@@ -50,7 +52,8 @@ function OneRouter({ router, reload }: { router: VirtualRouter; reload: () => vo
               [t("ha.priority"), priority(router)],
               [t("ha.peer"), peer
                 ? t("ha.peer_line", { address: peer.address, priority: peer.priority, ago: duration(peer.heard_ms / 1_000) })
-                : t("ha.no_peer")],
+                // Whoever is active hears no backup, so that it has a peer or none is not known.
+                : t(router.state === "active" ? "ha.no_peer_active" : "ha.no_peer")],
             ]}
           />
           <Facts
@@ -91,7 +94,11 @@ function Move({ router, reload }: { router: VirtualRouter; reload: () => void })
   const release = async () => {
     const yes = await confirm({
       title: t("ha.release_title", { name }),
-      body: <p>{t(router.peer ? "ha.release_body" : "ha.release_alone")}</p>,
+      body: (
+        <p>
+          {t("ha.release_body")} {router.sync_group && t("ha.release_group", { group: router.sync_group })}
+        </p>
+      ),
       action: t("ha.release"),
       danger: true,
     });
@@ -101,6 +108,12 @@ function Move({ router, reload }: { router: VirtualRouter; reload: () => void })
     reload();
   };
   const reclaim = async () => {
+    const yes = await confirm({
+      title: t("ha.reclaim_title", { name }),
+      body: <p>{t("ha.reclaim_body")}</p>,
+      action: t("ha.reclaim"),
+    });
+    if (!yes) return;
     await post(url`virtual-routers/${name}/reclaim`);
     done(t("ha.reclaiming", { name }));
     reload();
@@ -120,7 +133,8 @@ function Timeline({ router }: { router: VirtualRouter }) {
   const history = [...router.history].reverse();
   if (!history.length) return <p class="dim">{t("ha.no_transitions")}</p>;
   return (
-    <ol class="timeline">
+    // It scrolls: by keys, too.
+    <ol class="timeline" tabIndex={0} aria-label={t("ha.transitions")}>
       {history.map((step) => (
         <li key={step.at + step.to}>
           <Moment at={step.at} precise />

@@ -18,11 +18,13 @@ export function NodePage({ cluster, node }: { cluster: string; node: string }) {
   const polled = usePoll<Node>(url`nodes/${cluster}/${node}`, 2_000);
   const { data, error, reload } = polled;
   const title = `${cluster}/${node}`;
-  if (!data) {
+  // A reload may take it away while somebody looks.
+  const gone = error?.status === 404;
+  if (!data || gone) {
     return (
       <>
         <PageHead title={title} lead={<a href={href(["nodes"])}>{t("nodes.all")}</a>} />
-        {error?.status === 404 ? <Empty title={t("nodes.gone", { name: title })} /> : <Waiting error={error} onRetry={reload} />}
+        {gone ? <Empty title={t("nodes.gone", { name: title })} /> : <Waiting error={error} onRetry={reload} />}
       </>
     );
   }

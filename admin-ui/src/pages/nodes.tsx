@@ -1,13 +1,12 @@
 // Clusters and their nodes: how they are, and taking them in and out of service.
 
-import { patch, post, remove, url } from "../api/client";
-import type { AdminState, Cluster, Clusters, Node, Nodes as NodeList } from "../api/types";
+import { get, patch, post, remove, url } from "../api/client";
+import type { AdminState, Cluster, Clusters, Node, Nodes as NodeList, RebalanceNode, RebalancePlan } from "../api/types";
 import { Action } from "../components/action";
 import { Badge, Empty, Facts, PageHead, Section, Waiting } from "../components/basics";
 import { confirm } from "../components/confirm";
 import { condition } from "../components/nodes/condition";
 import { Progress } from "../components/nodes/progress";
-import { shares } from "../components/nodes/shares";
 import { Table, useTableState, type Column, type TableState } from "../components/table";
 import { done } from "../components/toast";
 import { count, t } from "../i18n";
@@ -81,7 +80,7 @@ function OneCluster({ cluster, nodes, state, reload }: ClusterProps) {
         state={state}
         empty={<Empty title={t("nodes.no_nodes")}>{t("nodes.no_nodes_more")}</Empty>}
       />
-      <Rebalance cluster={cluster} nodes={nodes} reload={reload} />
+      <Rebalance cluster={cluster} reload={reload} />
     </Section>
   );
 }
@@ -166,23 +165,20 @@ export function NodeActions({ node, reload }: { node: Node; reload: () => void }
   );
 }
 
-function Rebalance({ cluster, nodes, reload }: Omit<ClusterProps, "state">) {
+function Rebalance({ cluster, reload }: { cluster: Cluster; reload: () => void }) {
   const name = cluster.cluster;
   const run = cluster.rebalance;
-  const plan = shares(nodes);
-  const moves = plan.reduce((sum, share) => sum + share.surplus, 0);
   const begin = async () => {
+    const plan = await get<RebalancePlan>(url`clusters/${name}/rebalance`);
+    if (!plan.planned) return done(t("nodes.even", { name }));
+    const moves = ({ sessions, surplus }: RebalanceNode) =>
+      surplus ? t("nodes.rebalance_moves", { count: surplus, sessions: count(sessions) }) : count(sessions);
     const yes = await confirm({
       title: t("nodes.rebalance_title", { name }),
       body: (
         <>
-          <p>{t("nodes.rebalance_body", { count: moves })}</p>
-          <Facts
-            facts={plan.map((share) => [
-              share.node,
-              `${count(share.now)} → ${count(share.now - share.surplus + share.room)}`,
-            ])}
-          />
+          <p>{t("nodes.rebalance_body", { count: plan.planned, rate: plan.rate })}</p>
+          <Facts facts={plan.nodes.map((node) => [node.node, moves(node)])} />
         </>
       ),
       action: t("nodes.rebalance"),
@@ -206,9 +202,7 @@ function Rebalance({ cluster, nodes, reload }: Omit<ClusterProps, "state">) {
   }
   return (
     <p class="below">
-      <span class="dim">{moves ? t("nodes.uneven", { count: moves }) : t("nodes.even")}</span>
-      <Action role="operator" small label={t("nodes.rebalance_name", { name })} onAct={begin}
-        why={moves ? null : t("nodes.even")}>
+      <Action role="operator" small label={t("nodes.rebalance_name", { name })} onAct={begin}>
         {t("nodes.rebalance")}
       </Action>
     </p>

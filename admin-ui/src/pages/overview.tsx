@@ -127,7 +127,7 @@ function Routers({ virtual_routers }: VirtualRouters) {
               ? t("overview.ha_peer", {
                   address: router.peer.address, priority: String(router.peer.priority), ago: duration(router.peer.heard_ms / 1_000),
                 })
-              : t("overview.ha_no_peer")}
+              : t(router.state === "active" ? "overview.ha_no_peer_active" : "overview.ha_no_peer")}
           </span>
         </li>
       ))}

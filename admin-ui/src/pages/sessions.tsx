@@ -4,7 +4,7 @@ import { useEffect, useState } from "preact/hooks";
 import { remove } from "../api/client";
 import type { Closing, Sessions as SessionsPage } from "../api/types";
 import { Action } from "../components/action";
-import { Empty, PageHead, Skeleton, Waiting } from "../components/basics";
+import { Badge, Empty, PageHead, Skeleton, Waiting } from "../components/basics";
 import { confirm } from "../components/confirm";
 import { Filters, filterOf, inWords } from "../components/sessions/filters";
 import { ColumnChoice, columnsOf, useColumns } from "../components/sessions/columns";
@@ -50,6 +50,11 @@ export function Sessions({ query }: PageProps) {
         <ColumnChoice chosen={chosen} onChoose={choose} />
         <CloseAll filter={filter} found={data?.filtered ?? 0} busy={busy} onClosed={reload} />
       </div>
+      {data && error && error.status >= 400 && (
+        <p class="notice" role="alert">
+          <Badge tone="bad">{t("error.title")}</Badge> {[error.detail, ...error.reasons].filter(Boolean).join(" ")}
+        </p>
+      )}
       {!data ? (
         error ? <Waiting error={error} onRetry={reload} /> : <Skeleton lines={14} />
       ) : (

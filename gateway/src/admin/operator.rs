@@ -25,6 +25,12 @@ pub trait Operator: Send + Sync {
         change: view::NodeChange,
     ) -> Result<view::Node, Refusal>;
 
+    /// What a rebalance of a cluster would move. Changes nothing.
+    ///
+    /// # Errors
+    /// When there is no such cluster, or it cannot be rebalanced.
+    fn rebalance_plan(&self, cluster: &str) -> Result<view::RebalancePlan, Refusal>;
+
     /// Begins to rebalance a cluster; what will be moved.
     ///
     /// # Errors

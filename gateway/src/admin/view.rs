@@ -191,6 +191,28 @@ pub struct Rebalance {
     pub rate: u32,
 }
 
+/// `GET /api/v1/clusters/{cluster}/rebalance`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RebalancePlan {
+    /// Sessions that would be moved: 0 = it is even.
+    pub planned: usize,
+    /// Sessions moved a second.
+    pub rate: u32,
+    /// Its nodes, in the order of the configuration.
+    pub nodes: Vec<RebalanceNode>,
+}
+
+/// What a rebalance would do to a node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RebalanceNode {
+    /// Its name.
+    pub node: String,
+    /// Its sessions.
+    pub sessions: usize,
+    /// Those of them that would be moved.
+    pub surplus: usize,
+}
+
 /// An error, as RFC 9457 has it.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct Problem {

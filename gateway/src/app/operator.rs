@@ -66,18 +66,27 @@ impl Operator for Desk {
         Ok(self.view(node, *gone))
     }
 
+    fn rebalance_plan(&self, cluster: &str) -> Result<view::RebalancePlan, Refusal> {
+        let cluster = self.cluster(cluster)?;
+        let plan = self.keeper.rebalance_plan(&cluster.name);
+        let plan = plan.map_err(|error| not_rebalanced(&cluster, error))?;
+        let of_node = |of: &drain::Planned| view::RebalanceNode {
+            node: of.node.to_string(),
+            sessions: of.sessions,
+            surplus: of.surplus,
+        };
+        Ok(view::RebalancePlan {
+            planned: plan.iter().map(|of| of.surplus).sum(),
+            rate: cluster.model.rebalance_rate.get(),
+            nodes: plan.iter().map(of_node).collect(),
+        })
+    }
+
     fn rebalance(&self, cluster: &str) -> Result<view::Rebalance, Refusal> {
         let cluster = self.cluster(cluster)?;
         info!(cluster = %cluster.name, "an operator rebalances");
         let begun = self.keeper.rebalance(&cluster.name);
-        let refuse = |error: drain::Refused| match error {
-            drain::Refused::Unknown => unknown_cluster(&cluster.name.0),
-            drain::Refused::Fixed(_) => Refusal::Conflict(format!(
-                "Cluster {} cannot be rebalanced: {error}.",
-                cluster.name
-            )),
-        };
-        begun.map(|run| rebalance(&cluster, run)).map_err(refuse)
+        begun.map(|run| rebalance(&cluster, run)).map_err(|error| not_rebalanced(&cluster, error))
     }
 
     fn stop_rebalance(&self, cluster: &str) -> Result<view::Rebalance, Refusal> {
@@ -198,6 +207,15 @@ fn past(past: &Past) -> view::PastCheck {
         outcome: past.outcome.name().to_owned(),
         latency_ms: past.latency.as_micros() as f64 / 1000.0,
         at: time(past.at),
+    }
+}
+
+fn not_rebalanced(cluster: &Cluster, error: drain::Refused) -> Refusal {
+    match error {
+        drain::Refused::Unknown => unknown_cluster(&cluster.name.0),
+        drain::Refused::Fixed(_) => {
+            Refusal::Conflict(format!("Cluster {} cannot be rebalanced: {error}.", cluster.name))
+        }
     }
 }
 

@@ -14,7 +14,9 @@ use ureq::http::Method;
 
 use super::client::{Client, part};
 use super::login::Admin;
-use crate::admin::view::{AdminState, Cluster, Clusters, Node, NodeChange, Nodes, Rebalance};
+use crate::admin::view::{
+    AdminState, Cluster, Clusters, Node, NodeChange, Nodes, Rebalance, RebalanceNode, RebalancePlan,
+};
 
 /// How often it is asked how far a drain or rebalance is.
 const LOOK: Duration = Duration::from_millis(200);
@@ -125,6 +127,9 @@ pub(super) struct RebalanceCluster {
     /// End the rebalance that is under way.
     #[arg(long, conflicts_with = "no_wait")]
     stop: bool,
+    /// Only tell what would be moved.
+    #[arg(long, conflicts_with_all = ["no_wait", "stop"])]
+    dry_run: bool,
     #[command(flatten)]
     admin: Admin,
 }
@@ -223,6 +228,9 @@ impl RebalanceCluster {
         let (name, of_cluster) =
             (&self.cluster, format!("/api/v1/clusters/{}", part(&self.cluster)));
         let path = format!("{of_cluster}/rebalance");
+        if self.dry_run {
+            return self.tell(&client.get(&path)?, out);
+        }
         let method = if self.stop { Method::DELETE } else { Method::POST };
         let run: Rebalance = client.send(method, &path, &value!({}))?;
         let Rebalance { planned, moved, rate, .. } = run;
@@ -252,6 +260,22 @@ impl RebalanceCluster {
         let moved = last.moved;
         let took = begun.elapsed().as_secs_f64();
         Ok(writeln!(out, "{name}: {moved} sessions moved in {took:.1} s")?)
+    }
+}
+
+impl RebalanceCluster {
+    fn tell(&self, plan: &RebalancePlan, out: &mut dyn Write) -> Result<(), Failed> {
+        if self.admin.json {
+            return json(out, plan);
+        }
+        let (name, RebalancePlan { planned, rate, nodes }) = (&self.cluster, plan);
+        if *planned == 0 {
+            return Ok(writeln!(out, "{name}: every node has its share")?);
+        }
+        for RebalanceNode { node, sessions, surplus } in nodes {
+            writeln!(out, "{name}/{node}: {surplus} of {sessions} sessions would be moved")?;
+        }
+        Ok(writeln!(out, "{name}: {planned} sessions would be moved, {rate} a second")?)
     }
 }
 

@@ -97,6 +97,17 @@ pub struct Rebalance {
     pub coming: usize,
 }
 
+/// What a rebalance would do to a node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Planned {
+    /// Its name.
+    pub node: Arc<str>,
+    /// Its sessions, those that leave it already included.
+    pub sessions: usize,
+    /// Sessions that would be moved away from it.
+    pub surplus: usize,
+}
+
 /// Why a cluster cannot be rebalanced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
@@ -137,7 +148,8 @@ impl Keeper {
         }
     }
 
-    /// How many sessions this configuration would close; and those that are `also` to be closed.
+    /// How many sessions this configuration would close, without those that are told already to go; and those that are
+    /// `also` to be closed.
     pub fn would_close(&self, model: &Model, also: impl Fn(&Session) -> bool) -> usize {
         let routes = RouteTable::new(model);
         let stays = |node: &Node| {
@@ -145,7 +157,9 @@ impl Keeper {
             cluster.is_some_and(|cluster| cluster.nodes.iter().any(|section| node.is_of(section)))
         };
         let closes = |session: &Session| {
-            session.facts().is_some_and(|facts| {
+            let goes_anyway = session.has_order();
+            let facts = session.facts().filter(|_| !goes_anyway);
+            facts.is_some_and(|facts| {
                 !stays(&facts.node)
                     || !routes.has_listener(&session.arrival.listener)
                     || session.way(&routes) == Way::Another
@@ -178,19 +192,33 @@ impl Keeper {
         state.clusters.get(cluster)?.run.as_ref().map(Rebalance::of)
     }
 
+    /// What a rebalance that began now would move.
+    ///
+    /// # Errors
+    /// When there is no such cluster, or its strategy sends each client back to where it was.
+    pub fn rebalance_plan(&self, name: &ClusterName) -> Result<Vec<Planned>, Refused> {
+        let cluster = self.movable(name)?;
+        Ok(Census::take(&cluster, &self.shared.registry).plan(Instant::now()))
+    }
+
     /// Begins to rebalance a cluster, if it is not being done already; tells what is to be done.
     ///
     /// # Errors
     /// When there is no such cluster, or its strategy sends each client back to where it was.
     pub fn rebalance(&self, name: &ClusterName) -> Result<Rebalance, Refused> {
-        let snapshot = self.shared.snapshot.load();
-        let cluster = snapshot.clusters.get(name).ok_or(Refused::Unknown)?;
-        if is_fixed(cluster.model.balance) {
-            return Err(Refused::Fixed(cluster.model.balance.name()));
-        }
-        let told = self.begin(cluster, &mut self.state(), Instant::now(), usize::MAX);
+        let cluster = self.movable(name)?;
+        let told = self.begin(&cluster, &mut self.state(), Instant::now(), usize::MAX);
         self.look();
         Ok(told)
+    }
+
+    fn movable(&self, name: &ClusterName) -> Result<Arc<Cluster>, Refused> {
+        let snapshot = self.shared.snapshot.load();
+        let cluster = snapshot.clusters.get(name).ok_or(Refused::Unknown)?;
+        match is_fixed(cluster.model.balance) {
+            true => Err(Refused::Fixed(cluster.model.balance.name())),
+            false => Ok(cluster.clone()),
+        }
     }
 
     /// Ends a rebalance; tells how far it had come. `None` if there was none.

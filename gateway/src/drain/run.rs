@@ -5,6 +5,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::Planned;
 use super::balance::{self, Load, Role};
 use super::moved::{Client, Moved};
 use super::pace::Pace;
@@ -79,6 +80,17 @@ impl Census {
             }
         });
         balance::surplus(&loads.collect::<Vec<_>>(), coming)
+    }
+
+    /// What each node has too many.
+    pub(super) fn plan(&self, now: Instant) -> Vec<Planned> {
+        let nodes = self.nodes.iter().zip(self.surplus(0, now));
+        let planned = |(node, surplus): (&Arc<Node>, usize)| Planned {
+            node: node.name.clone(),
+            sessions: node.sessions(),
+            surplus,
+        };
+        nodes.map(planned).collect()
     }
 
     /// All sessions on all nodes.

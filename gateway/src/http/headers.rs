@@ -96,7 +96,10 @@ pub(super) fn to_node(
 
 /// Takes out the cookie that no node has any business with.
 fn without_console_cookie(headers: &mut HeaderMap) {
-    let is_it = |pair: &&[u8]| pair.trim_ascii().starts_with(CONSOLE_COOKIE.as_bytes());
+    let is_it = |pair: &&[u8]| {
+        let name = pair.split(|byte| *byte == b'=').next().unwrap_or_default();
+        name.trim_ascii() == CONSOLE_COOKIE.as_bytes()
+    };
     let lines: Vec<HeaderValue> = headers.get_all(COOKIE).iter().cloned().collect();
     if !lines.iter().any(|line| line.as_bytes().split(|byte| *byte == b';').any(|p| is_it(&p))) {
         return;
@@ -226,6 +229,7 @@ mod tests {
             ("a=b; amqp_gateway_session=s3cret; c=d", "a=b; c=d"),
             ("amqp_gateway_session=s3cret;c=d", "c=d"),
             ("a=amqp_gateway_session", "a=amqp_gateway_session"),
+            ("amqp_gateway_sessions=3; amqp_gateway_session = s3cret", "amqp_gateway_sessions=3"),
         ] {
             let headers = sent(&[("cookie", sent_cookie)], STRANGER);
             assert_eq!(list(&headers, "cookie"), kept, "{sent_cookie}");

@@ -172,7 +172,7 @@ metrics! {
         Counter Count ["virtual_router", "direction"]
         "Advertisements; direction sent, or received and accepted. An active router that receives some has a rival."
     VRRP_ERRORS_TOTAL = "amqp_gateway_vrrp_errors_total" Counter Count ["virtual_router", "reason"]
-        "Advertisements that were dropped, by what was wrong with them."
+        "Advertisements that were dropped or could not be sent, by what was wrong."
     VRRP_ALARM = "amqp_gateway_vrrp_alarm" Gauge Count ["virtual_router", "alarm"]
         "1 while a misconfiguration is noticed that may put the addresses on two gateways; the log has its cure."
     VRRP_ANNOUNCEMENTS_TOTAL = "amqp_gateway_vrrp_announcements_total"

@@ -13,6 +13,7 @@ mod clients;
 mod compose;
 mod console;
 mod console_clients;
+mod console_ha;
 mod demo;
 mod discovery;
 mod drain;

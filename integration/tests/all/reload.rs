@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::net::SocketAddr;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -408,6 +409,35 @@ async fn log_and_admin_address_change_without_a_restart() {
     assert!(!logged().contains("\"message\":\"session\""), "{}", logged());
 }
 
+/// A pipe that nobody reads stands for a log file on a disk that hangs.
+#[tokio::test]
+async fn a_log_file_that_does_not_open_is_refused_and_keeps_nothing_else_from_going_on() {
+    let mut stage = Stage::start().await;
+    let before = stage.says.clone();
+    let file = stage.gateway.dir().join("pipe.log");
+    assert!(Command::new("mkfifo").arg(&file).status().unwrap().success());
+    let log = format!("output = \"file\"\nfile = \"{}\"", file.display());
+    stage.write(&Says { log, ..before.clone() });
+    let why = stage.is_refused().await;
+    assert!(why.contains("log.file: the disk did not answer within"), "{why}");
+    stage.becomes(Says { node: "weight = 5".to_owned(), ..before }).await;
+    assert_eq!(stage.revision().await, 2);
+}
+
+#[tokio::test]
+async fn the_alarm_of_a_refused_configuration_ends_when_the_file_is_put_back() {
+    let mut stage = Stage::start().await;
+    let alarms = async |stage: &Stage| {
+        let status = http::get_json(&stage.url("status")).await.unwrap();
+        status["alarms"].as_array().unwrap().iter().filter(|a| a["kind"] == "config").count()
+    };
+    stage.write_text("[listener");
+    stage.is_refused().await;
+    assert_eq!(alarms(&stage).await, 1);
+    let answer = stage.becomes(stage.says.clone()).await;
+    assert_eq!((answer["revision"].as_u64(), alarms(&stage).await), (Some(1), 0));
+}
+
 #[tokio::test]
 async fn a_rollback_puts_an_earlier_text_in_force_and_the_next_reload_the_file_again() {
     let mut stage = Stage::start().await;
@@ -423,7 +453,8 @@ async fn a_rollback_puts_an_earlier_text_in_force_and_the_next_reload_the_file_a
     let answer = stage.becomes(Says { more: changed, ..before.clone() }).await;
     assert_eq!(answer["changes"][0]["what"][0], "password: changed");
     stage.becomes(before).await;
-    assert!(TcpStream::connect(extra).await.is_err());
+    let gone = async || TcpStream::connect(extra).await.is_err();
+    wait::until("the listener that is not in the file", SOON, gone).await.unwrap();
 
     let rollback = stage.url("config/rollback");
     let (status, answer) = http::post_for_json(&rollback, &json!({ "revision": 2 })).await.unwrap();
@@ -440,7 +471,6 @@ async fn a_rollback_puts_an_earlier_text_in_force_and_the_next_reload_the_file_a
     assert_eq!(status, 404);
     let (status, answer) = stage.reload().await;
     assert_eq!((status, answer["revision"].as_u64()), (200, Some(6)), "{answer:#}");
-    let gone = async || TcpStream::connect(extra).await.is_err();
     wait::until("the listener of the file alone", SOON, gone).await.unwrap();
 }
 

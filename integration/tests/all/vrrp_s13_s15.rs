@@ -84,7 +84,8 @@ fn s13_after_a_kill_of_both_processes_the_gateway_starts_again_and_the_address_i
         lab.wait_for_holders(&["gw1", "gw2"], VIP, LONG)?;
         let start = Instant::now();
         let first = Member::start(&lab, "gw1", Who::Product, &Settings::new(100))?;
-        assert!(first.log().contains("was left behind on the interface: removed"));
+        let removed = || first.log().contains("was left behind on the interface: removed");
+        assert!(lab::wait(LONG, removed), "{}", first.log());
         times.push(change(&lab, "gw1", VIP, false, start).unwrap() - start);
         lab.wait_for_holder("gw1", VIP, LONG)?;
         let held = [start, Instant::now()];

@@ -11,15 +11,16 @@ use super::Answer;
 use crate::admin::extract::{Nothing, Path};
 use crate::admin::operator::Operator;
 use crate::admin::problem::Problem;
-use crate::admin::view::{Cluster, Clusters, Rebalance};
+use crate::admin::view::{Cluster, Clusters, Rebalance, RebalancePlan};
 
 type Desk = State<Arc<dyn Operator>>;
 
 pub(super) fn router() -> OpenApiRouter<Arc<dyn Operator>> {
-    OpenApiRouter::new()
-        .routes(routes!(clusters))
-        .routes(routes!(cluster))
-        .routes(routes!(rebalance, stop_rebalance))
+    OpenApiRouter::new().routes(routes!(clusters)).routes(routes!(cluster)).routes(routes!(
+        rebalance_plan,
+        rebalance,
+        stop_rebalance
+    ))
 }
 
 /// All clusters
@@ -37,6 +38,22 @@ async fn clusters(State(desk): Desk) -> Json<Clusters> {
 async fn cluster(State(desk): Desk, Path(name): Path<String>) -> Answer<Cluster> {
     let found = desk.clusters().into_iter().find(|c| c.cluster == name);
     found.map(Json).ok_or_else(|| Problem::unknown(format!("There is no cluster {name}.")))
+}
+
+/// What a rebalance of a cluster would move
+///
+/// As things are now; nothing is begun. While one is under way, it is what is still to be moved.
+#[utoipa::path(
+    get, path = "/api/v1/clusters/{cluster}/rebalance", tag = "clusters",
+    params(("cluster" = String, Path, description = "Its name")),
+    responses(
+        (status = 200, body = RebalancePlan),
+        (status = 404, description = "There is no such cluster"),
+        (status = 409, description = "Its strategy sends each client back to where it was"),
+    ),
+)]
+async fn rebalance_plan(State(desk): Desk, Path(name): Path<String>) -> Answer<RebalancePlan> {
+    Ok(Json(desk.rebalance_plan(&name)?))
 }
 
 /// Begin to rebalance a cluster

@@ -98,6 +98,14 @@ impl Operator for Desk {
         Ok(node.clone())
     }
 
+    fn rebalance_plan(&self, cluster: &str) -> Result<view::RebalancePlan, Refusal> {
+        let node = view::RebalanceNode { node: "n1".into(), sessions: 9, surplus: 7 };
+        match cluster {
+            "main" => Ok(view::RebalancePlan { planned: 7, rate: 20, nodes: vec![node] }),
+            _ => Err(Refusal::Unknown(format!("There is no cluster {cluster}."))),
+        }
+    }
+
     fn rebalance(&self, cluster: &str) -> Result<view::Rebalance, Refusal> {
         match cluster {
             "main" => Ok(view::Rebalance { planned: 7, moved: 0, coming: 0, rate: 20 }),
@@ -223,6 +231,8 @@ fn a_rebalance_answers_what_it_will_move_and_refusals_say_why() {
     let server = start(sources());
     let (status, run) = send(&server, "POST /api/v1/clusters/main/rebalance", PROGRAM, "");
     assert_eq!((status, &run["planned"]), (200, &json!(7)));
+    let (status, plan) = send(&server, "GET /api/v1/clusters/main/rebalance", PROGRAM, "");
+    assert_eq!((status, &plan["nodes"][0]["surplus"]), (200, &json!(7)));
     let post = |name: &str| format!("POST /api/v1/clusters/{name}/rebalance");
     assert_eq!(refused(&server, &post("blue"), PROGRAM, "{}").0, 404);
     let stop = "DELETE /api/v1/clusters/main/rebalance";

@@ -28,7 +28,8 @@ fn not_allowed(error: &io::Error) -> Wrong {
         return Wrong::io("ICMP socket", error);
     }
     let cure = "let the gateway's group send echo requests (sysctl -w \
-                net.ipv4.ping_group_range=\"0 2147483647\") or give it CAP_NET_RAW";
+                net.ipv4.ping_group_range=\"0 2147483647\"); without VRRP and gateway.user, \
+                CAP_NET_RAW will do, too";
     Wrong::misconfigured("forbidden", format!("ICMP socket: {error}: {cure}"))
 }
 

@@ -1,12 +1,7 @@
-// How every page looks: no serious fault that keeps people out, in light and dark, nothing that is too wide for a phone.
-// Pictures of it for people to look at.
+// How every page looks.
 'use strict';
-const { readFileSync } = require('fs');
-const { act, assert, base, check, login, pictures } = require('./lead');
-
-const DESKTOP = { width: 1440, height: 900 };
-const PHONE = { width: 390, height: 844 };
-const AXE = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
+const { act, base, check, login } = require('./lead');
+const look = require('./look');
 
 // Name, address, and what says that the page has what it shows.
 const PAGES = [
@@ -28,12 +23,16 @@ const PAGES = [
 const PREPARE = {
   session: async (page) => {
     await page.evaluate(() => { location.hash = '/sessions?search=orders-api'; });
+    await page.locator('tbody tr').nth(1).waitFor({ state: 'detached' });
     await page.getByRole('link', { name: 'orders-api' }).first().click();
     await page.getByRole('button', { name: 'Start', exact: true }).click();
     await page.locator('.tap-method', { hasText: 'basic.deliver' }).first().waitFor();
     await page.getByRole('button', { name: 'Pause', exact: true }).click();
   },
-  configuration: async (page) => page.getByRole('button', { name: 'Compare', exact: true }).click(),
+  configuration: async (page) => {
+    await page.getByRole('button', { name: 'Compare', exact: true }).click();
+    await page.locator('.outcome').waitFor();
+  },
 };
 
 module.exports = async function looks(page) {
@@ -78,36 +77,3 @@ module.exports = async function looks(page) {
     await page.keyboard.press('Escape');
   });
 };
-
-async function look(page, name, whole = true) {
-  const faults = [];
-  // Nothing is pointed at.
-  await page.mouse.move(1, DESKTOP.height - 1);
-  for (const colorScheme of ['light', 'dark']) {
-    await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
-    for (const [device, size] of [['desktop', DESKTOP], ['phone', PHONE]]) {
-      await page.setViewportSize(size);
-      const path = `${pictures}/${name}-${colorScheme}-${device}.png`;
-      await page.screenshot({ path, fullPage: whole && device === 'phone', animations: 'disabled' });
-      if (device === 'phone') {
-        const wide = await page.evaluate(() => document.documentElement.scrollWidth);
-        if (wide > PHONE.width) faults.push(`${wide} pixels wide on a phone`);
-      }
-      // The rules are the same for both sizes, and they take a while.
-      if ((device === 'desktop') === (colorScheme === 'light')) faults.push(...await axe(page, `${colorScheme} ${device}`));
-    }
-  }
-  await page.setViewportSize(DESKTOP);
-  assert(!faults.length, faults.join('; '));
-}
-
-// What axe-core calls serious or critical.
-async function axe(page, where) {
-  if (!await page.evaluate(() => 'axe' in window)) await page.addScriptTag({ content: AXE });
-  const { violations } = await page.evaluate(() => window.axe.run(document, { resultTypes: ['violations'] }));
-  const bad = violations.filter(({ impact }) => impact === 'serious' || impact === 'critical');
-  return bad.map(({ id, impact, nodes }) => {
-    const which = nodes.slice(0, 3).map((node) => `${node.target.join(' ')} ${node.any.concat(node.all).map((one) => one.message).join(', ').slice(0, 160)}`);
-    return `${where}: ${impact} ${id} in ${nodes.length}: ${which.join(' | ')}`;
-  });
-}
