@@ -139,7 +139,7 @@ async fn a_client_that_does_not_answer_close_is_cut_after_a_while() {
     client.expect_eof().await.unwrap();
     assert!(front.gateway.wait(SOON).await.unwrap().success());
     let took = begin.elapsed();
-    assert!((Duration::from_secs(4)..Duration::from_secs(12)).contains(&took), "{took:?}");
+    assert!((Duration::from_secs(4)..Duration::from_secs(20)).contains(&took), "{took:?}");
     assert_eq!(front.ends(1).await, ["gateway drain drained 320"]);
 }
 

@@ -51,7 +51,7 @@ async fn a_client_that_is_silent_for_two_heartbeats_is_cut_and_its_node_left() {
     for setup in [Setup::at_accept, Setup::at_open] {
         let front = setup().start(&[broker.address()]).await;
         let took = falls_silent(&front, &broker).await;
-        assert!((Duration::from_millis(1700)..Duration::from_secs(10)).contains(&took), "{took:?}");
+        assert!((Duration::from_millis(1700)..Duration::from_secs(20)).contains(&took), "{took:?}");
         front.still_serves(&broker).await;
     }
 }
