@@ -1,5 +1,6 @@
 //! The gateway as its users run it: the binary with a configuration file.
 
+use std::fmt::Display;
 use std::fs::{self, File};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -14,9 +15,9 @@ use tokio::time::{Instant, sleep};
 use crate::http;
 use crate::process::{Process, Signal};
 use crate::scratch::Scratch;
-use crate::target;
+use crate::{target, wait};
 
-const START_DEADLINE: Duration = Duration::from_secs(20);
+const START_DEADLINE: Duration = Duration::from_secs(60);
 
 /// A running gateway; dropping it kills it.
 #[derive(Debug)]
@@ -110,6 +111,29 @@ impl GatewayProcess {
         values.filter(Value::is_object).collect()
     }
 
+    /// Waits until `count` of [`GatewayProcess::json_lines`] fit, and returns all that do. A record comes a moment after
+    /// the client that it tells of is gone.
+    ///
+    /// # Errors
+    /// When there are fewer after `deadline`: carries the log.
+    pub async fn wait_for_lines(
+        &self,
+        what: impl Display,
+        count: usize,
+        deadline: Duration,
+        fits: impl Fn(&Value) -> bool,
+    ) -> Result<Vec<Value>> {
+        let mut found = Vec::new();
+        let enough = async || {
+            found = self.json_lines();
+            found.retain(&fits);
+            found.len() >= count
+        };
+        let waited = wait::until(format!("{count} of {what}"), deadline, enough).await;
+        waited.with_context(|| format!("there are {}:\n{}", found.len(), self.log()))?;
+        Ok(found)
+    }
+
     /// The directory of the configuration file, `gateway.toml`.
     #[must_use]
     pub fn dir(&self) -> &Path {
@@ -182,6 +206,27 @@ impl GatewayProcess {
     /// As [`GatewayProcess::metrics`].
     pub async fn metric(&self, name: &str, labels: &[&str]) -> Result<f64> {
         Ok(sum(&self.metrics().await?, name, labels))
+    }
+
+    /// Waits until [`GatewayProcess::metric`] fits, and returns it. Some are counted a moment after what they count.
+    ///
+    /// # Errors
+    /// When it does not after `deadline`: carries the log.
+    pub async fn wait_for_metric(
+        &self,
+        name: &str,
+        labels: &[&str],
+        deadline: Duration,
+        fits: impl Fn(f64) -> bool,
+    ) -> Result<f64> {
+        let mut value = f64::NAN;
+        let right = async || {
+            value = self.metric(name, labels).await.unwrap_or(f64::NAN);
+            fits(value)
+        };
+        let waited = wait::until(format!("{name} {labels:?}"), deadline, right).await;
+        waited.with_context(|| format!("it is {value}:\n{}", self.log()))?;
+        Ok(value)
     }
 
     /// `http://ADDRESS/path` of its admin address.

@@ -31,7 +31,7 @@ impl HaProxy {
     /// say otherwise, until it accepts at `address`.
     ///
     /// # Errors
-    /// When it is not installed, or does not accept within ten seconds: carries its output.
+    /// When it is not installed, or does not accept within a minute: carries its output.
     pub async fn start(sections: &str, address: SocketAddr) -> Result<Self> {
         let scratch = Scratch::new("haproxy")?;
         let (file, said) = (scratch.dir().join("haproxy.cfg"), scratch.dir().join("output"));
@@ -42,7 +42,7 @@ impl HaProxy {
         let process = Process::spawn(&mut command).context("`integration/install.sh test`")?;
         let accepts = async || TcpStream::connect(address).await.is_ok();
         let what = format!("HAProxy at {address}");
-        if let Err(error) = wait::until(what, Duration::from_secs(10), accepts).await {
+        if let Err(error) = wait::until(what, Duration::from_secs(60), accepts).await {
             bail!("{error}:\n{}", fs::read_to_string(said).unwrap_or_default());
         }
         Ok(Self { _process: process, _scratch: scratch })

@@ -5,14 +5,14 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-const GET_DEADLINE: Duration = Duration::from_secs(3);
+const GET_DEADLINE: Duration = Duration::from_secs(20);
 /// A busy cluster takes its time to create vhosts.
 const POST_DEADLINE: Duration = Duration::from_secs(60);
 
 /// GET: status and body, whatever the status. A login may stand in the URL.
 ///
 /// # Errors
-/// When there is no answer within three seconds; names the URL.
+/// When there is no answer within twenty seconds; names the URL.
 pub async fn get(url: &str) -> Result<(u16, String)> {
     let url = url.to_owned();
     tokio::task::spawn_blocking(move || {

@@ -5,7 +5,7 @@
 //! says whose block it is, and the kernel gives the lock back when its holder dies.
 
 use std::fs::{File, OpenOptions};
-use std::net::TcpListener;
+use std::net::{Ipv4Addr, TcpListener};
 use std::ops::Range;
 use std::path::PathBuf;
 
@@ -50,7 +50,7 @@ impl PortBlock {
                 return Ok(Self { ports, _lock: lock });
             }
         }
-        bail!("no block of {BLOCK} free ports on 127.0.0.1 between {FIRST} and {LAST}");
+        bail!("no block of {BLOCK} free ports between {FIRST} and {LAST}");
     }
 
     /// The `index`th port of the block.
@@ -64,8 +64,9 @@ impl PortBlock {
     }
 }
 
+/// Free on every address: tests use others of loopback, too, and all at once.
 fn is_free(port: u16) -> bool {
-    TcpListener::bind(("127.0.0.1", port)).is_ok()
+    TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).is_ok()
 }
 
 fn lock_dir() -> Result<PathBuf> {
@@ -90,12 +91,14 @@ mod tests {
 
     #[test]
     fn a_block_with_a_taken_port_is_passed_over() {
-        let first = PortBlock::claim().unwrap();
-        let start = first.port(0);
-        let taken = TcpListener::bind(("127.0.0.1", first.port(7))).unwrap();
-        drop(first);
-        let second = PortBlock::claim().unwrap();
-        assert_ne!(second.port(0), start);
-        drop(taken);
+        for address in ["127.0.0.1", "127.0.0.2", "0.0.0.0"] {
+            let first = PortBlock::claim().unwrap();
+            let start = first.port(0);
+            let taken = TcpListener::bind((address, first.port(7))).unwrap();
+            drop(first);
+            let second = PortBlock::claim().unwrap();
+            assert_ne!(second.port(0), start, "{address}");
+            drop(taken);
+        }
     }
 }

@@ -21,7 +21,7 @@ use crate::vrrp_lab::figure;
 use crate::wait;
 
 const SETUP: &str = include_str!("container.sh");
-const DEADLINE: Duration = Duration::from_secs(20);
+const DEADLINE: Duration = Duration::from_secs(60);
 
 /// Where a container is put in.
 #[derive(Debug)]

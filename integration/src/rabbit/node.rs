@@ -17,7 +17,7 @@ use crate::wait;
 
 const PROGRAMS: &str = "/usr/lib/rabbitmq/bin";
 const START_DEADLINE: Duration = Duration::from_secs(120);
-const STOP_DEADLINE: Duration = Duration::from_secs(30);
+const STOP_DEADLINE: Duration = Duration::from_secs(60);
 
 /// Where Debian keeps RabbitMQ's programs; those in the PATH insist on the system's own user.
 pub(super) fn program(name: &str) -> PathBuf {

@@ -28,7 +28,7 @@ impl Gateway {
     pub fn start(lab: &Lab, namespace: &str, config: &str) -> Result<Self> {
         let mut gateway = Self::spawn(lab, namespace, config)?;
         let mut ended = None;
-        let deadline = Duration::from_secs(20);
+        let deadline = Duration::from_secs(60);
         let ready = wait(deadline, || {
             ended = gateway.process.exit_status().ok().flatten();
             ended.is_some() || gateway.process.log().lines().any(gateway_process::says_ready)
@@ -139,7 +139,7 @@ impl Gateway {
         let before = outcomes(&self.log()).len();
         std::fs::write(self.process.dir().join("gateway.toml"), config)?;
         self.process.signal(Signal::HUP)?;
-        wait(Duration::from_secs(20), || outcomes(&self.log()).len() > before);
+        wait(Duration::from_secs(60), || outcomes(&self.log()).len() > before);
         let said = outcomes(&self.log()).into_iter().nth(before);
         said.with_context(|| format!("nothing is said of the reload:\n{}", self.log()))
     }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use integration::peer::{BrokerTune, HEADER, Peer, ScriptedBroker};
 use integration::ports::PortBlock;
 use integration::{GatewayProcess, RabbitCluster, wait};
+use serde_json::Value;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -97,25 +98,25 @@ async fn after_a_node_was_killed_all_clients_are_back_and_the_rate_was_kept() {
     assert_eq!(seen.told.load(Relaxed), lost, "nobody else was disturbed");
     assert_eq!(on_node(1).await, CLIENTS);
     assert_eq!(gateway.metric("amqp_gateway_admission_waiting", &[]).await.unwrap(), 0.0);
-    let connects = connects(&gateway);
-    assert!(connects.len() >= CLIENTS + lost, "only {} connections", connects.len());
-    // A time is noted a little after the admission that it follows.
+    let connects = connects(&gateway, CLIENTS + lost).await;
+    // A time is noted after the admission that it follows: a little, or more on a busy machine.
     let busiest = busiest_second(&connects);
-    assert!(busiest <= RATE + 5, "{busiest} connections within a second, {RATE} are allowed");
+    assert!(busiest <= RATE * 5 / 4, "{busiest} connections within a second, {RATE} are allowed");
 }
 
 async fn all_open(seen: &Seen) {
     let all =
         async || seen.open.load(Relaxed) == CLIENTS || !seen.faults.lock().unwrap().is_empty();
-    wait::until("2000 open sessions", Duration::from_secs(60), all).await.unwrap();
+    wait::until("2000 open sessions", Duration::from_secs(120), all).await.unwrap();
     assert_eq!(*seen.faults.lock().unwrap(), BTreeMap::new());
 }
 
-/// When the gateway connected to nodes, in the order of time.
-fn connects(gateway: &GatewayProcess) -> Vec<Duration> {
-    let lines = gateway.json_lines().into_iter();
-    let connecting = lines.filter(|line| line["message"] == "connecting to node");
-    let mut times: Vec<_> = connecting
+/// When the gateway connected to nodes, at least so often, in the order of time.
+async fn connects(gateway: &GatewayProcess, count: usize) -> Vec<Duration> {
+    let connecting = |line: &Value| line["message"] == "connecting to node";
+    let lines = gateway.wait_for_lines("connections", count, SOON, connecting).await.unwrap();
+    let mut times: Vec<_> = lines
+        .iter()
         .map(|line| {
             let time = humantime::parse_rfc3339(line["time"].as_str().unwrap()).unwrap();
             time.duration_since(std::time::UNIX_EPOCH).unwrap()
@@ -208,9 +209,9 @@ async fn over_the_wait_a_client_is_told_320() {
 
 #[tokio::test]
 async fn the_time_of_the_handshake_stands_still_in_line() {
-    let setup = Setup::at_accept().gateway("handshake_timeout = \"1500ms\"");
+    let setup = Setup::at_accept().gateway("handshake_timeout = \"3s\"");
     let (front, _brokers) = slow(setup, "queue = 100, wait = \"60s\"").await;
-    assert_eq!(all_at_once(&front, 5).await, [const { None }; 5]);
+    assert_eq!(all_at_once(&front, 6).await, [const { None }; 6]);
 }
 
 #[tokio::test]
@@ -229,7 +230,7 @@ async fn a_client_that_goes_leaves_the_line() {
     wait::until("a line of clients", SOON, async || !waiting(0.0).await).await.unwrap();
     drop(clients);
     // In line they would stand for forty seconds.
-    wait::until("nobody in line", Duration::from_secs(10), async || waiting(0.0).await)
+    wait::until("nobody in line", Duration::from_secs(20), async || waiting(0.0).await)
         .await
         .unwrap();
     assert_eq!(all_at_once(&front, 1).await, [None]);

@@ -59,6 +59,9 @@ async fn sessions_are_listed_told_in_full_and_closed_with_320_by_their_number() 
     until_told(node).await;
     let end = front.ends(1).await.remove(0);
     assert!(end.ends_with(" 320"), "{end}");
+    // Its record comes before it is gone.
+    let gone = async || run(&front, &["sessions", "1"]).await.code == Some(1);
+    wait::until("the session to be gone", SOON, gone).await.unwrap();
     let again = run(&front, &["close", "1"]).await;
     assert_eq!((again.code, &*again.error), (Some(1), "There is no session 1.\n"));
     let events = run(&front, &["events", "--kind", "operator"]).await;

@@ -111,8 +111,11 @@ async fn a_node_that_is_gone_from_its_name_can_be_drained_all_the_same() {
     let drained = drained.unwrap();
     assert_eq!((drained.code, drained.error.as_str()), (Some(0), ""), "{drained:?}");
     front.still_serves(&two).await;
-    let listed = command::run(&front.gateway, &["nodes"]).await.unwrap();
-    assert!(!listed.out.contains("127.0.0.1:"), "it is empty, and forgotten: {}", listed.out);
+    let forgotten = async || {
+        let listed = command::run(&front.gateway, &["nodes"]).await.unwrap();
+        !listed.out.contains("127.0.0.1:")
+    };
+    wait::until("the empty one to be forgotten", SOON, forgotten).await.unwrap();
 }
 
 #[tokio::test]
@@ -132,7 +135,7 @@ async fn a_name_that_stops_resolving_keeps_its_nodes_and_shows_in_log_and_metric
         names.set_mood(mood);
         let line = until_log(&front, cause).await;
         assert!(line.contains("\"warn\"") && line.contains("its last known nodes stay"), "{line}");
-        assert_eq!(gauge(&front, "node_name_unresolved", "n1").await, 1.0);
+        until_gauge(&front, "node_name_unresolved", "n1", 1.0).await;
         let ready = front.gateway.admin_url("/health/ready").unwrap();
         assert_eq!(http::get(&ready).await.unwrap().0, 200);
         front.still_serves(&broker).await;
@@ -187,7 +190,8 @@ async fn a_lookup_under_way_does_not_delay_the_exit() {
         gateway.terminate().unwrap();
         let status = gateway.wait(SOON).await.unwrap();
         assert!(status.success(), "{}", gateway.log());
-        assert!(told.elapsed() < Duration::from_millis(2500), "it took {:?}", told.elapsed());
+        // The lookup itself would go on for ten seconds.
+        assert!(told.elapsed() < Duration::from_secs(8), "it took {:?}", told.elapsed());
     }
 }
 
@@ -204,7 +208,7 @@ async fn an_srv_name_tells_ports_and_who_is_a_backup() {
     for _ in 0..3 {
         front.still_serves(&one).await;
     }
-    assert_eq!(gauge(&front, "node_sessions", &format!("n1@r1.test:{first}")).await, 0.0);
+    until_gauge(&front, "node_sessions", &format!("n1@r1.test:{first}"), 0.0).await;
 
     drop(one);
     front.still_serves(&two).await;

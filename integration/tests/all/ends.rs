@@ -60,7 +60,7 @@ async fn the_handshake_has_a_deadline_that_no_drip_of_bytes_moves() {
     };
     let begin = Instant::now();
     let ended = tokio::join!(mute(), mute_after_start(), drip(&front));
-    assert!(begin.elapsed() < Duration::from_secs(8), "{:?}", begin.elapsed());
+    assert!(begin.elapsed() < Duration::from_secs(20), "{:?}", begin.elapsed());
     for address in [ended.0, ended.1, ended.2] {
         let record = front.record_of(address).await;
         assert_eq!(crate::front::end_of(&record), "client handshake handshake-timeout");

@@ -215,7 +215,7 @@ async fn a_node_that_is_silent_before_start_is_given_up_after_about_a_second() {
             tokio::join!(serve_or_die(&works, &healthy, DEATHS[0]), open_watching(&front), mute);
         served.unwrap().unwrap();
         let took = begin.elapsed();
-        assert!((Duration::from_millis(900)..Duration::from_secs(8)).contains(&took), "{took:?}");
+        assert!((Duration::from_millis(900)..Duration::from_secs(20)).contains(&took), "{took:?}");
     }
 }
 
@@ -258,7 +258,7 @@ async fn a_refused_login_is_no_failure_of_the_node_and_is_not_tried_elsewhere() 
         let (error, refused) = tokio::join!(hears, refused_once);
         refused.unwrap();
         assert_eq!(error.contains("ACCESS_REFUSED - no"), !silently, "{error}");
-        assert!(begin.elapsed() < Duration::from_secs(6), "{:?}", begin.elapsed());
+        assert!(begin.elapsed() < Duration::from_secs(15), "{:?}", begin.elapsed());
         let end = &front.ends(count + 1).await[count];
         let expected = if silently {
             "node connect refused-silently"

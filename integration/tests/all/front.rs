@@ -4,9 +4,9 @@ use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use integration::GatewayProcess;
 use integration::peer::{BrokerTune, Peer, ScriptedBroker, Tune};
 use integration::ports::PortBlock;
-use integration::{GatewayProcess, wait};
 use serde_json::Value;
 
 /// How long a test waits for what must come.
@@ -140,13 +140,9 @@ impl Front {
 
     /// The first `count` access records, oldest first, once they are there.
     pub(crate) async fn records(&self, count: usize) -> Vec<Value> {
-        let records = || {
-            let lines = self.gateway.json_lines().into_iter();
-            lines.filter(|line| line["message"] == "session").collect::<Vec<_>>()
-        };
-        let waited = wait::until("access records", SOON, async || records().len() >= count).await;
-        waited.unwrap_or_else(|error| panic!("{error}: {count}\n{}", self.gateway.log()));
-        records().into_iter().take(count).collect()
+        let record = |line: &Value| line["message"] == "session";
+        let found = self.gateway.wait_for_lines("access records", count, SOON, record).await;
+        found.unwrap().into_iter().take(count).collect()
     }
 
     /// How the first `count` sessions ended: see [`end_of`].
@@ -162,14 +158,9 @@ impl Front {
     /// The access record of the session of this client.
     pub(crate) async fn record_of(&self, client: SocketAddr) -> Value {
         let client = client.to_string();
-        let find = || {
-            let mut lines = self.gateway.json_lines().into_iter();
-            lines.find(|line| line["message"] == "session" && line["client"] == *client)
-        };
-        let what = format!("the access record of {client}");
-        let waited = wait::until(what, SOON, async || find().is_some()).await;
-        waited.unwrap_or_else(|error| panic!("{error}\n{}", self.gateway.log()));
-        find().unwrap()
+        let its = |line: &Value| line["message"] == "session" && line["client"] == *client;
+        let what = format!("access records of {client}");
+        self.gateway.wait_for_lines(what, 1, SOON, its).await.unwrap().remove(0)
     }
 }
 

@@ -101,11 +101,14 @@ async fn decided_at_open_the_brokers_refusals_pass_in_answer_to_open() {
     assert_eq!(ends, expected);
 }
 
+/// Nobody waits, and each connection to a node is counted.
+const COUNTED: &str = "admission = { rate = 1000, queue = 1000, wait = \"10s\" }";
+
 #[tokio::test]
 async fn a_client_that_cannot_be_told_of_a_wrong_password_is_dropped_when_the_broker_drops_it() {
     let nodes = large_nodes().await;
     for setup in [Setup::at_accept, Setup::at_open] {
-        let front = setup().start(&nodes).await;
+        let front = setup().cluster(COUNTED).start(&nodes).await;
         let mut client = front.client().await;
         client.send_raw(&HEADER).await.unwrap();
         client.expect_method((10, 10)).await.unwrap();
@@ -115,7 +118,9 @@ async fn a_client_that_cannot_be_told_of_a_wrong_password_is_dropped_when_the_br
         client.read_until_gone().await.unwrap();
         // The broker's three seconds, once.
         let took = begin.elapsed();
-        assert!((Duration::from_millis(2500)..Duration::from_secs(6)).contains(&took), "{took:?}");
+        assert!((Duration::from_millis(2500)..Duration::from_secs(15)).contains(&took), "{took:?}");
+        let asked = front.gateway.metric("amqp_gateway_admission_wait_seconds_count", &[]);
+        assert_eq!(asked.await.unwrap(), 1.0, "{}", front.gateway.log());
         assert_eq!(front.ends(1).await, ["node connect refused-silently"]);
         let failures = "amqp_gateway_node_connect_failures_total";
         assert_eq!(front.gateway.metric(failures, &[]).await.unwrap(), 0.0);

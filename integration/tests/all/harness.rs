@@ -53,7 +53,7 @@ async fn users_have_the_rights_they_are_said_to_have() {
     let mut client = Peer::connect(cluster.amqp_addr(1)).await.unwrap();
     client.login("app", "wrong").await.unwrap_err();
     let url = cluster.mgmt_api(1, "connections");
-    wait::until("the management API to list no connection", Duration::from_secs(20), async || {
+    wait::until("the management API to list no connection", Duration::from_secs(60), async || {
         http::get_json(&url).await.is_ok_and(|all| all.as_array().is_some_and(Vec::is_empty))
     })
     .await

@@ -8,13 +8,13 @@ use integration::certificates::Authority;
 use integration::ports::PortBlock;
 use integration::rabbit::Tls;
 use integration::{RabbitCluster, http, wait};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::front::SOON;
 use crate::http_front::{HttpFront, HttpSetup};
 use crate::shared;
 
-const QUICK: &str = "interval = \"300ms\"\nfast_interval = \"100ms\"\ntimeout = \"1s\"";
+const QUICK: &str = "interval = \"300ms\"\nfast_interval = \"100ms\"\ntimeout = \"5s\"";
 
 pub(crate) fn urls(cluster: &RabbitCluster) -> Vec<String> {
     (1..=cluster.node_count()).map(|n| cluster.mgmt_url(n)).collect()
@@ -95,19 +95,21 @@ async fn read_until(front: &HttpFront, enough: impl AsyncFn() -> bool) -> usize 
 async fn a_killed_node_is_not_noticed_by_whoever_reads() {
     let cluster = RabbitCluster::builder("killed").nodes(2).start().await.unwrap();
     let front = HttpSetup::default().managed(urls(&cluster)).health(QUICK).start().await;
-    let log = |text: &str| front.gateway.log().contains(text);
-    wait::until("both to be up", SOON, async || {
-        front.gateway.log().matches("management of the node is up").count() == 2
-    })
-    .await
-    .unwrap();
-    let reading = read_until(&front, async || log("management of the node is down"));
+    for node in ["n1", "n2"] {
+        let up = |line: &Value| line["message"] == "management of the node is up";
+        let its = |line: &Value| up(line) && line["node"] == node;
+        front.gateway.wait_for_lines(node, 1, SOON, its).await.unwrap();
+    }
+    let up = async || {
+        let its = front.gateway.metric("amqp_gateway_http_node_up", &["node=\"n2\""]);
+        its.await.unwrap() == 1.0
+    };
+    let reading = read_until(&front, async || !up().await);
     let (count, killed) = tokio::join!(reading, cluster.kill_node(2));
     killed.unwrap();
     assert!(count > 0);
     assert_eq!(answers(front.address).await, cluster.node_name(1));
-    let up = "amqp_gateway_http_node_up";
-    assert_eq!(front.gateway.metric(up, &["node=\"n2\""]).await.unwrap(), 0.0);
+    front.gateway.wait_for_log("management of the node is down", SOON).await.unwrap();
     assert!(
         front.records().iter().all(|record| record["reason"].is_null()),
         "{:?}",
@@ -127,7 +129,7 @@ async fn a_killed_node_is_not_noticed_by_whoever_reads() {
 #[tokio::test]
 async fn whoever_reads_from_a_hung_node_is_answered_by_another_once_it_is_found_out() {
     let cluster = RabbitCluster::builder("hung").nodes(2).start().await.unwrap();
-    let health = "interval = \"300ms\"\nfast_interval = \"100ms\"\ntimeout = \"500ms\"\nfall = 2";
+    let health = "interval = \"300ms\"\nfast_interval = \"100ms\"\ntimeout = \"2s\"\nfall = 2";
     let front = HttpSetup::default().managed(urls(&cluster)).health(health).start().await;
     let login = "Authorization: Basic Z3Vlc3Q6Z3Vlc3Q=";
     cluster.pause_node(2).await.unwrap();

@@ -2,9 +2,9 @@
 
 use std::net::SocketAddr;
 
+use integration::GatewayProcess;
 use integration::http_peer::HttpPeer;
 use integration::ports::PortBlock;
-use integration::{GatewayProcess, wait};
 use serde_json::Value;
 use tokio::net::TcpListener;
 
@@ -131,10 +131,8 @@ impl HttpFront {
 
     /// The first access record of which that is true, once it is there.
     pub(crate) async fn record(&self, what: &str, that: impl Fn(&Value) -> bool) -> Value {
-        let find = || self.records().into_iter().find(|record| that(record));
-        let waited = wait::until(what, SOON, async || find().is_some()).await;
-        waited.unwrap_or_else(|error| panic!("{error}\n{}", self.gateway.log()));
-        find().unwrap()
+        let its = |line: &Value| line["message"] == "http" && that(line);
+        self.gateway.wait_for_lines(what, 1, SOON, its).await.unwrap().remove(0)
     }
 }
 

@@ -65,7 +65,7 @@ async fn the_node_is_told_who_asks_and_what_concerns_the_connection_alone_is_not
     assert_eq!(record["client"], client.local_addr().to_string());
     let requests = "amqp_gateway_http_requests_total";
     let labels = ["listener=\"ui\"", "node=\"n1\"", "status=\"2xx\""];
-    assert_eq!(front.gateway.metric(requests, &labels).await.unwrap(), 1.0);
+    front.gateway.wait_for_metric(requests, &labels, SOON, |count| count == 1.0).await.unwrap();
 }
 
 #[tokio::test]

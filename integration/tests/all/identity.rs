@@ -15,6 +15,7 @@ use serde_json::Value;
 use tokio::sync::OnceCell;
 
 use crate::front::{Front, SOON, Setup, end_of, local, nobody};
+use crate::proxy_protocol::connection_of;
 
 /// An authority, and the certificates of a gateway and of its clients.
 struct Papers {
@@ -104,7 +105,12 @@ async fn logged_in(node: &RabbitCluster, product: &str) -> (String, String) {
     })
     .await
     .unwrap();
-    let text = |key: &str| found[key].as_str().unwrap_or_default().to_owned();
+    login(&found)
+}
+
+/// User and mechanism of a connection that a management API shows.
+fn login(shown: &Value) -> (String, String) {
+    let text = |key: &str| shown[key].as_str().unwrap_or_default().to_owned();
     (text("user"), text("auth_mechanism"))
 }
 
@@ -241,7 +247,8 @@ async fn with_a_certificate_plain_means_what_it_always_means() {
     let tls = papers.client("app-plain").connector().unwrap();
     let mut client = Peer::connect_tls(front.address, &tls).await.unwrap();
     client.open("limited", "limited", "orders").await.unwrap();
-    assert_eq!(logged_in(node, "scripted").await, plain("limited"));
+    let shown = connection_of(node, client.local_addr().unwrap()).await;
+    assert_eq!(login(&shown), plain("limited"));
 }
 
 #[tokio::test]
@@ -312,5 +319,6 @@ async fn nobody_logs_in_by_the_certificate_that_the_gateway_shows_of_itself() {
     }
     let mut client = front.client().await;
     client.open("app", "secret", "orders").await.unwrap();
-    assert_eq!(logged_in(&node, "scripted").await, plain("app"));
+    let shown = connection_of(&node, client.local_addr().unwrap()).await;
+    assert_eq!(login(&shown), plain("app"));
 }

@@ -1,8 +1,6 @@
 //! SIGTERM meets clients that have connected, but whose session is not open yet: all of them come to an orderly end, and
 //! the gateway ends with 0.
 
-use std::time::Duration;
-
 use integration::peer::{HEADER, Peer, ScriptedBroker};
 use integration::process::Signal;
 use integration::wait;
@@ -110,7 +108,7 @@ async fn a_client_that_waits_for_room_at_the_end_comes_to_an_orderly_end() {
             drop(node);
         };
         let both = async { tokio::join!(all, leave) };
-        tokio::time::timeout(Duration::from_secs(15), both).await.unwrap();
+        tokio::time::timeout(SOON, both).await.unwrap();
         drained(&mut front, 6).await;
     }
 }

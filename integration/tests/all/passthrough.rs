@@ -87,9 +87,8 @@ async fn external_works_end_to_end_at_the_cluster_that_the_server_name_says() {
 }
 
 async fn record_of_name(front: &Front, name: &str) -> serde_json::Value {
-    let find = || front.gateway.json_lines().into_iter().find(|line| line["sni"] == name);
-    wait::until(format!("a record of {name}"), SOON, async || find().is_some()).await.unwrap();
-    find().unwrap()
+    let its = |line: &serde_json::Value| line["sni"] == name;
+    front.gateway.wait_for_lines(name, 1, SOON, its).await.unwrap().remove(0)
 }
 
 #[tokio::test]

@@ -39,13 +39,8 @@ async fn saying(front: &Front, first: &[u8]) -> Peer {
 
 /// What the first session says of itself that ends for this reason.
 async fn ended(front: &Front, reason: &str) -> Value {
-    let find = || {
-        let mut lines = front.gateway.json_lines().into_iter();
-        lines.find(|line| line["message"] == "session" && line["reason"] == reason)
-    };
-    let waited = wait::until(reason, SOON, async || find().is_some()).await;
-    waited.unwrap_or_else(|error| panic!("{error}\n{}", front.gateway.log()));
-    find().unwrap()
+    let ended = |line: &Value| line["message"] == "session" && line["reason"] == reason;
+    front.gateway.wait_for_lines(reason, 1, SOON, ended).await.unwrap().remove(0)
 }
 
 #[tokio::test]
@@ -101,13 +96,11 @@ async fn haproxy_says_who_the_client_is_and_its_checks_are_nothing_to_speak_of()
 async fn record_of_app(front: &Front, client: SocketAddr) -> Value {
     let client = client.to_string();
     let its = |line: &Value| line["client"] == *client && line["user"] == "app";
-    let find = || front.gateway.json_lines().into_iter().find(|line| its(line));
-    wait::until("the access record", SOON, async || find().is_some()).await.unwrap();
-    find().unwrap()
+    front.gateway.wait_for_lines("the access record", 1, SOON, its).await.unwrap().remove(0)
 }
 
 /// What a node shows of the connection of a client, which its gateway has told it of.
-async fn connection_of(node: &RabbitCluster, client: SocketAddr) -> Value {
+pub(crate) async fn connection_of(node: &RabbitCluster, client: SocketAddr) -> Value {
     let (url, client) = (node.mgmt_api(1, "connections"), client.to_string());
     let mut found = Value::Null;
     wait::until(format!("the connection of {client}"), SOON, async || {
@@ -314,7 +307,9 @@ async fn rabbitmq_shows_the_clients_own_address_and_the_checks_of_its_gateway_pa
         let setup = behind_proxy("optional").more(tls);
         let setup = setup.cluster(&format!("proxy_protocol = \"{version}\""));
         let setup = setup.health("checks = [\"tcp\", \"amqp\", \"channel-roundtrip\"]");
-        let setup = setup.health("interval = \"100ms\"\nusername = \"app\"\npassword = \"secret\"");
+        let setup = setup.health(
+            "interval = \"100ms\"\ntimeout = \"20s\"\nusername = \"app\"\npassword = \"secret\"",
+        );
         let front = setup.start(&[address]).await;
         for source in ["198.51.100.9:1234", "[2001:db8::9]:1234"] {
             let source: SocketAddr = source.parse().unwrap();

@@ -453,7 +453,8 @@ async fn a_rollback_puts_an_earlier_text_in_force_and_the_next_reload_the_file_a
     let answer = stage.becomes(Says { more: changed, ..before.clone() }).await;
     assert_eq!(answer["changes"][0]["what"][0], "password: changed");
     stage.becomes(before).await;
-    assert!(TcpStream::connect(extra).await.is_err());
+    let gone = async || TcpStream::connect(extra).await.is_err();
+    wait::until("the listener that is not in the file", SOON, gone).await.unwrap();
 
     let rollback = stage.url("config/rollback");
     let (status, answer) = http::post_for_json(&rollback, &json!({ "revision": 2 })).await.unwrap();
@@ -470,7 +471,6 @@ async fn a_rollback_puts_an_earlier_text_in_force_and_the_next_reload_the_file_a
     assert_eq!(status, 404);
     let (status, answer) = stage.reload().await;
     assert_eq!((status, answer["revision"].as_u64()), (200, Some(6)), "{answer:#}");
-    let gone = async || TcpStream::connect(extra).await.is_err();
     wait::until("the listener of the file alone", SOON, gone).await.unwrap();
 }
 

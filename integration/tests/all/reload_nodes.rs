@@ -126,7 +126,7 @@ async fn whoever_is_on_a_removed_node_or_a_changed_route_is_told_so_at_a_pace_an
     place.until_sessions("main", "n3", 10.0).await;
 
     // Settings of nodes and of checks concern no session.
-    let health = "[cluster.main.health]\ninterval = \"100ms\"\nfall = 1\n";
+    let health = "[cluster.main.health]\ninterval = \"100ms\"\ntimeout = \"20s\"\nfall = 1\n";
     let settings = three(&nodes, "weight = 2\nmax_connections = 100");
     place.reload(&format!("{settings}{health}")).await;
     for _ in 0..10 {

@@ -51,7 +51,7 @@ async fn a_client_that_is_silent_for_two_heartbeats_is_cut_and_its_node_left() {
     for setup in [Setup::at_accept, Setup::at_open] {
         let front = setup().start(&[broker.address()]).await;
         let took = falls_silent(&front, &broker).await;
-        assert!((Duration::from_millis(1700)..Duration::from_secs(10)).contains(&took), "{took:?}");
+        assert!((Duration::from_millis(1700)..Duration::from_secs(20)).contains(&took), "{took:?}");
         front.still_serves(&broker).await;
     }
 }
@@ -117,7 +117,7 @@ async fn heartbeats_from_both_sides_keep_a_session_and_without_heartbeats_none_i
     }
 }
 
-/// Sends until the other end takes nothing for half a second; how many whole frames went, and the
+/// Sends until the other end takes nothing for longer than a busy machine pauses; how many whole frames went, and the
 /// rest of the last.
 async fn fill(peer: &mut Peer, frame: &[u8]) -> (usize, Vec<u8>) {
     let mut frames = 0;
@@ -125,7 +125,7 @@ async fn fill(peer: &mut Peer, frame: &[u8]) -> (usize, Vec<u8>) {
         let mut sent = 0;
         while sent < frame.len() {
             let write = peer.stream().write(&frame[sent..]);
-            match timeout(Duration::from_millis(500), write).await {
+            match timeout(Duration::from_millis(1500), write).await {
                 Ok(count) => sent += count.unwrap(),
                 Err(_) => return (frames, frame[sent..].to_vec()),
             }

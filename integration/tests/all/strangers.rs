@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use integration::namespace::{ELSEWHERE, alone};
 use integration::peer::{Args, HEADER, Peer, ScriptedBroker};
 use integration::{GatewayProcess, RabbitCluster, wait};
+use serde_json::Value;
 
 use crate::front::SOON;
 
@@ -138,9 +139,10 @@ async fn amqp_10(gateway: &GatewayProcess) {
         client.send_raw(&NO_SASL).await.unwrap();
         client.expect_header(answer).await.unwrap();
     }
-    let lines = gateway.json_lines();
-    let refused = lines.iter().filter(|line| line["reason"] == "access-refused");
-    assert!(refused.count() >= 6, "{}", gateway.log());
+    // Four before these, and three here.
+    let refusal = |line: &Value| line["message"] == "session" && line["reason"] == "access-refused";
+    let refused = gateway.wait_for_lines("refusals", 7, SOON, refusal).await.unwrap();
+    assert_eq!(refused.len(), 7, "{refused:?}");
 }
 
 #[test]

@@ -11,6 +11,7 @@ use integration::proxy_header::v1;
 use integration::rabbit::{Protocol, Tls};
 use integration::suites::{Place, Suite, run_suite};
 use integration::tls::ClientTls;
+use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -58,10 +59,10 @@ async fn mqtt_stomp_and_streams_pass_what_they_pass_directly() {
         passes(Suite::Rstream, at(4).into()),
     ];
     join_all(suites).await;
-    let mut lines = front.gateway.json_lines();
-    lines.retain(|line| line["message"] == "session");
     for name in ["mqtt", "mqtts", "stomp", "stomps", "stream"] {
-        let record = lines.iter().find(|line| line["listener"] == name).unwrap();
+        let its = |line: &Value| line["message"] == "session" && line["listener"] == name;
+        let records = front.gateway.wait_for_lines(name, 1, SOON, its).await.unwrap();
+        let record = &records[0];
         assert_eq!((&record["protocol"], &record["node"]), (&"tcp".into(), &"n1".into()));
         assert_eq!(record["tls"].is_string(), ["mqtts", "stomps"].contains(&name), "{record}");
         assert!(record["bytes_from_client"].as_u64() > Some(0), "{record}");
@@ -217,7 +218,8 @@ async fn a_node_that_does_not_listen_at_the_port_stays_in_use_for_amqp() {
     }
     let labels = ["node=\"n1\"", "reason=\"refused\""];
     let failures = "amqp_gateway_node_connect_failures_total";
-    assert_eq!(front.gateway.metric(failures, &labels).await.unwrap(), 5.0);
+    let counted = front.gateway.wait_for_metric(failures, &labels, SOON, |count| count >= 5.0);
+    assert_eq!(counted.await.unwrap(), 5.0);
     assert_eq!(front.gateway.metric("amqp_gateway_node_up", &["node=\"n1\""]).await.unwrap(), 1.0);
     let mut client = front.client().await;
     let serve = async {

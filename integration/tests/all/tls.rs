@@ -1,7 +1,6 @@
 //! Clients speak TLS to the gateway, which speaks AMQP to the nodes.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use anyhow::Result;
 use futures_util::future::join_all;
@@ -12,9 +11,11 @@ use integration::ports::PortBlock;
 use integration::suites::{Place, Suite, run_suite};
 use integration::testssl;
 use integration::tls::{ClientTls, Version};
-use integration::{GatewayProcess, RabbitCluster, wait};
+use integration::{GatewayProcess, RabbitCluster};
 use serde_json::Value;
 use tokio::sync::OnceCell;
+
+use crate::front::SOON;
 
 const VERSIONS: [Version; 2] = [Version::Tls12, Version::Tls13];
 const KEYS: [(&str, Key); 2] = [("ecdsa", Key::EcdsaP256), ("rsa", Key::Rsa2048)];
@@ -111,15 +112,11 @@ impl Shared {
 
     /// Waits for the `nth` access record (from 1) of sessions at a listener that ended for a reason.
     async fn record(&self, listener: &str, reason: &str, nth: usize) -> Value {
-        let mut found = Vec::new();
-        let what = format!("record {nth} of {listener} with {reason}");
-        let waited = wait::until(what, Duration::from_secs(20), async || {
-            found = self.gateway.json_lines();
-            found.retain(|line| line["message"] == "session");
-            found.retain(|line| line["listener"] == listener && line["reason"] == reason);
-            found.len() >= nth
-        });
-        assert!(waited.await.is_ok(), "no {reason} at {listener}: {}", self.gateway.log());
+        let what = format!("{reason} at {listener}");
+        let its = |line: &Value| {
+            line["message"] == "session" && line["listener"] == listener && line["reason"] == reason
+        };
+        let mut found = self.gateway.wait_for_lines(what, nth, SOON, its).await.unwrap();
         found.swap_remove(nth - 1)
     }
 }

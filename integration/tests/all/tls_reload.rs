@@ -85,7 +85,9 @@ async fn a_renewed_certificate_is_shown_to_the_next_client_and_sessions_live_on(
     wait::until("the new certificate", SOON, async || front.shown().await == renewed)
         .await
         .unwrap();
-    assert_eq!(front.counted().await, (1.0, 0.0));
+    // Counted a moment after it is in use.
+    let counted = async || front.counted().await == (1.0, 0.0);
+    wait::until("it to be counted", SOON, counted).await.unwrap();
     let resumed = old.resume_session(&session).talk().await.unwrap();
     assert!(resumed.resumed(), "a renewal takes no session from its client: {}", resumed.text());
     living.close().await.unwrap();

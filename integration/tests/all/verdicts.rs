@@ -13,9 +13,9 @@ use tokio::time::Instant;
 /// Two seconds between rounds, three bad ones make a node down, a check may take two seconds.
 const VERDICT_AFTER: Duration = Duration::from_secs(3 * 2 + 2);
 /// What a busy machine may add to that.
-const SLACK: Duration = Duration::from_secs(4);
+const SLACK: Duration = Duration::from_secs(20);
 /// When a client must be served again after the verdict.
-const SERVED_AFTER: Duration = Duration::from_secs(2);
+const SERVED_AFTER: Duration = Duration::from_secs(10);
 
 /// A cluster whose first node comes to harm while it is the one that serves.
 struct Patient {
@@ -246,7 +246,7 @@ async fn every_harm_to_a_node_leads_to_its_verdict_and_clients_are_served_elsewh
                 ("node is in maintenance: no new sessions", ""),
                 Some("refused"),
             ),
-            drain,
+            async |c| drain(c, 1).await,
             async |c| drop(c.tool(1, "rabbitmq-upgrade", &["revive"]).await.unwrap()),
         )
         .await;
@@ -325,19 +325,21 @@ async fn after_a_partition_only_the_smaller_side_is_down() {
             && !patient.is_up("n1").await
             && patient.is_up("n2").await
             && patient.is_up("n3").await
+            && patient.has_said(0, ("node is on the smaller side of a partition", ""))
     };
     let waited = wait::until("the minority", Duration::from_secs(60), found).await;
     waited.unwrap_or_else(|error| panic!("{error}\n{}", patient.gateway.log()));
-    assert!(patient.has_said(0, ("node is on the smaller side of a partition", "")));
     cluster.stop_node(1).await.unwrap();
     cluster.start_node(1).await.unwrap();
     patient.all_up().await;
 }
 
+/// Puts a node into maintenance.
+///
 /// The tool crashes now and then, when a connection that it closes is ending at that moment; the node is drained by then
 /// or with the next attempt.
-async fn drain(cluster: &RabbitCluster) {
-    let drained = async || cluster.tool(1, "rabbitmq-upgrade", &["drain"]).await.is_ok();
+pub(crate) async fn drain(cluster: &RabbitCluster, n: usize) {
+    let drained = async || cluster.tool(n, "rabbitmq-upgrade", &["drain"]).await.is_ok();
     wait::until("the node to be drained", Duration::from_secs(60), drained).await.unwrap();
 }
 

@@ -104,7 +104,7 @@ fn each_fault_of_a_link_does_what_its_name_says_and_heals() -> Result<()> {
     lab.deafen("gw2")?;
     second.wait_for_state("MASTER", LONG)?;
     assert!(
-        first.log().contains("with lower priority"),
+        lab::wait(LONG, || first.log().contains("with lower priority")),
         "it heard gw2, which is deaf and not mute"
     );
     lab.heal("gw2")?;

@@ -10,6 +10,8 @@ use integration::vrrp_lab::{self as lab, *};
 
 use super::vrrp_member::{INTERVAL, LONG, NOISE, config, count, router};
 
+/// The advertisement interval where states are counted and no time is judged: a busy machine is not late for three.
+const CALM: Duration = Duration::from_millis(500);
 const OTHER: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 77, 0, 101));
 
 /// [`VIP`], and [`OTHER`] with this VRID if there is one.
@@ -17,6 +19,7 @@ fn both(priority: u8, other: Option<u8>) -> String {
     let other = other.map(|vrid| Settings {
         vrid,
         addresses: vec![format!("{OTHER}/24")],
+        interval: CALM.as_secs_f64(),
         ..Settings::new(priority)
     });
     config(&Settings::new(priority)) + &other.map_or_else(String::new, |of| router("other", &of))
@@ -61,7 +64,7 @@ fn a_reload_begins_changes_and_ends_a_virtual_router_and_does_not_touch_the_othe
     first.reload(&both(100, Some(53)))?;
     first.wait_for_log("(other) hands over", LONG)?;
     let masters = |gateway: &Gateway| count(&gateway.log(), "(other) Entering MASTER STATE");
-    ensure!(lab::wait(LONG, || masters(&first) == 2), "{}", first.log());
+    ensure!(lab::wait(LONG, || masters(&first) >= 2), "{}", first.log());
     lab.wait_for_holder("gw1", OTHER, LONG)?;
     let of_other =
         |is| format!("amqp_gateway_vrrp_state{{virtual_router=\"other\",state=\"active\"}} {is}");
@@ -102,7 +105,7 @@ fn a_member_of_a_sync_group_that_begins_anew_moves_no_other_one() -> Result<()> 
     let test = "a sync group";
     let Some(lab) = or_skip(test, || Lab::new(2)) else { return Ok(()) };
     let grouped = |priority, other: Option<u8>| {
-        let all = both(priority, other);
+        let all = both(priority, other).replace("\"100ms\"", "\"500ms\"");
         all.replace("virtual_mac =", "sync_group = \"edge\"\nvirtual_mac =")
     };
     let mut first = Gateway::start(&lab, "gw1", &grouped(100, Some(52)))?;
@@ -118,7 +121,7 @@ fn a_member_of_a_sync_group_that_begins_anew_moves_no_other_one() -> Result<()> 
     let masters = || count(&first.log(), "(other) Entering MASTER STATE");
     ensure!(lab::wait(LONG, || masters() == 2), "{}", first.log());
     lab.wait_for_holder("gw1", OTHER, LONG)?;
-    std::thread::sleep(10 * INTERVAL);
+    std::thread::sleep(10 * CALM);
     ensure!(states(&second) == before, "{}", second.log());
     second.reload(&grouped(90, Some(53)))?;
     let backups = || count(&second.log(), "(other) Entering BACKUP STATE");
@@ -126,7 +129,7 @@ fn a_member_of_a_sync_group_that_begins_anew_moves_no_other_one() -> Result<()> 
     // One is taken out; the other stays.
     first.reload(&grouped(100, None))?;
     ensure!(lab::wait(LONG, || lab.holders(OTHER).is_empty()), "{}", first.log());
-    std::thread::sleep(10 * INTERVAL);
+    std::thread::sleep(10 * CALM);
     ensure!(lab.holders(OTHER).is_empty() && lab.holders(VIP) == ["gw1"], "{}", second.log());
     second.reload(&grouped(90, None))?;
     ensure!(count(&first.log(), "(lab) Entering") == 2, "{}", first.log());

@@ -25,12 +25,15 @@ fn serve(lab: &Lab, gateway: u16) -> Result<TcpListener> {
     lab.inside(BROKER, || TcpListener::bind(node))?.context("no node")
 }
 
-fn config(gateway: u16, settings: &Settings, fast: &str, track: &str) -> Result<String> {
+/// Failed checks in a row that take a node away.
+const FALL: u8 = 2;
+
+fn config(gateway: u16, settings: &Settings, fast: &str, track: &str, fall: u8) -> Result<String> {
     Ok(format!(
         "[gateway]\ndrain_timeout = \"1s\"\nworkers = 1\n\
          [listener.front]\nbind = \"0.0.0.0:5672\"\ncluster = \"main\"\n\
          [cluster.main.health]\nchecks = [\"tcp\"]\ninterval = \"500ms\"\nfast_interval = \"100ms\"\n\
-         rise = 3\nfall = 2\n\
+         rise = 3\nfall = {fall}\n\
          [cluster.main.node.only]\naddress = \"{}\"\n\n{}{fast}[vrrp.lab.track]\n{track}\n",
         node(gateway)?,
         router("lab", settings)
@@ -38,16 +41,16 @@ fn config(gateway: u16, settings: &Settings, fast: &str, track: &str) -> Result<
 }
 
 /// A pair whose gateways track this; with the nodes of both.
-fn tracking(lab: Lab, who: Whos, track: &str) -> Result<(Pair, Vec<TcpListener>)> {
+fn tracking(lab: Lab, who: Whos, track: &str, fall: u8) -> Result<(Pair, Vec<TcpListener>)> {
     let nodes = vec![serve(&lab, 1)?, serve(&lab, 2)?];
     // keepalived is late at times on a busy machine. A gateway that takes over then is none that failed to wait.
     let fast = if who == PP { "" } else { "fast_takeover = false\n" };
-    let first = Gateway::start(&lab, "gw1", &config(1, &Settings::new(100), fast, track)?)?;
+    let first = Gateway::start(&lab, "gw1", &config(1, &Settings::new(100), fast, track, fall)?)?;
     lab.wait_for_holder("gw1", VIP, LONG)?;
     let settings = Settings::new(90);
     let second = match who[1] {
         Who::Product => {
-            Member::Product(Gateway::start(&lab, "gw2", &config(2, &settings, fast, track)?)?)
+            Member::Product(Gateway::start(&lab, "gw2", &config(2, &settings, fast, track, fall)?)?)
         }
         Who::Keepalived => Member::start(&lab, "gw2", Who::Keepalived, &settings)?,
     };
@@ -122,7 +125,7 @@ fn lost_at_most(outage: Duration) -> u128 {
 fn node_fails(who: Whos, track: &str, criteria: [Duration; 2]) -> Result<()> {
     let scenario = format!("S-7 {track}, {}", name(who));
     let Some(lab) = or_skip(&scenario, || Lab::with_broker(2)) else { return Ok(()) };
-    let (mut pair, mut nodes) = tracking(lab, who, track)?;
+    let (mut pair, mut nodes) = tracking(lab, who, track, FALL)?;
     let _second = nodes.pop();
     let nodes = std::cell::RefCell::new(nodes);
     let fail = |_: &mut Pair| {
@@ -172,7 +175,9 @@ fn s07_a_cluster_without_a_weight_gives_the_address_up_and_takes_it_back_once() 
 #[test]
 fn s07_a_check_that_fails_once_moves_nothing() -> Result<()> {
     let Some(lab) = or_skip("S-7 once", || Lab::with_broker(2)) else { return Ok(()) };
-    let (mut pair, mut nodes) = tracking(lab, PP, "cluster = { name = \"main\", weight = 20 }")?;
+    // A second of them: a busy machine takes its time to have the node back.
+    let track = "cluster = { name = \"main\", weight = 20 }";
+    let (mut pair, mut nodes) = tracking(lab, PP, track, 10)?;
     let begin = Instant::now();
     drop(nodes.remove(0));
     pair.first().product().wait_for_log("check fails", LONG)?;
@@ -211,7 +216,7 @@ fn s07_the_address_leaves_a_gateway_that_accepts_nobody_without_a_loss_and_retur
 -> Result<()> {
     let scenario = "S-7 listeners, PP";
     let Some(lab) = or_skip(scenario, || Lab::with_broker(2)) else { return Ok(()) };
-    let (mut pair, _nodes) = tracking(lab, PP, "listeners = { weight = 20 }")?;
+    let (mut pair, _nodes) = tracking(lab, PP, "listeners = { weight = 20 }", FALL)?;
     let criteria = [Duration::from_millis(50), NONE];
     fail_and_recover(&mut pair, scenario, criteria, "does not accept: ", exhaust, relieve)
 }

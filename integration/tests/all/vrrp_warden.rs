@@ -242,7 +242,7 @@ fn when_a_gateway_stops_its_clients_are_told_and_find_the_other_one() -> Result<
         first.wait_for_log("stopped", LONG)?;
         let ends = |log: &str| log.matches("reason=address-lost").count();
         ensure!(ends(&first.log()) == CLIENTS + 1, "{}", first.log());
-        ensure!(second.log().contains("Entering MASTER STATE"));
+        second.wait_for_log("Entering MASTER STATE", LONG)?;
         Ok(())
     })
 }
@@ -261,6 +261,7 @@ fn when_the_vrrp_process_dies_another_one_goes_on_and_no_session_ends() -> Resul
         let mut first = Gateway::start(&lab, "gw1", &slow(1))?;
         lab.wait_for_holders(&["gw1"], VIP, LONG)?;
         let second = Gateway::start(&lab, "gw2", &slow(2))?;
+        second.wait_for_log("Entering BACKUP STATE", LONG)?;
         let transitions = second.log().matches("Entering").count();
         let before = first.vrrp_process()?;
         lab.inside_async(CLIENT, || async {
