@@ -209,8 +209,10 @@ impl Steward {
                 })
             }
             What::Rollback(number) => {
-                let known = self.desk.known();
-                let text = known.revisions.find(number).and_then(|of| of.text.clone());
+                let text = {
+                    let known = self.desk.known();
+                    known.revisions.find(number).and_then(|of| of.text.clone())
+                };
                 let text = text.ok_or_else(|| desk::unknown(number))?;
                 let reading = move || candidate::from_text(text, &path, &tls);
                 self.disk.ask(READ_PATIENCE, reading).await
