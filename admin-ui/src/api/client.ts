@@ -7,9 +7,9 @@ import type { Problem } from "./types";
 /** What the console is served under, without `/ui/`: empty unless a proxy adds a path. */
 export const BASE = location.pathname.replace(/\/(ui\/.*|[^/]*)$/, "");
 
-/** An answer to a question is not waited for longer than this; what is done may take its time. */
+/** An answer to a question is not waited for longer than this; what is done may take its time, as with the commands. */
 const PATIENCE_MS = 6_000;
-const PATIENCE_TO_DO_MS = 60_000;
+const PATIENCE_TO_DO_MS = 120_000;
 
 /** An answer that is an error, or none at all (status 0). */
 export class ApiError extends Error {

@@ -1,8 +1,7 @@
 //! The connection that a request came on, and what streams need of it.
 
-use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use axum::http::StatusCode;
 use futures_util::stream::{Stream, StreamExt as _};
@@ -11,8 +10,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
-use super::auth::network;
 use super::caller::Caller;
+use super::of_address::{OfAddress, OfAddresses};
 use super::problem::Problem;
 
 /// Streams at once: less than there are connections, so that others get theirs.
@@ -52,7 +51,10 @@ impl Line {
             );
             Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail)
         };
-        let of_address = OfAddress::take(&self.room, network(self.peer.ip()))
+        let of_address = self
+            .room
+            .of_addresses
+            .take(self.peer.ip(), MAX_STREAMS_OF_ADDRESS)
             .ok_or_else(|| full(MAX_STREAMS_OF_ADDRESS, " from your address"))?;
         let room = self.room.all.clone().try_acquire_owned();
         let room = room.map_err(|_| full(MAX_STREAMS, ""))?;
@@ -65,46 +67,12 @@ impl Line {
 #[derive(Debug)]
 pub(super) struct Room {
     all: Arc<Semaphore>,
-    /// Streams by the network they come from; none has zero.
-    taken: Mutex<HashMap<IpAddr, usize>>,
+    of_addresses: Arc<OfAddresses>,
 }
 
 impl Default for Room {
     fn default() -> Self {
-        Self { all: Arc::new(Semaphore::new(MAX_STREAMS)), taken: Mutex::default() }
-    }
-}
-
-impl Room {
-    fn taken(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// One of the streams of an address.
-struct OfAddress(Arc<Room>, IpAddr);
-
-impl OfAddress {
-    fn take(room: &Arc<Room>, from: IpAddr) -> Option<Self> {
-        let mut taken = room.taken();
-        let count = taken.get(&from).copied().unwrap_or(0);
-        if count == MAX_STREAMS_OF_ADDRESS {
-            return None;
-        }
-        taken.insert(from, count + 1);
-        Some(Self(room.clone(), from))
-    }
-}
-
-impl Drop for OfAddress {
-    fn drop(&mut self) {
-        let mut taken = self.0.taken();
-        match taken.get_mut(&self.1) {
-            Some(count) if *count > 1 => *count -= 1,
-            _ => {
-                taken.remove(&self.1);
-            }
-        }
+        Self { all: Arc::new(Semaphore::new(MAX_STREAMS)), of_addresses: Arc::default() }
     }
 }
 
@@ -165,7 +133,7 @@ mod tests {
         assert!(others.iter().all(|places| places.len() == MAX_STREAMS_OF_ADDRESS));
         assert!(take("10.0.0.4", 1).is_empty());
         drop(one);
-        assert_eq!(room.taken().len(), others.len());
+        assert_eq!(room.of_addresses.len(), others.len());
         assert_eq!(take("10.0.0.4", MAX_STREAMS).len(), MAX_STREAMS_OF_ADDRESS);
     }
 }

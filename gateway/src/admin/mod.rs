@@ -11,7 +11,9 @@ mod api;
 mod caller;
 mod console;
 mod extract;
+mod guests;
 mod line;
+mod of_address;
 mod problem;
 mod routes;
 mod server;
@@ -84,6 +86,7 @@ pub enum AdminError {
 pub struct BoundAdmin {
     listener: TcpListener,
     address: SocketAddr,
+    asked: SocketAddr,
 }
 
 /// Binds the admin address. With `elsewhere` it need not be on this machine now.
@@ -101,8 +104,8 @@ pub fn bind(address: SocketAddr, elsewhere: bool) -> Result<BoundAdmin, AdminErr
         socket.listen(BACKLOG)?;
         let listener = TcpListener::from(socket);
         listener.set_nonblocking(true)?;
-        let address = listener.local_addr()?;
-        Ok(BoundAdmin { listener, address })
+        let (asked, address) = (address, listener.local_addr()?);
+        Ok(BoundAdmin { listener, address, asked })
     };
     bound().map_err(|source| AdminError::Bind { address, source })
 }
@@ -119,7 +122,7 @@ impl BoundAdmin {
     /// # Errors
     /// The system gives no thread, or nothing to wait for sockets with.
     pub fn start(self, sources: Sources) -> Result<AdminServer, AdminError> {
-        let Self { listener, address } = self;
+        let Self { listener, address, asked } = self;
         let runtime = Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(AdminError::Start)?;
         let same = listener.try_clone().map_err(AdminError::Start)?;
@@ -127,6 +130,7 @@ impl BoundAdmin {
         let listener = tokio::net::TcpListener::from_std(listener).map_err(AdminError::Start)?;
         drop(entered);
         let stop = CancellationToken::new();
+        let tls = sources.tls.clone();
         let (stopped, log) = (stop.clone(), tracing::dispatcher::get_default(Clone::clone));
         let serve = move || {
             let _log = tracing::dispatcher::set_default(&log);
@@ -141,7 +145,8 @@ impl BoundAdmin {
         };
         let thread = thread::Builder::new().name("admin".to_owned()).spawn(serve);
         let thread = Some(thread.map_err(AdminError::Start)?);
-        Ok(AdminServer { listener: same, address, running: Running { stop, thread } })
+        let running = Running { stop, thread };
+        Ok(AdminServer { listener: same, address, asked, tls, running })
     }
 }
 
@@ -151,6 +156,9 @@ pub struct AdminServer {
     /// For another server at the same address. Dropped before the thread is waited for: nobody else is to queue here.
     listener: TcpListener,
     address: SocketAddr,
+    /// What it was bound for: `address`, or that with port 0.
+    asked: SocketAddr,
+    tls: Option<Arc<Termination>>,
     running: Running,
 }
 
@@ -168,15 +176,31 @@ impl AdminServer {
         self.address
     }
 
+    /// Is it the one for this `admin.bind`?
+    #[must_use]
+    pub fn is_at(&self, bind: SocketAddr) -> bool {
+        self.asked == bind
+    }
+
+    /// Does it answer with this TLS?
+    #[must_use]
+    pub fn speaks(&self, tls: Option<&Arc<Termination>>) -> bool {
+        match (&self.tls, tls) {
+            (None, None) => true,
+            (Some(ours), Some(other)) => Arc::ptr_eq(ours, other),
+            _ => false,
+        }
+    }
+
     /// The same address, for another server to take over.
     ///
     /// # Errors
     /// If there are too many files open.
     pub fn again(&self) -> Result<BoundAdmin, AdminError> {
-        let address = self.address;
+        let Self { address, asked, .. } = *self;
         let listener = self.listener.try_clone();
         let listener = listener.map_err(|source| AdminError::Bind { address, source })?;
-        Ok(BoundAdmin { listener, address })
+        Ok(BoundAdmin { listener, address, asked })
     }
 
     /// Stops accepting, and gives running answers a moment, for which nobody waits here.

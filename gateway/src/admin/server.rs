@@ -17,7 +17,6 @@ use hyper_util::service::TowerToHyperService;
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -25,11 +24,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
+use super::guests::{Guest, Guests};
 use super::line::{Line, Room};
 use crate::tls::server::Termination;
 
-/// Connections at once; further clients wait in the accept queue.
-pub(super) const MAX_CONNECTIONS: usize = 64;
 /// For the TLS handshake.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 /// To somebody who speaks HTTP without TLS where there is TLS.
@@ -38,12 +36,14 @@ const PLAIN: &str = "HTTP/1.1 400 Bad Request\r\nContent-Type: application/probl
     \"detail\":\"This address speaks TLS: ask it with https:// in the URL.\"}";
 /// For the head of a request, and for the next one on an idle connection.
 pub(super) const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
-/// After that a connection ends with its present answer, or with its stream.
+/// After that a connection ends with its present answer, however long that takes, or with its stream.
 pub(super) const LIFETIME: Duration = Duration::from_secs(if cfg!(test) { 6 } else { 60 });
 /// A peer that takes nothing for so long is gone, or as good as that; streams would wait for it for ever.
 const SILENCE: Duration = Duration::from_secs(30);
-/// For the last answer of a connection, at its end or at that of the server.
-const LAST_ANSWER: Duration = Duration::from_secs(2);
+/// How long that may be: longer than the commands and the console wait for what they order.
+const LONGEST_ANSWER: Duration = Duration::from_secs(180);
+/// For the last answer of a connection when the server ends.
+pub(super) const LAST_ANSWER: Duration = Duration::from_secs(2);
 /// Largest head of a request, and what is read ahead, in bytes.
 pub(super) const MAX_HEAD: usize = 16 * 1024;
 /// Pause after a failed accept: out of file descriptors, the next one fails as well.
@@ -56,14 +56,14 @@ pub(super) async fn serve(
     router: Router,
     stop: CancellationToken,
 ) {
-    let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let mut guests = Guests::default();
     let room = Arc::<Room>::default();
     let connections = TaskTracker::new();
-    while let Some((stream, peer, slot)) = accept(&listener, &slots, &stop).await {
+    while let Some((stream, peer, guest)) = accept(&listener, &mut guests, &stop).await {
         let (room, stop) = (room.clone(), stop.clone());
         let secure = tls.is_some();
         let line = Line { peer, secure, streams: TaskTracker::new(), room, stop };
-        connections.spawn(connection(stream, tls.clone(), router.clone(), line, slot));
+        connections.spawn(connection(stream, tls.clone(), router.clone(), line, guest));
     }
     drop(listener);
     connections.close();
@@ -71,17 +71,21 @@ pub(super) async fn serve(
     let _ = timeout(2 * LAST_ANSWER, connections.wait()).await;
 }
 
-/// The next connection and its slot; `None` once stopped.
+/// The next connection that may be; `None` once stopped.
 async fn accept(
     listener: &TcpListener,
-    slots: &Arc<Semaphore>,
+    guests: &mut Guests,
     stop: &CancellationToken,
-) -> Option<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+) -> Option<(TcpStream, SocketAddr, Guest)> {
     let next = async {
-        let slot = Arc::clone(slots).acquire_owned().await.ok()?;
         loop {
+            let room = guests.room().await?;
             match listener.accept().await {
-                Ok((stream, peer)) => return Some((stream, peer, slot)),
+                Ok((stream, peer)) => {
+                    if let Some(guest) = guests.admit(room, peer.ip()) {
+                        return Some((stream, peer, guest));
+                    }
+                }
                 Err(error) => {
                     warn!(%error, "the admin address cannot accept a connection");
                     sleep(ACCEPT_PAUSE).await;
@@ -101,7 +105,7 @@ async fn connection(
     tls: Option<Arc<Termination>>,
     router: Router,
     line: Line,
-    _slot: OwnedSemaphorePermit,
+    _guest: Guest,
 ) {
     if let Err(error) = SockRef::from(&stream).set_tcp_user_timeout(Some(SILENCE)) {
         debug!(%error, "a connection to the admin address is not watched");
@@ -146,10 +150,17 @@ async fn talk<S: Transport>(stream: S, router: Router, line: Line) {
         streams.close();
         streams.wait().await;
     };
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = stop.cancelled() => last_answer(connection).await,
-        () = outlived => last_answer(connection).await,
+    let whole = async {
+        tokio::select! {
+            ended = connection.as_mut() => return ended,
+            () = outlived => {}
+        }
+        last_answer(connection.as_mut(), LONGEST_ANSWER).await
+    };
+    let ended = stop.run_until_cancelled(whole).await;
+    let ended = match ended {
+        Some(ended) => ended,
+        None => last_answer(connection, LAST_ANSWER).await,
     };
     if let Err(error) = ended {
         debug!(%error, "a connection to the admin address broke off");
@@ -180,7 +191,11 @@ impl Service<Request<Incoming>> for Named {
 
 type Connection<S> = http1::Connection<TokioIo<S>, Named>;
 
-async fn last_answer<S: Transport>(mut connection: Pin<&mut Connection<S>>) -> hyper::Result<()> {
+/// Takes no other request, and gives an answer that has been begun so much time.
+async fn last_answer<S: Transport>(
+    mut connection: Pin<&mut Connection<S>>,
+    patience: Duration,
+) -> hyper::Result<()> {
     connection.as_mut().graceful_shutdown();
-    timeout(LAST_ANSWER, connection).await.unwrap_or(Ok(()))
+    timeout(patience, connection).await.unwrap_or(Ok(()))
 }

@@ -124,10 +124,22 @@ fn a_taken_address_is_told_before_any_thread_starts() {
 }
 
 #[test]
+fn a_server_is_at_the_address_that_it_was_bound_for_whatever_a_configuration_says_now() {
+    let server = start(sources());
+    let other = bind("127.0.0.1:0".parse().unwrap(), false).unwrap().address();
+    assert!(server.is_at("127.0.0.1:0".parse().unwrap()));
+    assert!(!server.is_at(other), "a new address that could not be had is still to be had");
+    assert!(
+        server.again().unwrap().start(sources()).unwrap().is_at("127.0.0.1:0".parse().unwrap())
+    );
+    assert!(server.speaks(None));
+}
+
+#[test]
 fn silent_strangers_cannot_keep_others_out() {
     let server = start(sources());
     let begun = Instant::now();
-    let silent: Vec<TcpStream> = (0..server::MAX_CONNECTIONS).map(|_| connect(&server)).collect();
+    let silent: Vec<TcpStream> = (0..guests::MAX_CONNECTIONS).map(|_| connect(&server)).collect();
     // One that says a little is no better off.
     (&silent[0]).write_all(b"GET /metrics HTTP/1.1\r\nHost:").unwrap();
     assert_eq!(ask(&server, "GET /metrics").1, "answer 42\n");
@@ -148,6 +160,20 @@ fn an_idle_connection_is_closed_after_its_answer() {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     assert!(answer.ends_with("answer 42\n"), "{answer}");
+}
+
+#[test]
+fn an_answer_that_takes_longer_than_its_connection_may_live_is_given_all_the_same() {
+    let patience = server::LIFETIME + server::LAST_ANSWER + Duration::from_secs(1);
+    let configurator = Arc::new(fakes::Slow(patience));
+    let server = start(Sources { configurator, ..sources() });
+    let mut stream = connect(&server);
+    let head = "POST /api/v1/config/reload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2";
+    write!(stream, "{head}\r\nContent-Type: application/json\r\n\r\n{{}}").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    assert!(answer.contains("\"revision\":4"), "{answer}");
 }
 
 #[test]

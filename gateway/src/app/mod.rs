@@ -3,9 +3,11 @@
 mod arrive;
 mod capabilities;
 mod collect;
+mod disk;
 mod drain;
 mod files;
 mod listeners;
+mod logs;
 mod observe;
 mod operator;
 mod privileges;
@@ -31,6 +33,7 @@ use tracing::{Dispatch, info, warn};
 
 use arrive::Hall;
 use listeners::{Ground, Known, Listeners, Start};
+use logs::Logs;
 use observe::{Lookout, Sights};
 use reload::Steward;
 use signals::Signals;
@@ -56,7 +59,7 @@ use crate::snapshot::Snapshot;
 use crate::stream::shared::SharedAddresses;
 use crate::telemetry::access::AccessLog;
 use crate::telemetry::events::{Kind, Severity, What};
-use crate::telemetry::log::{self, FilterError, LevelSwitch};
+use crate::telemetry::log::{self, FilterError};
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::output::SinkError;
 use crate::telemetry::sink::Sink;
@@ -113,7 +116,7 @@ pub fn run(path: &Path) -> Result<(), StartError> {
     // Before any other thread: see there.
     let thread = privileges::part(&model)?;
     let tls = tls::prepare(&model).map_err(|wrong| StartError::Config(located(path, &wrong)))?;
-    let sink = Sink::open(&model.log)?;
+    let sink = Arc::new(Sink::open(&model.log)?);
     let (dispatch, level) = log::dispatch(model.log.level, sink.handle())?;
     let result = tracing::dispatcher::with_default(&dispatch, || {
         for warning in &warnings {
@@ -123,7 +126,7 @@ pub fn run(path: &Path) -> Result<(), StartError> {
             warn!("{}: {}", warning.message, warning.advice);
         }
         let begin = Begin { path, text: text.into(), model, tls: Arc::new(tls), thread };
-        start(begin, &Logs { sink: &sink, level, dispatch: dispatch.clone() })
+        start(begin, &Logs::new(sink.clone(), level, dispatch.clone()))
     });
     sink.flush(Duration::from_secs(2));
     result
@@ -136,13 +139,6 @@ struct Begin<'a> {
     model: Model,
     tls: Arc<Tls>,
     thread: Option<Thread>,
-}
-
-/// Where logs go, and what changes that.
-struct Logs<'a> {
-    sink: &'a Sink,
-    level: LevelSwitch,
-    dispatch: Dispatch,
 }
 
 /// What a running gateway is made of.
@@ -180,9 +176,9 @@ struct Gateway {
     leaving: Option<reload::UnderWay>,
 }
 
-fn start(begin: Begin<'_>, logs: &Logs<'_>) -> Result<(), StartError> {
+fn start(begin: Begin<'_>, logs: &Logs) -> Result<(), StartError> {
     let Begin { path, text, model, tls, thread } = begin;
-    let (sink, dispatch) = (logs.sink, &logs.dispatch);
+    let (sink, dispatch) = (&*logs.sink, &logs.dispatch);
     let addresses = Arc::new(vrrp::addresses(&model));
     let count = worker::count(model.gateway.workers);
     let stop_accepting = CancellationToken::new();
@@ -250,7 +246,7 @@ fn start(begin: Begin<'_>, logs: &Logs<'_>) -> Result<(), StartError> {
         let mut signals = Signals::new()?;
         let stopped = tokio::select! {
             () = gateway.discover_nodes() => false,
-            () = signals.stop(sink) => true,
+            () = signals.stop(logs) => true,
         };
         gateway.collect(sink);
         gateway.lookout = Some(gateway.look_out(sink));
@@ -274,10 +270,10 @@ fn start(begin: Begin<'_>, logs: &Logs<'_>) -> Result<(), StartError> {
         if !stopped {
             steward.run(&mut gateway, &mut signals, logs).await;
         }
-        let hurried = routers.stop(signals.stop(sink)).await;
+        let hurried = routers.stop(signals.stop(logs)).await;
         telling.end();
         let model = steward.in_force();
-        tokio::join!(gateway.stop(&model, sink, signals, hurried), telling.done());
+        tokio::join!(gateway.stop(&model, logs, signals, hurried), telling.done());
         Ok::<_, StartError>(())
     })?;
     drop(gateway.admin.take());
@@ -449,7 +445,7 @@ impl Gateway {
     }
 
     /// Stops accepting, and closes all sessions; `hurried`: without waiting for them.
-    async fn stop(&mut self, model: &Model, sink: &Sink, mut signals: Signals, hurried: bool) {
+    async fn stop(&mut self, model: &Model, logs: &Logs, mut signals: Signals, hurried: bool) {
         self.listeners.let_go();
         self.stop_accepting.cancel();
         if let Some(http) = &self.http {
@@ -464,7 +460,7 @@ impl Gateway {
         info!(sessions, %rate, ?timeout, "stopping: closing sessions with 320; a second signal cuts them");
         let second = async {
             if !hurried {
-                signals.stop(sink).await;
+                signals.stop(logs).await;
             }
         };
         let cut = second.shared();

@@ -1,9 +1,8 @@
 //! Signals to the process.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tracing::{info, warn};
 
-use crate::telemetry::sink::Sink;
+use super::logs::Logs;
 
 /// What a signal asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,17 +46,9 @@ impl Signals {
     }
 
     /// Waits for a signal to stop. Of one to reload, only the log file takes notice: the gateway starts, or stops.
-    pub(super) async fn stop(&mut self, sink: &Sink) {
+    pub(super) async fn stop(&mut self, logs: &Logs) {
         while self.next().await != Asked::Stop {
-            reopen(sink);
+            logs.reopen().await;
         }
-    }
-}
-
-/// Opens the log file anew, for log rotation.
-pub(super) fn reopen(sink: &Sink) {
-    match sink.reopen() {
-        Ok(()) => info!("log file reopened"),
-        Err(error) => warn!(%error, "cannot reopen the log file: the old one stays in use"),
     }
 }

@@ -148,7 +148,8 @@ impl Keeper {
         }
     }
 
-    /// How many sessions this configuration would close; and those that are `also` to be closed.
+    /// How many sessions this configuration would close, without those that are told already to go; and those that are
+    /// `also` to be closed.
     pub fn would_close(&self, model: &Model, also: impl Fn(&Session) -> bool) -> usize {
         let routes = RouteTable::new(model);
         let stays = |node: &Node| {
@@ -156,7 +157,9 @@ impl Keeper {
             cluster.is_some_and(|cluster| cluster.nodes.iter().any(|section| node.is_of(section)))
         };
         let closes = |session: &Session| {
-            session.facts().is_some_and(|facts| {
+            let goes_anyway = session.has_order();
+            let facts = session.facts().filter(|_| !goes_anyway);
+            facts.is_some_and(|facts| {
                 !stays(&facts.node)
                     || !routes.has_listener(&session.arrival.listener)
                     || session.way(&routes) == Way::Another

@@ -167,7 +167,8 @@ impl Sink {
         let shared = &self.handle.shared;
         shared.style.store(style.to_bits(), Ordering::Relaxed);
         if let Some(output) = output {
-            *self.named() = named;
+            let mut now = self.named();
+            *now = named;
             shared.lock().replacement = Some(output);
             shared.wake();
         }
@@ -188,11 +189,15 @@ impl Sink {
     /// # Errors
     /// The file cannot be opened; lines then go on to the file opened before.
     pub fn reopen(&self) -> Result<(), SinkError> {
-        let output = self.named();
-        if matches!(*output, LogOutput::File(_)) {
-            let replacement = Output::open(&output)?;
-            self.handle.shared.lock().replacement = Some(replacement);
-            self.handle.shared.wake();
+        // Not held while a disk may hang.
+        let named = self.named().clone();
+        if matches!(named, LogOutput::File(_)) {
+            let replacement = Output::open(&named)?;
+            let now = self.named();
+            if *now == named {
+                self.handle.shared.lock().replacement = Some(replacement);
+                self.handle.shared.wake();
+            }
         }
         Ok(())
     }

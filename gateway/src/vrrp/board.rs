@@ -139,6 +139,13 @@ impl Board {
         let _ = self.news.send(News::Routers(routers));
     }
 
+    /// Alarms that stand of the virtual router with this id.
+    pub(super) fn alarms(&self, router: usize) -> Vec<Alarm> {
+        let alarms =
+            self.with(router, |known| known.alarms.iter().map(|(alarm, _)| *alarm).collect());
+        alarms.map(|(_, alarms)| alarms).unwrap_or_default()
+    }
+
     /// Transitions and alarms from now on.
     #[must_use]
     pub fn subscribe(&self) -> broadcast::Receiver<News> {

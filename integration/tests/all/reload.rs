@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::net::SocketAddr;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -406,6 +407,35 @@ async fn log_and_admin_address_change_without_a_restart() {
     stage.becomes(Says { admin, ..before }).await;
     stage.gateway.wait_for_log("\"revision\":5", SOON).await.unwrap();
     assert!(!logged().contains("\"message\":\"session\""), "{}", logged());
+}
+
+/// A pipe that nobody reads stands for a log file on a disk that hangs.
+#[tokio::test]
+async fn a_log_file_that_does_not_open_is_refused_and_keeps_nothing_else_from_going_on() {
+    let mut stage = Stage::start().await;
+    let before = stage.says.clone();
+    let file = stage.gateway.dir().join("pipe.log");
+    assert!(Command::new("mkfifo").arg(&file).status().unwrap().success());
+    let log = format!("output = \"file\"\nfile = \"{}\"", file.display());
+    stage.write(&Says { log, ..before.clone() });
+    let why = stage.is_refused().await;
+    assert!(why.contains("log.file: the disk did not answer within"), "{why}");
+    stage.becomes(Says { node: "weight = 5".to_owned(), ..before }).await;
+    assert_eq!(stage.revision().await, 2);
+}
+
+#[tokio::test]
+async fn the_alarm_of_a_refused_configuration_ends_when_the_file_is_put_back() {
+    let mut stage = Stage::start().await;
+    let alarms = async |stage: &Stage| {
+        let status = http::get_json(&stage.url("status")).await.unwrap();
+        status["alarms"].as_array().unwrap().iter().filter(|a| a["kind"] == "config").count()
+    };
+    stage.write_text("[listener");
+    stage.is_refused().await;
+    assert_eq!(alarms(&stage).await, 1);
+    let answer = stage.becomes(stage.says.clone()).await;
+    assert_eq!((answer["revision"].as_u64(), alarms(&stage).await), (Some(1), 0));
 }
 
 #[tokio::test]

@@ -130,6 +130,28 @@ fn s20_the_clients_entry_keeps_the_virtual_mac_through_moves_with_keepalived_and
 }
 
 #[test]
+fn s20_a_backup_asks_without_the_virtual_mac_so_that_no_switch_takes_it_for_the_active_one()
+-> Result<()> {
+    let Some(lab) = or_skip("S-20, questions", || Lab::new(2)) else { return Ok(()) };
+    let (sniffer, begin) = (lab.sniff()?, Instant::now());
+    // Long, so that no question is left out for coming late.
+    let _members = settled_with(&lab, PP, |settings| {
+        with_virtual_mac(settings);
+        settings.interval = 1.0;
+    })?;
+    let says = |gateway: &str, frame: &Frame| frame.place == gateway && frame.vrrp().is_some();
+    let asks = |frame: &Frame| says("gw2", frame) && frame.vrrp().is_some_and(|v| v.priority == 1);
+    let question = sniffer.wait_for(begin, LONG, asks).context("no question")?;
+    let answer = sniffer.wait_for(question.at, LONG, |frame| says("gw1", frame));
+    assert_eq!(answer.context("no answer")?.source, VIRTUAL);
+    assert_ne!(question.source, VIRTUAL);
+    let frames = sniffer.between([question.at, Instant::now()]);
+    let misled = frames.iter().filter(|frame| frame.place == "gw2" && frame.source == VIRTUAL);
+    assert_eq!(misled.count(), 0, "a backup sent something with the virtual MAC");
+    Ok(())
+}
+
+#[test]
 fn s20_the_kernels_settings_are_restored_after_a_kill_of_either_process() -> Result<()> {
     let Some(lab) = or_skip("S-20, kill", || Lab::new(1)) else { return Ok(()) };
     let before = sysctls(&lab, "gw1")?;

@@ -213,6 +213,39 @@ impl Configurator for Steered {
     }
 }
 
+/// A steward that takes so long to reload.
+pub(super) struct Slow(pub(super) Duration);
+
+impl Configurator for Slow {
+    fn config(&self) -> BoxFuture<'_, Config> {
+        Steered.config()
+    }
+
+    fn revision(&self, revision: u64) -> Result<RevisionText, Refusal> {
+        Steered.revision(revision)
+    }
+
+    fn check(&self) -> BoxFuture<'_, Checked> {
+        Steered.check()
+    }
+
+    fn diff(&self) -> BoxFuture<'_, Diff> {
+        Steered.diff()
+    }
+
+    fn reload(&self, by: Actor) -> BoxFuture<'_, Result<Reloaded, Refusal>> {
+        self.rollback(3, by)
+    }
+
+    fn rollback(&self, revision: u64, by: Actor) -> BoxFuture<'_, Result<Reloaded, Refusal>> {
+        let done = async move {
+            tokio::time::sleep(self.0).await;
+            Steered.rollback(revision, by).await
+        };
+        done.boxed()
+    }
+}
+
 /// A tap that shows one line and goes on.
 pub(super) struct OneLine;
 

@@ -7,12 +7,13 @@ use super::listeners::{self, Door};
 use super::sums::serves;
 use crate::admin::view::status::{Alarm, Severity};
 use crate::app::operator::time;
+use crate::app::reload::outcome::Outcome;
 use crate::cluster::Cluster;
 use crate::cluster::condition::Verdict;
 use crate::cluster::node::Node;
 use crate::config::model::VirtualRouter;
 use crate::snapshot::Snapshot;
-use crate::telemetry::events::{self, Event, Kind};
+use crate::telemetry::events::Event;
 use crate::telemetry::process::Usage;
 use crate::tls::InUse;
 use crate::vrrp::board::Known;
@@ -147,14 +148,20 @@ fn of_certificate(certificate: &InUse, now: SystemTime) -> Vec<Alarm> {
     ends.into_iter().chain(refused).collect()
 }
 
-/// Of the configuration: what the last event of it says, if that is bad.
+/// Of the configuration: what became of the last order, if that is bad.
 pub(super) fn of_config(events: &[std::sync::Arc<Event>]) -> Option<Alarm> {
-    let last = events.iter().rev().find(|event| event.what.kind == Kind::Config)?;
-    let bad = last.what.severity > events::Severity::Info;
-    let text =
-        format!("{}. What was in force before still is. Mend the file, and reload", last.what.text);
+    let mut all = events.iter().rev();
+    let (last, outcome) = all.find_map(|event| Some((event, Outcome::of(event)?)))?;
+    let then = match outcome {
+        Outcome::Applied | Outcome::Unchanged => return None,
+        Outcome::Incomplete => {
+            "All else of it is in force. Mend that, and reload: it is tried again"
+        }
+        Outcome::Refused => "What was in force before still is. Mend the file, and reload",
+    };
+    let text = format!("{}. {then}", last.what.text);
     let alarm = alarm(Severity::Warning, "config", last.what.subject.clone(), &text);
-    bad.then(|| Alarm { since: Some(time(last.at)), ..alarm })
+    Some(Alarm { since: Some(time(last.at)), ..alarm })
 }
 
 /// Of the process.

@@ -23,7 +23,6 @@ use crate::snapshot::Snapshot;
 use crate::telemetry::log::LEVEL_VARIABLE;
 use crate::telemetry::sink::Opened;
 use crate::tls::Tls;
-use crate::tls::server::Termination;
 
 /// How long names of nodes may keep a reload waiting.
 const NAMES_PATIENCE: Duration = Duration::from_secs(3);
@@ -63,7 +62,7 @@ impl Steps<'_> {
     pub(super) async fn prepare(
         self,
         gateway: &mut Gateway,
-        logs: &Logs<'_>,
+        logs: &Logs,
         path: &Path,
     ) -> Result<Prepared, Vec<ConfigProblem>> {
         let Self { before, model, tls, revision } = self;
@@ -81,9 +80,11 @@ impl Steps<'_> {
         };
         let listeners = gateway.listeners.plan(model, &tls, &ground);
         let listeners = listeners.map_err(|all| all.into_iter().for_each(&mut wrong)).ok();
-        let log = logs.sink.prepare(&model.log);
+        let log = logs.prepare(&model.log).await;
         let log = log.map_err(|error| wrong(format!("log: {error}"))).ok();
-        let admin = admin_plan(gateway, (before, model), &tls, &shares).map_err(&mut wrong).ok();
+        let admin = admin_plan(gateway.admin.as_ref(), (before, model), &tls, &shares)
+            .map_err(&mut wrong)
+            .ok();
         let threads = listeners.as_ref().map(|plan| gateway.make_threads(plan, &logs.dispatch));
         let threads = threads.unwrap_or(Ok(()));
         threads.unwrap_or_else(|error| wrong(format!("cannot start a thread: {error}")));
@@ -101,32 +102,33 @@ impl Steps<'_> {
     }
 }
 
+/// What counts is the server that runs, not the configuration before: that may have had another one, which could not be
+/// started.
 fn admin_plan(
-    gateway: &Gateway,
+    running: Option<&AdminServer>,
     (before, model): (&Model, &Model),
     tls: &Tls,
     shares: &dyn Fn(IpAddr) -> bool,
 ) -> Result<AdminPlan, String> {
     let Some(new) = &model.admin else { return Ok(AdminPlan::Ends) };
-    let same_address = before.admin.as_ref().is_some_and(|old| old.bind == new.bind);
-    let running = gateway.admin.as_ref().filter(|_| same_address);
-    let bound = match running {
-        Some(_) if same_tls(gateway.tls.load().admin.as_ref(), tls.admin.as_ref()) => {
-            return Ok(AdminPlan::Stays);
-        }
+    let there = running.filter(|running| running.is_at(new.bind));
+    let bound = match there {
+        Some(running) if running.speaks(tls.admin.as_ref()) => return Ok(AdminPlan::Stays),
         Some(running) => running.again(),
         None => admin::bind(new.bind, shares(new.bind.ip())),
     };
-    bound.map(AdminPlan::Moves).map_err(|error| match own_in_the_way(before, &error) {
-        Some(why) => why,
-        None => format!("admin: {error}"),
+    bound.map(AdminPlan::Moves).map_err(|error| {
+        match own_in_the_way(running.map(AdminServer::address), before, &error) {
+            Some(why) => why,
+            None => format!("admin: {error}"),
+        }
     })
 }
 
 /// Why the admin address cannot be bound, if it is for what the gateway itself has bound until the new one counts.
-fn own_in_the_way(before: &Model, error: &AdminError) -> Option<String> {
+fn own_in_the_way(admin: Option<SocketAddr>, before: &Model, error: &AdminError) -> Option<String> {
     let AdminError::Bind { address, source } = error else { return None };
-    let of_admin = before.admin.iter().map(|admin| ("admin.bind".to_owned(), admin.bind));
+    let of_admin = admin.into_iter().map(|address| ("admin.bind".to_owned(), address));
     let of_listeners = before.listeners.iter().flat_map(|listener| {
         listener.bind.iter().map(|bind| (format!("listener.{}.bind", listener.name), *bind))
     });
@@ -142,14 +144,6 @@ fn own_in_the_way(before: &Model, error: &AdminError) -> Option<String> {
 fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
     let everywhere = one.ip().is_unspecified() || other.ip().is_unspecified();
     one.port() == other.port() && (everywhere || one.ip() == other.ip())
-}
-
-fn same_tls(old: Option<&Arc<Termination>>, new: Option<&Arc<Termination>>) -> bool {
-    match (old, new) {
-        (None, None) => true,
-        (Some(old), Some(new)) => Arc::ptr_eq(old, new),
-        _ => false,
-    }
 }
 
 /// Looks up the names of nodes in clusters that are new or other than before, so that the first session finds them.
@@ -184,7 +178,7 @@ impl Prepared {
     pub(super) async fn commit(
         self,
         gateway: &mut Gateway,
-        logs: &Logs<'_>,
+        logs: &Logs,
         model: &Model,
         steward: &Steward,
     ) -> Committed {
@@ -244,9 +238,7 @@ fn change_admin(
         AdminPlan::Stays => None,
         AdminPlan::Moves(bound) => {
             let started = bound.start(gateway.sources(steward));
-            let started = started.map_err(|why| {
-                format!("the admin address stays where it was, with its accounts: {why}")
-            });
+            let started = started.map_err(|why| not_started(admin, &why.to_string()));
             gateway.admin.replace(started?)
         }
         AdminPlan::Ends => gateway.admin.take(),
@@ -256,6 +248,15 @@ fn change_admin(
         gateway.auth.replace(Accounts::of(open));
     }
     Ok(old)
+}
+
+/// Whom the address knows then is what has been put in force before the start, or would have been after it.
+fn not_started(admin: Option<&Admin>, why: &str) -> String {
+    let accounts = match admin.is_some_and(|admin| is_open(&admin)) {
+        true => "its accounts",
+        false => "the new accounts",
+    };
+    format!("the admin address stays where it was, with {accounts}: {why}")
 }
 
 fn is_open(admin: &&Admin) -> bool {
@@ -272,17 +273,11 @@ mod tests {
     #[test]
     fn of_an_address_that_overlaps_one_of_ours_it_is_told_which_one_that_is() {
         let at = |text: &str| text.parse::<SocketAddr>().expect("an address");
-        let mut before = samples::model(Vec::new());
-        before.admin = Some(Admin {
-            bind: at("127.0.0.1:15680"),
-            certificates: Vec::new(),
-            metrics_auth: false,
-            users: Vec::new(),
-            tokens: Vec::new(),
-        });
+        let before = samples::model(Vec::new());
+        let admin = Some(at("127.0.0.1:15680"));
         let why = |address: &str, kind: ErrorKind| {
             let source = io::Error::from(kind);
-            own_in_the_way(&before, &AdminError::Bind { address: at(address), source })
+            own_in_the_way(admin, &before, &AdminError::Bind { address: at(address), source })
         };
         let told = why("0.0.0.0:15680", ErrorKind::AddrInUse).expect("ours");
         assert!(told.contains("127.0.0.1:15680 (admin.bind)"), "{told}");

@@ -9,9 +9,10 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot};
 
+use super::super::disk::{Disk, Unanswered};
 use super::candidate::{self, Candidate};
 use super::revisions::{Revisions, Who};
-use super::{InForce, words};
+use super::{InForce, READ_PATIENCE, words};
 use crate::admin::operator::Refusal;
 use crate::admin::operator::configure::Configurator;
 use crate::admin::view::config::{
@@ -25,6 +26,9 @@ use crate::tls::Tls;
 
 /// Orders that may wait for the one under way.
 const WAITING: usize = 16;
+
+/// How long a question waits for the file that it is not about.
+const LOOK_PATIENCE: Duration = Duration::from_secs(3);
 
 /// What the steward is to do.
 #[derive(Debug)]
@@ -59,6 +63,8 @@ pub(in crate::app) struct Desk {
     keeper: Arc<Keeper>,
     tls: Arc<ArcSwap<Tls>>,
     orders: mpsc::Sender<Order>,
+    /// Where the API reads: its questions wait for each other, and orders do not wait for them.
+    disk: Arc<Disk>,
 }
 
 impl Desk {
@@ -69,7 +75,7 @@ impl Desk {
     ) -> (Self, mpsc::Receiver<Order>) {
         let (orders, taken) = mpsc::channel(WAITING);
         let known = Arc::new(Mutex::new(known));
-        (Self { path: path.to_owned(), known, keeper, tls, orders }, taken)
+        (Self { path: path.to_owned(), known, keeper, tls, orders, disk: Arc::default() }, taken)
     }
 
     pub(super) fn known(&self) -> MutexGuard<'_, Known> {
@@ -88,19 +94,22 @@ impl Desk {
     /// Reads the file on a thread where nobody waits for it.
     async fn candidate(&self) -> Result<Candidate, Vec<ConfigProblem>> {
         let (path, tls) = (self.path.clone(), self.tls());
-        let read = tokio::task::spawn_blocking(move || candidate::from_file(&path, &tls));
-        read.await.unwrap_or_else(|error| Err(vec![self.broken(&error)]))
+        let read = self.disk.ask(READ_PATIENCE, move || candidate::from_file(&path, &tls)).await;
+        read.unwrap_or_else(|why| Err(vec![self.unread(&why)]))
     }
 
-    pub(super) fn broken(&self, error: &tokio::task::JoinError) -> ConfigProblem {
-        let file = self.path.display().to_string();
-        words::problem(&file, format!("cannot be read: {error}"), "this is a fault of the gateway")
-    }
-
-    pub(super) fn hangs(&self, waited: Duration) -> ConfigProblem {
-        let file = self.path.display().to_string();
-        let text = format!("this, or a file that it names, was not read within {waited:?}");
-        words::problem(&file, text, "see whether its disk answers, and whether it is a file")
+    /// Why a reading has no outcome.
+    pub(super) fn unread(&self, why: &Unanswered) -> ConfigProblem {
+        let (text, advice) = match why {
+            Unanswered::Late(waited) => (
+                format!("this, or a file that it names, was not read within {waited:?}"),
+                "see whether its disk answers, and whether it is a file",
+            ),
+            Unanswered::Broken(error) => {
+                (format!("cannot be read: {error}"), "this is a fault of the gateway")
+            }
+        };
+        words::problem(&self.path.display().to_string(), text, advice)
     }
 
     async fn order(&self, what: What, by: Actor) -> Answer {
@@ -122,16 +131,15 @@ impl Configurator for Desk {
                 (known.in_force.clone(), running, history)
             };
             let (path, text) = (self.path.clone(), in_force.text.clone());
-            let read = tokio::task::spawn_blocking(move || {
-                let differs = config::text_of(&path).ok().as_deref() != Some(&*text);
-                (config::shown(&text), differs)
-            });
-            let (text, file_differs) = read.await.unwrap_or_else(|_| (String::new(), true));
+            let same = move || config::text_of(&path).ok().as_deref() == Some(&*text);
+            let text = in_force.text.clone();
+            let shown = tokio::task::spawn_blocking(move || config::shown(&text));
+            let same = self.disk.ask(LOOK_PATIENCE, same).await;
             Config {
                 file: self.path.display().to_string(),
                 running,
-                text,
-                file_differs,
+                text: shown.await.unwrap_or_default(),
+                file_differs: !same.unwrap_or(false),
                 reload_on_change: in_force.model.gateway.reload_on_change,
                 history,
             }
@@ -166,11 +174,12 @@ impl Configurator for Desk {
             let (path, tls, keeper) = (self.path.clone(), self.tls(), self.keeper.clone());
             let in_force = self.known().in_force.clone();
             // All of it there: texts may be long, and sessions many.
-            let read = tokio::task::spawn_blocking(move || {
+            let reading = move || {
                 let candidate = candidate::from_file(&path, &tls)?;
                 Ok(compared(candidate, &in_force, &keeper))
-            });
-            let read = read.await.unwrap_or_else(|error| Err(vec![self.broken(&error)]));
+            };
+            let read = self.disk.ask(READ_PATIENCE, reading).await;
+            let read = read.unwrap_or_else(|why| Err(vec![self.unread(&why)]));
             read.unwrap_or_else(|problems| Diff {
                 valid: false,
                 problems,
@@ -223,3 +232,6 @@ fn nothing_known(revision: u64) -> Revision {
         available: false,
     }
 }
+
+#[cfg(test)]
+mod tests;

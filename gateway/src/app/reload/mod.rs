@@ -8,6 +8,7 @@ mod apply;
 mod candidate;
 mod desk;
 mod file;
+pub(in crate::app) mod outcome;
 mod retire;
 mod revisions;
 mod words;
@@ -17,10 +18,10 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::mpsc;
-use tokio::time::{MissedTickBehavior, interval, timeout};
 use tracing::{error, info, warn};
 
-use super::signals::{self, Asked, Signals};
+use super::disk::Disk;
+use super::signals::{Asked, Signals};
 use super::{Gateway, Logs};
 use crate::admin::AdminServer;
 use crate::admin::operator::Refusal;
@@ -34,11 +35,12 @@ use candidate::Candidate;
 pub(in crate::app) use desk::Desk;
 use desk::{Answer, Known, Order, What};
 use file::FileWatch;
+use outcome::Outcome;
 pub(in crate::app) use retire::UnderWay;
 use revisions::{Revisions, Who};
 
 /// How long reading files may take: one may be on a disk that does not answer, or be a pipe.
-const READ_PATIENCE: Duration = Duration::from_secs(30);
+const READ_PATIENCE: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 30 });
 /// Lines in the log on one reload.
 const LINES: usize = 50;
 
@@ -59,10 +61,14 @@ pub(super) struct Steward {
     desk: Desk,
     orders: mpsc::Receiver<Order>,
     file: FileWatch,
+    /// Where orders are read from. Others who read do not keep them waiting.
+    disk: Disk,
     /// The admin server that another one took the place of, until our answer is sent.
     old_admin: Option<AdminServer>,
     /// Did something of the last configuration not work, though it is in force? The same text tries it again.
     incomplete: bool,
+    /// Was the last one refused? Then it is told when the file says what is in force again.
+    refused: bool,
     /// Has a signal asked to stop while something was read?
     stopping: bool,
 }
@@ -70,7 +76,7 @@ pub(super) struct Steward {
 /// What a running gateway is changed by.
 struct Hands<'a> {
     gateway: &'a mut Gateway,
-    logs: &'a Logs<'a>,
+    logs: &'a Logs,
     signals: &'a mut Signals,
 }
 
@@ -86,8 +92,10 @@ impl Steward {
             desk,
             orders,
             file: FileWatch::new(path),
+            disk: Disk::default(),
             old_admin: None,
             incomplete: false,
+            refused: false,
             stopping: false,
         }
     }
@@ -103,21 +111,15 @@ impl Steward {
     }
 
     /// Takes orders until a signal asks to stop.
-    pub(super) async fn run(
-        &mut self,
-        gateway: &mut Gateway,
-        signals: &mut Signals,
-        logs: &Logs<'_>,
-    ) {
+    pub(super) async fn run(&mut self, gateway: &mut Gateway, signals: &mut Signals, logs: &Logs) {
         let mut hands = Hands { gateway, logs, signals };
-        let mut looks = interval(file::LOOK_EVERY);
-        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while !self.stopping {
+            let watches = self.desk.known().in_force.model.gateway.reload_on_change;
             tokio::select! {
                 asked = hands.signals.next() => match asked {
                     Asked::Stop => break,
                     Asked::Reload => {
-                        signals::reopen(logs.sink);
+                        logs.reopen().await;
                         let _ = self.carry_out(&mut hands, &What::Reload, Who::Signal).await;
                     }
                 },
@@ -125,11 +127,8 @@ impl Steward {
                     // Whoever does not wait for it any more finds it in the history.
                     let _ = answer.send(self.carry_out(&mut hands, &what, who).await);
                 }
-                _ = looks.tick() => {
-                    let watches = self.desk.known().in_force.model.gateway.reload_on_change;
-                    if watches && self.file.look() {
-                        let _ = self.carry_out(&mut hands, &What::Reload, Who::FileChange).await;
-                    }
+                () = self.file.changed(), if watches => {
+                    let _ = self.carry_out(&mut hands, &What::Reload, Who::FileChange).await;
                 }
             }
             if let Some(old) = self.old_admin.take() {
@@ -200,22 +199,24 @@ impl Steward {
         what: &What,
     ) -> Result<Result<Candidate, Vec<ConfigProblem>>, Refusal> {
         let (path, tls) = (self.desk.path().to_owned(), self.desk.tls());
-        let reading = match *what {
+        let read = match *what {
             What::Reload => {
-                self.file.known();
-                tokio::task::spawn_blocking(move || candidate::from_file(&path, &tls))
+                let reading = move || (file::marks(&path), candidate::from_file(&path, &tls));
+                let read = self.disk.ask(READ_PATIENCE, reading).await;
+                read.map(|(marks, read)| {
+                    self.file.known(marks);
+                    read
+                })
             }
             What::Rollback(number) => {
                 let known = self.desk.known();
                 let text = known.revisions.find(number).and_then(|of| of.text.clone());
                 let text = text.ok_or_else(|| desk::unknown(number))?;
-                tokio::task::spawn_blocking(move || candidate::from_text(text, &path, &tls))
+                let reading = move || candidate::from_text(text, &path, &tls);
+                self.disk.ask(READ_PATIENCE, reading).await
             }
         };
-        Ok(match timeout(READ_PATIENCE, reading).await {
-            Ok(read) => read.unwrap_or_else(|error| Err(vec![self.desk.broken(&error)])),
-            Err(_) => Err(vec![self.desk.hangs(READ_PATIENCE)]),
-        })
+        Ok(read.unwrap_or_else(|why| Err(vec![self.desk.unread(&why)])))
     }
 
     /// A signal asks to stop, and nothing has changed yet.
@@ -225,7 +226,7 @@ impl Steward {
         desk::stopping()
     }
 
-    fn refused(&self, who: Who, problems: Vec<ConfigProblem>) -> Refusal {
+    fn refused(&mut self, who: Who, problems: Vec<ConfigProblem>) -> Refusal {
         let words: Vec<_> = problems.iter().map(words::in_words).collect();
         let (by, warns) = (who.name(), |problem: &ConfigProblem| problem.severity == "warning");
         let errors = problems.iter().filter(|problem| !warns(problem)).count();
@@ -241,12 +242,18 @@ impl Steward {
             [only] => format!("refused: {only}"),
             all => format!("refused, with {} problems", all.len()),
         };
-        self.event(Severity::Warning, text, &who, &words);
+        self.refused = true;
+        self.event(Outcome::Refused, text, &who, &words);
         self.desk.known().revisions.refused(who, words.clone(), SystemTime::now());
         Refusal::Invalid("The configuration is refused, the one in force stays.".to_owned(), words)
     }
 
-    fn unchanged(&self, who: &Who, waiting: &[Change], problems: Vec<ConfigProblem>) -> Reloaded {
+    fn unchanged(
+        &mut self,
+        who: &Who,
+        waiting: &[Change],
+        problems: Vec<ConfigProblem>,
+    ) -> Reloaded {
         let revision = self.desk.known().revisions.last();
         let by = who.name();
         info!(revision, by, "configuration unchanged: it is in force already");
@@ -254,12 +261,16 @@ impl Steward {
             warn!("{change}");
         }
         self.shared.metrics.config_reload("unchanged");
+        if std::mem::take(&mut self.refused) {
+            let text = format!("valid again: it says what is in force, revision {revision}");
+            self.event(Outcome::Unchanged, text, who, &[]);
+        }
         let changes = waiting.iter().map(words::change).collect();
         Reloaded { revision, changes, problems, sessions_closed: 0 }
     }
 
     fn applied(
-        &self,
+        &mut self,
         text: Arc<str>,
         who: Who,
         changes: &[Change],
@@ -289,21 +300,27 @@ impl Steward {
             [only] => format!("revision {revision} in force: {only}"),
             all => format!("revision {revision} in force, with {} changes", all.len()),
         };
+        self.refused = false;
         match failed {
-            None => self.event(Severity::Info, text_of_event, &who, &words),
+            None => self.event(Outcome::Applied, text_of_event, &who, &words),
             Some(problem) => {
                 let text = format!("{text_of_event}; but {}", problem.message);
-                self.event(Severity::Warning, text, &who, &words);
+                self.event(Outcome::Incomplete, text, &who, &words);
             }
         }
         self.desk.known().revisions.applied(text, who, words, SystemTime::now());
     }
 
-    fn event(&self, severity: Severity, text: String, who: &Who, words: &[String]) {
+    fn event(&self, outcome: Outcome, text: String, who: &Who, words: &[String]) {
         let file = self.desk.path().display().to_string();
+        let severity = match outcome {
+            Outcome::Applied | Outcome::Unchanged => Severity::Info,
+            Outcome::Incomplete | Outcome::Refused => Severity::Warning,
+        };
         let mut event = Event::new(Kind::Config, severity, file, text);
         event.actor = who.actor().cloned();
         event.details.insert("by".to_owned(), who.name().to_owned());
+        event.details.insert(outcome::KEY.to_owned(), outcome.name().to_owned());
         let some: Vec<_> = words.iter().take(LINES).cloned().collect();
         event.details.insert("changes".to_owned(), some.join("\n"));
         self.shared.events.add(event);

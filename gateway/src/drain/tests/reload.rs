@@ -107,6 +107,14 @@ fn a_removed_node_is_drained_at_the_rate_and_gets_nobody_new() {
 }
 
 #[test]
+fn sessions_that_are_told_already_to_go_are_not_counted_as_closed_by_a_reload() {
+    let mut place = Place::new([0, 0, 10]);
+    let told = place.stage.sessions.values().take(4);
+    told.for_each(|(session, ..)| session.order(Order::Drain));
+    assert_eq!(place.reload(|model| model.clusters[0].nodes.truncate(2)), 6);
+}
+
+#[test]
 fn a_node_that_comes_back_before_its_last_session_has_gone_is_the_same_and_keeps_the_rest() {
     let mut place = Place::new([0, 0, 60]);
     let node = place.stage.node(3);

@@ -31,9 +31,13 @@ impl Routers {
         all
     }
 
-    /// One more router. Returns its index.
+    /// One more router, which has the faults of its group from the beginning. Returns its index.
     pub fn add(&mut self, settings: Settings, group: Option<String>) -> usize {
-        self.members.push(Member { router: Router::new(settings), group, failing: false });
+        let mut router = Router::new(settings);
+        let mut others =
+            self.members.iter().filter(|other| group.is_some() && other.group == group);
+        router.failing = others.any(|other| other.failing);
+        self.members.push(Member { router, group, failing: false });
         self.members.len() - 1
     }
 

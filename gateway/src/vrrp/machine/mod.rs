@@ -155,6 +155,9 @@ pub enum Action {
         /// The priority in it.
         priority: u8,
     },
+    /// Send an advertisement of the lowest priority, which the active router answers. It does not come from an active router:
+    /// the virtual MAC is not to be its source (RFC 9568, 7.2 and 8.1).
+    Ask,
     /// Add the addresses and announce them.
     Claim,
     /// Remove the addresses.

@@ -85,7 +85,7 @@ impl Router {
             if now < heard + self.interval() / 2 {
                 let count = self.questions.trials(source) + 1;
                 self.questions.trial = Some((source, count, now));
-                out.push(Action::Advertise { priority: LOWEST });
+                out.push(Action::Ask);
             }
         } else if self.questions.asked == QUESTIONS {
             self.questions.stop();
@@ -93,7 +93,7 @@ impl Router {
             (self.questions.answers, self.questions.trial) = (None, None);
             self.take_over(Reason::NoAnswer { source }, now, out);
         } else {
-            out.push(Action::Advertise { priority: LOWEST });
+            out.push(Action::Ask);
             self.questions.asked += 1;
             let time = (self.interval() / 4).max(ANSWER);
             // Of several backups the one of the highest priority gives up hope first.

@@ -5,6 +5,7 @@
 
 mod act;
 mod ask;
+mod beginning;
 mod change;
 mod listen;
 mod place;
@@ -24,10 +25,12 @@ use super::netlink::{Monitor, Netlink};
 use super::pipe::Pipe;
 use super::sockets::{Buffer, Receiver};
 use super::station::Station;
+use super::voice::Role;
 use super::wait;
 use crate::vrrp::machine::group::Routers;
-use crate::vrrp::machine::{Action, Event, State};
-use crate::vrrp::talk::{Level, Router, Setup, Standing, Word};
+use crate::vrrp::machine::{Action, Event, LEFT, State};
+use crate::vrrp::talk::{Level, Setup, Standing, Word};
+use beginning::Beginning;
 
 /// How often the gateway is told how everything is, changes apart.
 const STATUS: Duration = Duration::from_secs(1);
@@ -74,8 +77,7 @@ pub(super) struct Driver {
     orphaned: Vec<usize>,
     resumed: Vec<usize>,
     standings: Vec<Standing>,
-    /// Virtual routers that begin once those that have left the configuration are gone.
-    beginning: Vec<(Router, Standing)>,
+    beginning: Beginning,
 }
 
 /// What a receiver listens to: the interface and the family.
@@ -133,7 +135,7 @@ impl Driver {
             orphaned: setup.orphaned,
             resumed: setup.resumed,
             standings: setup.standings,
-            beginning: Vec::new(),
+            beginning: Beginning::default(),
         })
     }
 
@@ -146,7 +148,7 @@ impl Driver {
         self.remove_stale();
         for id in std::mem::take(&mut self.orphaned) {
             if let Some(index) = self.index_of(id) {
-                self.send(index, 0);
+                self.send(index, LEFT, Role::Other);
             }
         }
         let now = now();

@@ -16,8 +16,12 @@ mod pipe;
 mod real_time;
 mod rights;
 mod rivals;
+#[cfg(test)]
+mod samples;
 mod sockets;
+mod source;
 mod station;
+mod voice;
 
 use std::io;
 use std::os::unix::net::UnixStream;

@@ -10,7 +10,8 @@ use super::herald::Herald;
 use super::macvlan::Macvlan;
 use super::netlink::{Address, Link, Netlink};
 use super::rivals::Suspicion;
-use super::sockets::Sender;
+use super::source;
+use super::voice::{Role, Voice};
 use crate::config::model::{Garp, VirtualAddress, VrrpChecksum, VrrpVersion};
 use crate::vrrp::machine::Settings;
 use crate::vrrp::packet::announce::{
@@ -35,8 +36,8 @@ pub(super) struct Station {
     pub(super) port: Option<Link>,
     /// What they are sent from.
     pub(super) source: Option<IpAddr>,
-    sender: Option<Sender>,
-    /// Why there is no sender where there should be one.
+    voice: Voice,
+    /// Why there is no socket to send with where there should be one.
     pub(super) mute: Option<String>,
     /// The checksum that is sent.
     checksum: Checksum,
@@ -79,7 +80,7 @@ impl Station {
             link: None,
             port: None,
             source: None,
-            sender: None,
+            voice: Voice::default(),
             mute: None,
             checksum: checksum(config.checksum),
             holds: false,
@@ -187,28 +188,21 @@ impl Station {
     ) -> bool {
         let port = port.filter(|_| link.is_some() && source.is_some());
         let from = if self.sends_below() { link.filter(|_| port.is_some()) } else { port };
-        let moved = self.sender.as_ref().map(Sender::index) != from.map(|from| from.index);
         let changed = self.source != source;
         self.link = link.cloned();
         self.port = port.cloned();
         self.source = source;
-        if moved || changed {
-            self.sender = None;
+        if changed {
+            self.voice = Voice::default();
         }
-        self.mute = None;
-        if let (None, Some(from), Some(source)) = (&self.sender, from, source) {
-            match Sender::new(&from.name, from.index, source) {
-                Ok(sender) => self.sender = Some(sender),
-                Err(error) => self.mute = Some(error.to_string()),
-            }
-        }
+        self.mute = self.voice.settle(from, link, source).err().map(|error| error.to_string());
         changed
     }
 
-    /// Does it advertise from the interface below its macvlan, and not with the virtual MAC as RFC 9568 has it (section
-    /// 7.2)? A link-local source can be bound on its own interface alone. And to unicast peers the kernel has to find the
-    /// way: out of the macvlan it would ask with this machine's own address and the shared MAC, and each of the two would
-    /// take that for the other's.
+    /// Does it always send from the interface below its macvlan, and not even as the active router with the virtual MAC, as
+    /// RFC 9568 has it (section 7.2)? A link-local source can be bound on its own interface alone. And to unicast peers the
+    /// kernel has to find the way: out of the macvlan it would ask with this machine's own address and the shared MAC, and
+    /// each of the two would take that for the other's.
     fn sends_below(&self) -> bool {
         self.config.virtual_mac && (self.ipv6 || !self.config.peers.is_empty())
     }
@@ -218,27 +212,15 @@ impl Station {
         Macvlan::new(self.vrid, self.ipv6, below.index)
     }
 
-    /// The address that it advertises from, by what is on its interface.
-    pub(super) fn find_source(&self, link: &Link, addresses: &[Address]) -> Option<IpAddr> {
-        let mut here = addresses.iter().filter(|a| a.index == link.index && !a.tentative);
-        match self.config.source {
-            Some(source) => here.any(|a| a.address.address == source).then_some(source),
-            None => {
-                let fits = |a: &&Address| match a.address.address {
-                    IpAddr::V4(_) => !self.ipv6 && !a.secondary,
-                    IpAddr::V6(address) => self.ipv6 && address.is_unicast_link_local(),
-                };
-                let mut fitting = here.filter(fits).map(|a| a.address.address);
-                // The owner's virtual address is its own one.
-                let owner = self.config.priority == OWNER;
-                fitting.find(|address| owner || !self.has(*address))
-            }
-        }
+    /// Does this address move between gateways, with this virtual router, or did until a moment ago?
+    pub(super) fn shares(&self, address: IpAddr) -> bool {
+        source::is_shared(&self.config, address)
+            || self.departing.iter().any(|(lost, ..)| lost.address == address)
     }
 
     /// Says how it is to the peers.
-    pub(super) fn advertise(&mut self, priority: u8) -> io::Result<()> {
-        let (Some(sender), Some(source)) = (&self.sender, self.source) else {
+    pub(super) fn advertise(&mut self, priority: u8, role: Role) -> io::Result<()> {
+        let (Some(sender), Some(source)) = (self.voice.of(role), self.source) else {
             return Err(io::Error::other("there is no socket for it"));
         };
         let centis = (self.config.interval.as_millis() / 10).clamp(1, 25_500) as u16;

@@ -21,7 +21,7 @@ use super::parting::Parting;
 use super::slot::Slots;
 use super::timing::{Restarts, Times, Vigil};
 use super::wire::Wire;
-use super::{Burden, Close, Closer, Wish, utter};
+use super::{Burden, Closer, Wish, utter};
 use crate::vrrp::board::Board;
 use crate::vrrp::talk::{Order, State, Word};
 
@@ -265,8 +265,7 @@ impl Guard {
                     slot.state = *to;
                     if *to == State::Active {
                         let back = slot.addresses();
-                        self.partings.retain_mut(|parting| !parting.forget(&back));
-                        (self.setup.closer)(&back, Close::Over);
+                        self.are_back(&back);
                     }
                 }
             }

@@ -21,17 +21,28 @@ pub(super) struct Slot {
     pub(super) pace: Pace,
     /// Has it left the configuration? Then it hands over, or another one with its name begins after it.
     pub(super) leaving: bool,
+    /// Has any process been told of it? Else none can tell that it is gone.
+    pub(super) told: bool,
 }
 
 impl Slot {
     fn new(id: usize, router: Arc<VirtualRouter>, burden: Burden, released: bool) -> Self {
         let (state, releases, pace) = (State::Initialize, Releases::new(released), Pace::default());
-        Self { id, router, burden, state, releases, pace, leaving: false }
+        Self { id, router, burden, state, releases, pace, leaving: false, told: false }
     }
 
     pub(super) fn addresses(&self) -> Vec<IpAddr> {
         self.router.addresses.iter().map(|own| own.address).collect()
     }
+}
+
+/// Addresses that come and go while their virtual routers stay.
+#[derive(Debug, Default)]
+pub(super) struct Moved {
+    /// Those that are lost, each with the id of its virtual router.
+    pub(super) lost: Vec<(usize, Vec<IpAddr>)>,
+    /// Those that active virtual routers have from now on: no transition will tell of them.
+    pub(super) back: Vec<IpAddr>,
 }
 
 /// All of them: first those of the configuration, in its order.
@@ -66,17 +77,14 @@ impl Slots {
         configured.map(|slot| (slot.id, slot.router.clone()))
     }
 
-    /// Takes another configuration on. Gives the addresses that virtual routers lose which are changed in their place.
-    pub(super) fn change(
-        &mut self,
-        routers: Vec<(Arc<VirtualRouter>, Burden)>,
-    ) -> Vec<(usize, Vec<IpAddr>)> {
+    /// Takes another configuration on. Tells which addresses that moves for virtual routers that are changed in their place.
+    pub(super) fn change(&mut self, routers: Vec<(Arc<VirtualRouter>, Burden)>) -> Moved {
         let mut before = std::mem::take(&mut self.all);
         let owners: Vec<(usize, IpAddr)> = before
             .iter()
             .flat_map(|slot| slot.addresses().into_iter().map(|address| (slot.id, address)))
             .collect();
-        let mut lost = Vec::new();
+        let mut moved = Moved::default();
         for (router, burden) in routers {
             let known =
                 before.iter().position(|slot| !slot.leaving && slot.router.name == router.name);
@@ -101,14 +109,17 @@ impl Slots {
             let (mut slot, mut gone) = (before.remove(known), own);
             (slot.router, slot.burden) = (router, burden);
             let stay = slot.addresses();
+            if slot.state == State::Active {
+                moved.back.extend(stay.iter().filter(|address| !gone.contains(address)));
+            }
             gone.retain(|address| !stay.contains(address));
             if !gone.is_empty() {
-                lost.push((slot.id, gone));
+                moved.lost.push((slot.id, gone));
             }
             self.all.push(slot);
         }
         self.all.extend(before.into_iter().map(|slot| Slot { leaving: true, ..slot }));
-        lost
+        moved
     }
 
     fn add(&mut self, router: Arc<VirtualRouter>, burden: Burden, released: bool) {

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod reloads;
+
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
@@ -225,6 +227,28 @@ fn what_it_says_stands_on_the_board() {
     let known = stage.board.list().remove(0).1;
     assert_eq!(known.history[0].to, State::Active);
     assert_eq!(known.alarms[0].0, Alarm::OtherPassword);
+}
+
+#[test]
+fn alarms_of_a_process_that_has_died_are_over() {
+    let stage = Stage::new();
+    stage.live();
+    let (mut peer, _) = stage.begun();
+    let mut news = stage.board.subscribe();
+    let text = Some("another password".to_owned());
+    peer.say(&Word::Alarm { router: 0, alarm: Alarm::OtherPassword, text });
+    let alarms = || stage.board.list().remove(0).1.alarms;
+    until("it stands", || !alarms().is_empty());
+    drop(peer);
+    stage.begun();
+    assert_eq!(alarms(), []);
+    let mut told = Vec::new();
+    while let Ok(next) = news.try_recv() {
+        if let News::Alarm(_, Alarm::OtherPassword, text) = next {
+            told.push(text.is_some());
+        }
+    }
+    assert_eq!(told, [true, false], "and its end is told once");
 }
 
 #[test]

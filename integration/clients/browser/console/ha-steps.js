@@ -91,6 +91,7 @@ module.exports = async function steps(page) {
   await step('a-reclaim-takes-the-addresses-back', async () => {
     await go(page, '/ha', 'High availability');
     await button('Reclaim the addresses of lab').click();
+    await dialog.getByRole('button', { name: 'Reclaim' }).click();
     await said('lab: this gateway may have its addresses again.');
     for (const name of NAMES) {
       await state(router(name), 'active');

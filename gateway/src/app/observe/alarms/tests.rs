@@ -4,7 +4,7 @@ use super::*;
 use crate::app::observe::samples;
 use crate::cluster::condition::{AdminState, BrokerSays};
 use crate::config::model::ClusterName;
-use crate::telemetry::events::{EventLog, What};
+use crate::telemetry::events::{self, EventLog, Kind, What};
 use crate::tls::{Leaf, Tls};
 
 fn told(alarms: &[Alarm]) -> Vec<(Severity, &str, &str)> {
@@ -50,15 +50,21 @@ fn certificates_are_told_of_before_they_end() {
 }
 
 #[test]
-fn a_refused_configuration_is_told_of_until_one_is_taken_over() {
+fn what_is_wrong_with_the_configuration_is_told_until_a_reload_finds_nothing_and_is_true() {
     let events = EventLog::default();
-    let config =
-        |severity, text: &str| events.add(What::new(Kind::Config, severity, "gateway.toml", text));
+    let config = |outcome: Outcome, text: &str| {
+        let mut event = What::new(Kind::Config, events::Severity::Info, "gateway.toml", text);
+        event.details.insert("outcome".to_owned(), outcome.name().to_owned());
+        events.add(event);
+        of_config(&events.since(0)).map(|alarm| alarm.text)
+    };
     assert!(of_config(&events.since(0)).is_none());
-    config(events::Severity::Warning, "refused: 2 problems");
-    assert!(of_config(&events.since(0)).expect("it").text.starts_with("refused: 2 problems. "));
-    config(events::Severity::Info, "in force");
-    assert!(of_config(&events.since(0)).is_none());
+    let told = config(Outcome::Refused, "refused: 2 problems").expect("it");
+    assert!(told.starts_with("refused: 2 problems. What was in force before still is. "));
+    assert_eq!(config(Outcome::Unchanged, "valid again"), None, "the file was put back");
+    let told = config(Outcome::Incomplete, "revision 7 in force; but vrrp: why").expect("it");
+    assert!(told.contains("but vrrp: why. All else of it is in force"), "{told}");
+    assert_eq!(config(Outcome::Applied, "revision 8 in force"), None);
 }
 
 #[test]

@@ -53,7 +53,7 @@ impl Gateway {
                     assert_eq!(std::mem::replace(&mut self.states[at], to), from);
                     self.transitions += 1;
                 }
-                Action::Announce | Action::Notice(_) => {}
+                Action::Ask | Action::Announce | Action::Notice(_) => {}
             }
         }
         let states: Vec<_> = self.routers.iter().map(|router| router.state()).collect();

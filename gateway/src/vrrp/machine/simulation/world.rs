@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::super::tests::{ip, us};
-use super::super::{Action, Event, Heard, Now, Router, Settings, State};
+use super::super::{Action, Event, Heard, LOWEST, Now, Router, Settings, State};
 
 /// More steps than that at one moment are a loop.
 const STEPS: u32 = 1000;
@@ -288,7 +288,22 @@ impl World {
         for action in out {
             let machine = &mut self.machines[at];
             match action {
-                Action::Advertise { priority } => self.send(at, priority),
+                Action::Advertise { priority } => {
+                    let is_active = machine.router.state() == State::Active;
+                    assert!(
+                        is_active || before == State::Active,
+                        "advertises what it does not serve"
+                    );
+                    self.send(at, priority);
+                }
+                Action::Ask => {
+                    assert_eq!(
+                        machine.router.state(),
+                        State::Backup,
+                        "asks though it is no backup"
+                    );
+                    self.send(at, LOWEST);
+                }
                 Action::Claim => {
                     assert!(!machine.claimed, "claims what it has");
                     machine.claimed = true;

@@ -256,3 +256,22 @@ fn a_router_that_joins_later_has_the_next_index_and_no_index_is_out_of_range() {
     assert_eq!(bench.tell(4, Event::Start), [""; 0]);
     assert!(bench.routers.get(4).is_none());
 }
+
+#[test]
+fn a_member_that_is_added_to_a_group_in_fault_takes_over_nothing_before_all_are_well() {
+    use State::{Active, Backup, Fault};
+    let mut bench = Bench::actives();
+    bench.tell(2, Event::Fault(true));
+    assert_eq!(bench.routers.add(settings(100), Some("edge".to_owned())), 3);
+    assert_eq!(bench.tell(3, Event::Start), ["3 initialize to fault"]);
+    bench.now += DOWN * 2;
+    let mut out = Vec::new();
+    bench.routers.tick(bench.now, &mut out);
+    assert_eq!(bench.states(), [Fault, Active, Fault, Fault]);
+    bench.tell(2, Event::Fault(false));
+    assert_eq!(bench.states(), [Backup, Active, Backup, Backup]);
+    assert_eq!(bench.routers.add(settings(100), Some("other".to_owned())), 4);
+    bench.tell(0, Event::Fault(true));
+    bench.tell(4, Event::Start);
+    assert_eq!(bench.states()[4], Backup, "the fault of another group is none of its own");
+}

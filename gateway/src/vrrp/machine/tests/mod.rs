@@ -125,6 +125,7 @@ impl Bench {
 pub(super) fn short(action: &Action) -> Option<String> {
     match action {
         Action::Advertise { priority } => Some(format!("advertise {priority}")),
+        Action::Ask => Some("ask".into()),
         Action::Claim => Some("claim".into()),
         Action::Withdraw { linger: true } => Some("withdraw".into()),
         Action::Withdraw { linger: false } => Some("withdraw at once".into()),

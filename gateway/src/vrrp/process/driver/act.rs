@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::Driver;
 use super::say::state;
-use crate::vrrp::machine::{Action, Notice, Reason, State};
+use crate::vrrp::machine::{Action, LOWEST, Notice, Reason, State};
+use crate::vrrp::process::voice::Role;
 use crate::vrrp::talk::{Alarm, Level, Word};
 
 /// How long addresses stay for the last words of their sessions once the peer has them.
@@ -17,7 +18,8 @@ impl Driver {
     pub(super) fn act(&mut self, mut actions: Vec<(usize, Action)>, now: Duration) {
         for (index, action) in actions.drain(..) {
             match action {
-                Action::Advertise { priority } => self.send(index, priority),
+                Action::Advertise { priority } => self.send(index, priority, Role::Active),
+                Action::Ask => self.send(index, LOWEST, Role::Other),
                 Action::Claim => self.claim(index, now),
                 Action::Withdraw { linger } => self.withdraw(index, linger, now),
                 Action::Announce => self.stations[index].herald.again(now),
@@ -31,9 +33,9 @@ impl Driver {
     }
 
     /// Sends an advertisement. One that cannot be sent is as good as lost: the next one follows.
-    pub(super) fn send(&mut self, index: usize, priority: u8) {
+    pub(super) fn send(&mut self, index: usize, priority: u8, role: Role) {
         let station = &mut self.stations[index];
-        if let Err(error) = station.advertise(priority) {
+        if let Err(error) = station.advertise(priority, role) {
             if station.port.is_none() && station.fault.is_some() {
                 // There is no link to send over, as the fault has told.
                 return;

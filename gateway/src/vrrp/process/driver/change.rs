@@ -14,12 +14,6 @@ impl Driver {
         self.stations.iter().position(|station| station.config.id == id)
     }
 
-    /// What speaks against one that has not begun yet.
-    pub(super) fn standing_of(&mut self, id: usize) -> Option<&mut Standing> {
-        let beginning = self.beginning.iter_mut().find(|(router, _)| router.id == id);
-        beginning.map(|(_, standing)| standing)
-    }
-
     /// The gateway has another configuration.
     pub(super) fn change(&mut self, change: Change, now: Duration) {
         if self.stopping {
@@ -27,15 +21,17 @@ impl Driver {
         }
         self.patience = change.patience;
         let ids: Vec<_> = change.routers.iter().map(|router| router.id).collect();
-        self.beginning.clear();
-        let mut changed = false;
+        let (mut changed, mut beginning) = (false, Vec::new());
         let standings =
             change.standings.into_iter().chain(std::iter::repeat_with(Standing::default));
         for (router, standing) in change.routers.into_iter().zip(standings) {
             match self.index_of(router.id) {
                 Some(index) => changed |= self.alter(index, router, now),
-                None => self.beginning.push((router, standing)),
+                None => beginning.push((router, standing)),
             }
+        }
+        for router in self.beginning.change(beginning) {
+            self.pipe.say(&Word::Gone { router });
         }
         self.dismiss_others(&ids, now);
         if changed {
@@ -161,7 +157,7 @@ impl Driver {
     fn begin_others(&mut self, now: Duration) {
         let first = self.stations.len();
         let mut released = Vec::new();
-        for (router, standing) in std::mem::take(&mut self.beginning) {
+        for (router, standing) in self.beginning.take() {
             let name = router.name.clone();
             let Some(mut station) = Station::new(router) else {
                 let text = "it has no address, or VRID 0".to_owned();

@@ -94,7 +94,7 @@ impl Driver {
         let event = if released { Event::Release } else { Event::Reclaim };
         if let Some(index) = self.index_of(router) {
             self.step(index, event, now);
-        } else if let Some(standing) = self.standing_of(router) {
+        } else if let Some(standing) = self.beginning.standing_of(router) {
             standing.released = released;
         }
         self.news = true;
@@ -137,7 +137,7 @@ impl Driver {
                     station.gateway_penalty = penalty;
                     station.gateway_fault = fault;
                     self.judge(index, now);
-                } else if let Some(standing) = self.standing_of(router) {
+                } else if let Some(standing) = self.beginning.standing_of(router) {
                     (standing.penalty, standing.fault) = (penalty, fault);
                 }
             }
@@ -149,7 +149,7 @@ impl Driver {
             Order::Change(change) => self.change(change, now),
             Order::Stop => {
                 self.stopping = true;
-                self.beginning.clear();
+                self.beginning.take();
                 for index in 0..self.stations.len() {
                     self.step(index, Event::Stop, now);
                 }

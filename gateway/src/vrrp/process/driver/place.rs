@@ -10,6 +10,7 @@ use crate::vrrp::process::interfaces::Interfaces;
 use crate::vrrp::process::macvlan::Macvlan;
 use crate::vrrp::process::netlink::{Address, Link};
 use crate::vrrp::process::sockets::Receiver;
+use crate::vrrp::process::source;
 use crate::vrrp::process::station::Station;
 use crate::vrrp::talk::{Level, Word};
 
@@ -108,8 +109,11 @@ impl Driver {
         let station = &self.stations[index];
         let link = self.interfaces.link(&station.config.interface).filter(|link| link.up).cloned();
         let port = self.port(station, link.as_ref());
-        let source =
-            link.as_ref().and_then(|link| station.find_source(link, &self.interfaces.addresses));
+        let source = link.as_ref().and_then(|link| {
+            let shared = |address| self.stations.iter().any(|station| station.shares(address));
+            let addresses = &self.interfaces.addresses;
+            source::find(&station.config, station.ipv6, link, addresses, shared)
+        });
         let station = &mut self.stations[index];
         let changed = station.settle(link.as_ref(), port.as_ref(), source);
         let mute = station.mute.is_some();

@@ -18,7 +18,7 @@ impl Guard {
             return;
         }
         let left: Vec<_> = self.slots.all.iter().filter(|s| s.leaving).map(|s| s.id).collect();
-        let lost = self.slots.change(routers);
+        let moved = self.slots.change(routers);
         for slot in self.slots.all.iter().filter(|s| s.leaving && !left.contains(&s.id)) {
             info!("({}) hands over: its configuration is another, or gone", slot.router.name);
         }
@@ -26,9 +26,13 @@ impl Guard {
         let all = configured.iter().map(|(_, router)| &**router);
         self.times = Times::of(all, self.setup.real_time);
         self.setup.board.change(configured);
+        self.forget_the_unheard_of();
         self.outdated = true;
         self.say_change(now);
-        for (router, addresses) in lost {
+        if !moved.back.is_empty() {
+            self.are_back(&moved.back);
+        }
+        for (router, addresses) in moved.lost {
             self.part_with(router, addresses, true, false, now);
         }
     }
@@ -50,17 +54,26 @@ impl Guard {
         self.slots.remove(router);
     }
 
+    /// Of one that left before any process was told of it, none will say that it is gone.
+    fn forget_the_unheard_of(&mut self) {
+        let unheard_of = self.slots.all.iter().filter(|slot| slot.leaving && !slot.told);
+        self.forget(unheard_of.map(|slot| slot.id).collect());
+    }
+
     /// Where no process runs, those that hold no address are gone already.
     pub(super) fn forget_those_that_left(&mut self) {
         let orphaned = &self.orphaned;
         let left = self.slots.all.iter().filter(|s| s.leaving && !orphaned.contains(&s.id));
-        let left: Vec<_> = left.map(|slot| slot.id).collect();
-        for router in left {
+        self.forget(left.map(|slot| slot.id).collect());
+        // The others are to be given up, and then to go.
+        self.outdated = self.slots.all.iter().any(|slot| slot.leaving);
+    }
+
+    fn forget(&mut self, routers: Vec<usize>) {
+        for router in routers {
             self.gone(router);
             self.setup.board.hear(&Word::Gone { router }, SystemTime::now());
         }
-        // The others are to be given up, and then to go.
-        self.outdated = self.slots.all.iter().any(|slot| slot.leaving);
     }
 
     /// The virtual routers as the process is told of them: all that are there for its start, and for a change those of the
@@ -72,6 +85,7 @@ impl Guard {
             if slot.leaving {
                 fault = Some("it has left the configuration".to_owned());
             }
+            slot.told = true;
             let released = if starts { slot.releases.set_up() } else { slot.releases.is() };
             let standing = Standing { penalty, fault, released };
             (talk::Router::new(slot.id, &slot.router), standing)

@@ -98,6 +98,11 @@ impl Guard {
                 let word = Word::Transition { router, from, to, priority: 0, reason };
                 self.setup.board.hear(&word, SystemTime::now());
             }
+            // The next process raises again what it sees itself, and knows of no others.
+            for alarm in self.setup.board.alarms(router) {
+                let over = Word::Alarm { router, alarm, text: None };
+                self.setup.board.hear(&over, SystemTime::now());
+            }
             statuses.push(Status {
                 router,
                 state: State::Initialize,
@@ -135,6 +140,12 @@ impl Guard {
         self.partings.retain_mut(|parting| !parting.forget(&addresses));
         self.partings.push(Parting::new(router, addresses, linger, waits, now));
         self.close(now);
+    }
+
+    /// These addresses are here from now on: whoever comes to them is not closed any more.
+    pub(super) fn are_back(&mut self, addresses: &[IpAddr]) {
+        self.partings.retain_mut(|parting| !parting.forget(addresses));
+        (self.setup.closer)(addresses, Close::Over);
     }
 
     /// Closes connections of addresses that leave.
