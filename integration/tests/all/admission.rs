@@ -84,7 +84,8 @@ async fn after_a_node_was_killed_all_clients_are_back_and_the_rate_was_kept() {
         gateway.metric("amqp_gateway_node_sessions", &[&node]).await.unwrap() as usize
     };
     let lost = on_node(2).await;
-    assert!(lost.abs_diff(CLIENTS / 2) <= 5, "{lost} sessions on the node");
+    // A busy node that was late with its start has some less.
+    assert!(lost.abs_diff(CLIENTS / 2) <= CLIENTS / 20, "{lost} sessions on the node");
 
     cluster.kill_node(2).await.unwrap();
     wait::until("all clients of the node to be told", SOON, async || {

@@ -119,11 +119,15 @@ async fn a_client_that_cannot_be_told_of_a_wrong_password_is_dropped_when_the_br
         // The broker's three seconds, once.
         let took = begin.elapsed();
         assert!((Duration::from_millis(2500)..Duration::from_secs(15)).contains(&took), "{took:?}");
-        let asked = front.gateway.metric("amqp_gateway_admission_wait_seconds_count", &[]);
-        assert_eq!(asked.await.unwrap(), 1.0, "{}", front.gateway.log());
         assert_eq!(front.ends(1).await, ["node connect refused-silently"]);
-        let failures = "amqp_gateway_node_connect_failures_total";
-        assert_eq!(front.gateway.metric(failures, &[]).await.unwrap(), 0.0);
+        // A busy broker may take more than a second for its start: another is asked then, and that alone is a failure.
+        let metric = async |name: &str, labels: &[&str]| {
+            front.gateway.metric(&format!("amqp_gateway_{name}"), labels).await.unwrap()
+        };
+        let late = metric("node_connect_failures_total", &["reason=\"silent\""]).await;
+        let asked = metric("admission_wait_seconds_count", &[]).await;
+        let failed = metric("node_connect_failures_total", &[]).await;
+        assert_eq!((asked, failed), (1.0 + late, late), "{}", front.gateway.log());
     }
 }
 
