@@ -106,7 +106,7 @@ fn a_release_outlives_the_vrrp_process_and_a_reload_but_not_the_need_for_it_nor_
     wait_for_state(&pair.lab, "gw1", "backup", true)?;
 
     // Somebody has to have the address.
-    pair.second.terminate()?;
+    pair.second.stop()?;
     pair.wait_for("gw1")?;
     wait_for_state(&pair.lab, "gw1", "active", false)?;
     // What is over stays over: it takes the address back.
