@@ -193,8 +193,13 @@ impl Gateway {
     /// When it has ended.
     pub fn pause(&mut self) -> Result<()> {
         let parent = self.process.id();
-        self.paused = [parent].into_iter().chain(tree::children(parent)).collect();
-        self.paused.iter().try_for_each(|process| tree::signal(*process, Signal::STOP))
+        let children = tree::children(parent);
+        tree::signal(parent, Signal::STOP)?;
+        // A script that it started may have ended meanwhile.
+        let paused =
+            children.into_iter().filter(|child| tree::signal(*child, Signal::STOP).is_ok());
+        self.paused = [parent].into_iter().chain(paused).collect();
+        Ok(())
     }
 
     /// SIGSTOP to the process that serves, alone.
@@ -212,7 +217,8 @@ impl Gateway {
     /// When it has ended.
     pub fn resume(&mut self) -> Result<()> {
         let paused = std::mem::take(&mut self.paused);
-        paused.into_iter().try_for_each(|process| tree::signal(process, Signal::CONT))
+        // Those it started first: it cannot take note of their end yet.
+        paused.into_iter().rev().try_for_each(|process| tree::signal(process, Signal::CONT))
     }
 }
 

@@ -33,14 +33,16 @@ pub(super) fn signal(process: u32, signal: Signal) -> Result<()> {
 /// # Errors
 /// When the first is gone already.
 pub(super) fn kill_all(parent: u32) -> Result<()> {
-    let all: Vec<u32> = [parent].into_iter().chain(children(parent)).collect();
-    for process in &all {
-        signal(*process, Signal::STOP)?;
+    let children = children(parent);
+    signal(parent, Signal::STOP)?;
+    // A script that it started may have ended meanwhile.
+    for child in &children {
+        let _ = signal(*child, Signal::STOP);
     }
-    for process in all.iter().rev() {
-        signal(*process, Signal::KILL)?;
+    for child in children.iter().rev() {
+        let _ = signal(*child, Signal::KILL);
     }
-    Ok(())
+    signal(parent, Signal::KILL)
 }
 
 /// The fourth field of `stat`; the second may hold spaces and brackets.

@@ -33,7 +33,7 @@ fn config(gateway: u16, settings: &Settings, fast: &str, track: &str, fall: u8) 
         "[gateway]\ndrain_timeout = \"1s\"\nworkers = 1\n\
          [listener.front]\nbind = \"0.0.0.0:5672\"\ncluster = \"main\"\n\
          [cluster.main.health]\nchecks = [\"tcp\"]\ninterval = \"500ms\"\nfast_interval = \"100ms\"\n\
-         rise = 3\nfall = {fall}\n\
+         rise = 10\nfall = {fall}\n\
          [cluster.main.node.only]\naddress = \"{}\"\n\n{}{fast}[vrrp.lab.track]\n{track}\n",
         node(gateway)?,
         router("lab", settings)

@@ -60,9 +60,16 @@ fn one_way(who: Whos, fault: &str, make: Fault) -> Result<()> {
         let announced = |frame: &Frame| frame.place == gateway && frame.announces(VIP);
         let times: Vec<_> =
             sniffer.between([both, healing]).into_iter().filter(announced).map(|f| f.at).collect();
-        let rate = times.len() as f64 / (healing - both).as_secs_f64();
+        let seconds = (healing - both).as_secs_f64();
+        let rate = times.len() as f64 / seconds;
         figure(&scenario, &format!("{gateway} announces {rate:.1} a second (criterion: 10)"));
-        ensure!(who == Who::Keepalived || rate <= 10.0, "{scenario}: {rate} a second by {gateway}");
+        // A claim is announced five times at once, and again 5 s later: those may be among them.
+        let most = 10.0 * seconds + 10.0;
+        ensure!(
+            who == Who::Keepalived || times.len() as f64 <= most,
+            "{scenario}: {} in {seconds:.1} s by {gateway}",
+            times.len()
+        );
     }
     Ok(())
 }

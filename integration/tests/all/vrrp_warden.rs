@@ -187,7 +187,7 @@ fn ensure_vrrp_alone_has_rights(
     ensure!(rights & !VRRP == 0, "{status}");
     gateway.terminate()?;
     ensure!(wait(LONG, || gateway.log().contains("stopped")), "{}", gateway.log());
-    ensure!(!lab.holds("gw1", VIP));
+    ensure!(wait(LONG, || !lab.holds("gw1", VIP)), "it has kept the address");
     Ok(())
 }
 

@@ -37,6 +37,8 @@ impl Candidate for Real {
         let ill = lab.dir()?.join(format!("{gateway}-is-ill"));
         let command = format!("test ! -e {}", ill.display());
         let mut settings = Settings::new(priority);
+        // As the guides have it.
+        settings.favoured = false;
         settings.track = Some(TrackScript { command, interval: 1, fall: 2, rise: 2, weight: -20 });
         let process = Keepalived::start(lab, gateway, &settings)?;
         Ok(Box::new(One { process, ill }))
