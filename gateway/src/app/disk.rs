@@ -99,6 +99,13 @@ mod tests {
             let answer = ask(Duration::from_millis(20)).await;
             assert!(matches!(answer, Err(Unanswered::Late(_))), "{answer:?}");
         }
+        // A thread that was given up may begin later than that.
+        let begun = async {
+            while hanging.asked.load(Ordering::Relaxed) < GIVEN_UP {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        timeout(Duration::from_secs(60), begun).await.expect("all threads to begin");
         assert_eq!(hanging.asked.load(Ordering::Relaxed), GIVEN_UP);
         hanging.works();
         assert!(ask(Duration::from_secs(60)).await.expect("it works again"));

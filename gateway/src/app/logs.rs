@@ -39,9 +39,9 @@ impl Logs {
     /// Opens the log file anew, for log rotation.
     pub(super) async fn reopen(&self) {
         let sink = self.sink.clone();
-        match self.disk.ask(PATIENCE, move || sink.reopen()).await {
-            Ok(Ok(())) => info!("log file reopened"),
-            Ok(Err(error)) => warn!(%error, "cannot reopen the log file: the old one stays in use"),
+        let reopened = self.disk.ask(PATIENCE, move || sink.reopen()).await;
+        match reopened.map_err(|why| why.to_string()).and_then(|it| it.map_err(|e| e.to_string())) {
+            Ok(()) => info!("log file reopened"),
             Err(error) => warn!(%error, "cannot reopen the log file: the old one stays in use"),
         }
     }

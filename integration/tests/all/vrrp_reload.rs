@@ -9,6 +9,7 @@ use integration::process::Signal;
 use integration::vrrp_lab::{self as lab, *};
 
 use super::vrrp_member::{INTERVAL, LONG, NOISE, config, count, router};
+use super::vrrp_setup::watch;
 
 /// The advertisement interval where states are counted and no time is judged: a busy machine is not late for three.
 const CALM: Duration = Duration::from_millis(500);
@@ -52,7 +53,7 @@ fn a_reload_begins_changes_and_ends_a_virtual_router_and_does_not_touch_the_othe
     lab.wait_for_holder("gw1", VIP, LONG)?;
     probe.wait_for("gw1", LONG)?;
     // Announcements of the beginning come until then.
-    std::thread::sleep(Duration::from_secs(6));
+    watch(Duration::from_secs(6));
     let sniffer = lab.sniff()?;
     let begin = Instant::now();
     first.reload(&both(100, Some(52)))?;
@@ -121,7 +122,7 @@ fn a_member_of_a_sync_group_that_begins_anew_moves_no_other_one() -> Result<()> 
     let masters = || count(&first.log(), "(other) Entering MASTER STATE");
     ensure!(lab::wait(LONG, || masters() == 2), "{}", first.log());
     lab.wait_for_holder("gw1", OTHER, LONG)?;
-    std::thread::sleep(10 * CALM);
+    watch(10 * CALM);
     ensure!(states(&second) == before, "{}", second.log());
     second.reload(&grouped(90, Some(53)))?;
     let backups = || count(&second.log(), "(other) Entering BACKUP STATE");
@@ -129,7 +130,7 @@ fn a_member_of_a_sync_group_that_begins_anew_moves_no_other_one() -> Result<()> 
     // One is taken out; the other stays.
     first.reload(&grouped(100, None))?;
     ensure!(lab::wait(LONG, || lab.holders(OTHER).is_empty()), "{}", first.log());
-    std::thread::sleep(10 * CALM);
+    watch(10 * CALM);
     ensure!(lab.holders(OTHER).is_empty() && lab.holders(VIP) == ["gw1"], "{}", second.log());
     second.reload(&grouped(90, None))?;
     ensure!(count(&first.log(), "(lab) Entering") == 2, "{}", first.log());
@@ -148,7 +149,7 @@ fn a_file_that_is_not_valid_moves_nothing() -> Result<()> {
     ensure!(lab::wait(LONG, || masters() == 2), "{}", gateway.log());
     let before = count(&gateway.log(), "Entering");
     gateway.refuses(&both(100, None).replace("eth0", ""))?;
-    std::thread::sleep(5 * INTERVAL);
+    watch(5 * INTERVAL);
     ensure!(count(&gateway.log(), "Entering") == before, "{}", gateway.log());
     ensure!(lab.holders(OTHER) == ["gw1"] && lab.holders(VIP) == ["gw1"]);
     Ok(())
